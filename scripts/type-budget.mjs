@@ -1,0 +1,54 @@
+// How much work a program costs the compiler. Each test/types/budget/*.ts is compiled as a user's program, and the number of
+// type instantiations, which is the same on every machine, must stay under its number in thresholds.json.
+// `node scripts/type-budget.mjs` prints a table; with --update it writes thresholds a tenth above what was measured.
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import ts from 'typescript'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = join(root, 'test/types/budget')
+const thresholdsFile = join(folder, 'thresholds.json')
+
+/** Names of the fixtures, without their ending. */
+export const fixtures = readdirSync(folder)
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => basename(file, '.ts'))
+
+/** @returns {Record<string, number>} */
+export const thresholds = () => JSON.parse(readFileSync(thresholdsFile, 'utf8'))
+
+const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
+const { options } = ts.parseJsonConfigFileContent(config, { ...ts.sys, readDirectory: () => [] }, root)
+
+const host = ts.createCompilerHost(options)
+const parsed = new Map()
+const { getSourceFile } = host
+host.getSourceFile = (file, ...rest) => {
+  if (!parsed.has(file)) parsed.set(file, getSourceFile(file, ...rest))
+  return parsed.get(file)
+}
+
+/**
+ * The type instantiations of checking one fixture (and of whatever declarations it pulls in, not their bodies).
+ *
+ * @param {string} name
+ * @returns {{ instantiations: number, errors: string[] }}
+ */
+export const measure = (name) => {
+  const file = join(folder, `${name}.ts`)
+  const program = ts.createProgram([file], { ...options, noUnusedLocals: false }, host)
+  const diagnostics = program.getSemanticDiagnostics(program.getSourceFile(file))
+  const errors = diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
+  return { instantiations: program.getInstantiationCount(), errors }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const measured = fixtures.map((name) => ({ name, ...measure(name), limit: thresholds()[name] }))
+  for (const { name, instantiations, limit, errors } of measured)
+    console.log([name.padEnd(32), String(instantiations).padStart(9), `limit ${limit}`, ...errors].join('  '))
+  if (process.argv.includes('--update')) {
+    const entries = measured.map(({ name, instantiations }) => [name, Math.ceil(instantiations * 1.1)])
+    writeFileSync(thresholdsFile, `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`)
+  }
+}

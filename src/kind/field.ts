@@ -1,0 +1,95 @@
+import { normal, ones, uniform, zeros } from '../ops/index.ts'
+import type { Key } from '../tree/key.ts'
+import type { Form, Param } from '../tree/leaf.ts'
+import type { Tensor } from '../tree/tensor.ts'
+import type { AnyKind } from './kind.ts'
+
+/** How a fresh parameter is drawn. */
+export type Init = (key: Key, shape: readonly number[]) => Tensor
+
+/** U(±1/√in): kaiming-uniform with a = √5, as `torch.nn.Linear` draws its weight. */
+export const fanIn: Init = (key, shape) => uniform(key, shape, -1 / Math.sqrt(shape[0] ?? 1), 1 / Math.sqrt(shape[0] ?? 1))
+/** All zeros. */
+export const allZeros: Init = (_, shape) => zeros(shape)
+/** All ones. */
+export const allOnes: Init = (_, shape) => ones(shape)
+/** N(0, std²). */
+export const gaussian =
+  (std: number): Init =>
+  (key, shape) =>
+    normal(key, shape, 0, std)
+
+/** A field that is a parameter with named axes; an axis may be a product of names, `'heads*d_head'`. */
+export interface ParamField {
+  readonly _tag: 'ParamField'
+  readonly form: Form
+  readonly axes: readonly string[]
+  readonly init: Init
+}
+
+/** A field that is another node, its dimensions given in the parent's names. */
+export interface NodeField {
+  readonly _tag: 'NodeField'
+  readonly kind: AnyKind
+  readonly dims: Readonly<Record<string, string>>
+  readonly statics: Readonly<Record<string, unknown>>
+}
+
+/** A field that is a list of alike nodes, as many as a dimension says. */
+export interface ListField {
+  readonly _tag: 'ListField'
+  readonly of: AnyField
+  readonly length: string
+}
+
+/** A field of plain data: a number of heads, an epsilon. */
+export interface StaticField {
+  readonly _tag: 'StaticField'
+  readonly value: unknown
+}
+
+/** A field that this model goes without. */
+export interface AbsentField {
+  readonly _tag: 'AbsentField'
+}
+
+export type AnyField = ParamField | NodeField | ListField | StaticField | AbsentField
+
+/** The fields of a kind, in path order. */
+export type Fields = Readonly<Record<string, AnyField>>
+
+/** A field together with what the compiler knows of it: the type of its value and the names of its dimensions. */
+export type Field<V, D extends string = never> = AnyField & { readonly '~value'?: V; readonly '~dims'?: D }
+
+/** The names in an axis: `'heads*d_head'` has two, a number none. */
+export type DimsIn<A extends string> = A extends `${infer X}*${infer Y}`
+  ? DimsIn<X> | DimsIn<Y>
+  : A extends `${number}`
+    ? never
+    : A
+
+const paramField = (form: Form, axes: readonly string[], init: Init): ParamField => ({ _tag: 'ParamField', form, axes, init })
+
+/** A matrix [in, out] that inputs are multiplied by; drawn from U(±1/√in) unless told otherwise. */
+export const matrix = <I extends string, O extends string>(
+  inputs: I,
+  outputs: O,
+  init: Init = fanIn,
+): Field<Param<'trainable', 'matrix'>, DimsIn<I | O>> => paramField('matrix', [inputs, outputs], init)
+
+/** A table [rows, width] that is looked up by id; drawn from N(0, 1) unless told otherwise. */
+export const table = <R extends string, W extends string>(
+  rows: R,
+  width: W,
+  init: Init = gaussian(1),
+): Field<Param<'trainable', 'table'>, DimsIn<R | W>> => paramField('table', [rows, width], init)
+
+/** A vector [width] that shifts or scales; zeros unless told otherwise. */
+export const vector = <W extends string>(width: W, init: Init = allZeros): Field<Param<'trainable', 'vector'>, DimsIn<W>> =>
+  paramField('vector', [width], init)
+
+/** Plain data that stands in every node of a kind. */
+export const fixed = <V extends number | string | boolean>(value: V): Field<V> => ({ _tag: 'StaticField', value })
+
+/** A field that is `null` in every node of a kind, such as the bias of a layer without one. */
+export const absent: Field<null> = { _tag: 'AbsentField' }

@@ -1,0 +1,21 @@
+export { dropout, embed, layer, lookup, materialize, project, projectT, runModel, shapeOf, under } from './context.ts'
+export type { Ctx } from './context.ts'
+export { absent, allOnes, allZeros, fanIn, fixed, gaussian, matrix, table, vector } from './field.ts'
+export type { AnyField, DimsIn, Field, Fields, Init, ListField, NodeField, ParamField, StaticField } from './field.ts'
+export { axisLength, initialise, initialiseField } from './init.ts'
+export type { Dims } from './init.ts'
+export { shapeIssues } from './check.ts'
+export type {
+  AnyKind,
+  Embed,
+  Embedded,
+  Kind,
+  Kinds,
+  Layer,
+  Model,
+  Role,
+  RoleOps,
+  Tokens,
+  Weight,
+  WeightOps,
+} from './kind.ts'

@@ -1,0 +1,67 @@
+import { EspalierError } from '../tree/error.ts'
+import { fold } from '../tree/key.ts'
+import type { Key } from '../tree/key.ts'
+import { param } from '../tree/leaf.ts'
+import type { AnyField } from './field.ts'
+import type { AnyKind } from './kind.ts'
+
+/** Lengths of the named dimensions. */
+export type Dims = Readonly<Record<string, number>>
+
+/** The length an axis stands for: a name, a number, or a product of them. */
+export const axisLength = (axis: string, dims: Dims): number =>
+  axis.split('*').reduce((n, name) => n * (/^\d+$/.test(name) ? Number(name) : lengthOf(name, dims)), 1)
+
+const lengthOf = (name: string, dims: Dims): number => {
+  const length = Object.hasOwn(dims, name) ? dims[name] : undefined
+  if (length !== undefined && Number.isSafeInteger(length) && length > 0) return length
+  throw new EspalierError([
+    {
+      _tag: 'BadDimension',
+      path: name,
+      expected: 'a positive whole number',
+      found: String(length),
+      hint: `Give every named dimension a length; here there is ${JSON.stringify(dims)}.`,
+    },
+  ])
+}
+
+/**
+ * A fresh node of a kind.
+ *
+ * Every parameter's key is the given one folded by its label, so no parameter depends on which others exist.
+ */
+export const initialise = (
+  kind: AnyKind,
+  dims: Dims,
+  key: Key,
+  statics: Readonly<Record<string, unknown>> = {},
+  label = '',
+): unknown => {
+  const entries = Object.entries(kind.fields).map(([name, field]) => {
+    const here = label === '' ? name : `${label}.${name}`
+    return [name, Object.hasOwn(statics, name) ? statics[name] : initialiseField(field, dims, key, here)] as const
+  })
+  return { _tag: kind.tag, ...Object.fromEntries(entries) }
+}
+
+/** A fresh value for one field. */
+export const initialiseField = (field: AnyField, dims: Dims, key: Key, label: string): unknown => {
+  switch (field._tag) {
+    case 'ParamField':
+      return param(field.form, label, field.init(fold(key, label), field.axes.map(a => axisLength(a, dims))))
+    case 'NodeField':
+      return initialise(field.kind, childDims(field.dims, dims), key, field.statics, label)
+    case 'ListField':
+      return Array.from({ length: axisLength(field.length, dims) }, (_, i) =>
+        initialiseField(field.of, dims, key, `${label}.${i}`),
+      )
+    case 'StaticField':
+      return field.value
+    case 'AbsentField':
+      return null
+  }
+}
+
+const childDims = (names: Readonly<Record<string, string>>, dims: Dims): Dims =>
+  Object.fromEntries(Object.entries(names).map(([child, axis]) => [child, axisLength(axis, dims)]))

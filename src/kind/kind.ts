@@ -1,0 +1,95 @@
+import type { Tensor } from '../tree/tensor.ts'
+import type { Fields } from './field.ts'
+import type { Ctx } from './context.ts'
+
+/*
+ * What may stand at a place of a model. The optional `~role` exists for the compiler only, so that a wrapper is accepted
+ * wherever what it wraps is, and an embedding is refused where a layer is wanted.
+ */
+
+/** Something that multiplies: a matrix, or a matrix in another representation. */
+export interface Weight {
+  readonly _tag: string
+  readonly '~role'?: 'weight'
+}
+
+/** Token ids to hidden states. */
+export interface Embed {
+  readonly _tag: string
+  readonly '~role'?: 'embed'
+}
+
+/** Hidden states to hidden states. */
+export interface Layer {
+  readonly _tag: string
+  readonly '~role'?: 'layer'
+}
+
+/** A batch of token ids to logits. */
+export interface Model {
+  readonly _tag: string
+  readonly '~role'?: 'model'
+}
+
+/** What a model or an embedding is given. */
+export interface Tokens {
+  /** int32 [batch, tokens]. */
+  readonly ids: Tensor
+  /** 1 for a real token, 0 for padding, [batch, tokens]; absent when nothing is padding. */
+  readonly mask?: Tensor | undefined
+}
+
+/** What an embedding hands on; it may be longer than the tokens it was given. */
+export interface Embedded {
+  /** float32 [batch, length, d_model]. */
+  readonly hidden: Tensor
+  /** 1 for what may be attended to, [batch, length]. */
+  readonly mask?: Tensor | undefined
+}
+
+/** The operations of every representation of a weight; layers call these and nothing else. */
+export interface WeightOps<N> {
+  /** x [..., in] times the weight [in, out]. */
+  readonly project: (x: Tensor, weight: N, ctx: Ctx) => Tensor
+  /** x [..., out] times the weight transposed. */
+  readonly projectT: (x: Tensor, weight: N, ctx: Ctx) => Tensor
+  /** Rows of the weight by int32 ids. */
+  readonly lookup: (ids: Tensor, weight: N, ctx: Ctx) => Tensor
+  /** [in, out]. */
+  readonly shape: (weight: N, ctx: Ctx) => readonly number[]
+  /** The whole weight, dense. */
+  readonly materialize: (weight: N, ctx: Ctx) => Tensor
+}
+
+/** What a kind of each role can do; open, so that a role can be added by declaration merging. */
+export interface RoleOps<N> {
+  readonly weight: WeightOps<N>
+  readonly embed: { readonly embed: (node: N, tokens: Tokens, ctx: Ctx) => Embedded }
+  readonly layer: { readonly layer: (node: N, x: Tensor, ctx: Ctx) => Tensor }
+  readonly model: { readonly model: (node: N, tokens: Tokens, ctx: Ctx) => Tensor }
+}
+
+/** The name of a role. */
+export type Role = keyof RoleOps<unknown>
+
+/**
+ * A kind of node as a value: its tag, its role, its fields as data, and what it does.
+ *
+ * Initialiser, shape check and test generator are derived from the fields, each in a file of its own.
+ */
+export interface Kind<N, R extends Role = Role, D extends string = string> {
+  readonly tag: string
+  readonly role: R
+  readonly fields: Fields
+  readonly ops: RoleOps<N>[R]
+  /** Only for the compiler: the node, and the names of its dimensions. */
+  readonly '~node'?: N
+  readonly '~dims'?: D
+}
+
+/** A kind of which only the tag is known. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a kind's operations take its own node, so no one type covers all
+export type AnyKind = Kind<any>
+
+/** The kinds a program knows, by tag. */
+export type Kinds = Readonly<Record<string, AnyKind>>

@@ -1,0 +1,66 @@
+import { gaussian, lookup, table } from '../kind/index.ts'
+import type { AnyField, DimsIn, Embed, Field, Kind, Layer, Weight } from '../kind/index.ts'
+import { add } from '../ops/index.ts'
+import { slice } from '../ops/index.ts'
+import { EspalierError } from '../tree/error.ts'
+import type { Table } from '../tree/leaf.ts'
+
+/** Token ids [batch, tokens] to their rows [batch, tokens, d]. */
+export interface Embedding<W extends Weight = Weight> extends Embed {
+  readonly _tag: 'Embedding'
+  readonly '~role'?: 'embed'
+  readonly weight: W
+}
+
+/** The kind behind `embedding`. */
+export const EmbeddingKind: Kind<Embedding, 'embed', 'vocab' | 'd'> = {
+  tag: 'Embedding',
+  role: 'embed',
+  fields: { weight: table('vocab', 'd', gaussian(0.02)) },
+  ops: { embed: (n, { ids, mask }, ctx) => ({ hidden: lookup(ids, n.weight, ctx), mask }) },
+}
+
+/** A field that is a table of token embeddings, drawn from N(0, 0.02²). */
+export const embedding = <V extends string, D extends string>(
+  vocab: V,
+  d: D,
+): Field<Embedding<Table<'trainable'>>, DimsIn<V | D>> =>
+  ({ _tag: 'NodeField', kind: EmbeddingKind, dims: { vocab, d }, statics: {} }) satisfies AnyField as never
+
+/** Adds to hidden states [batch, length, d] the learned row of each position. */
+export interface Positions<W = Table> extends Layer {
+  readonly _tag: 'Positions'
+  readonly '~role'?: 'layer'
+  readonly weight: W
+}
+
+/** The kind behind `positions`. */
+export const PositionsKind: Kind<Positions, 'layer', 'length' | 'd'> = {
+  tag: 'Positions',
+  role: 'layer',
+  fields: { weight: table('length', 'd', gaussian(0.02)) },
+  ops: {
+    layer: (n, x) => {
+      const [, length = 0, d = 0] = x.shape
+      const longest = n.weight.value.shape[0] ?? 0
+      if (length > longest)
+        throw new EspalierError([
+          {
+            _tag: 'ContextOverflow',
+            path: n.weight.label,
+            expected: `at most ${longest} positions`,
+            found: `${length}, soft prompts included`,
+            hint: 'Shorten the text or the soft prompt; both share the context window.',
+          },
+        ])
+      return add(x, slice(n.weight.value, [0, 0], [length, d]))
+    },
+  },
+}
+
+/** A field that is a table of learned positions, drawn from N(0, 0.02²). */
+export const positions = <L extends string, D extends string>(
+  length: L,
+  d: D,
+): Field<Positions<Table<'trainable'>>, DimsIn<L | D>> =>
+  ({ _tag: 'NodeField', kind: PositionsKind, dims: { length, d }, statics: {} }) satisfies AnyField as never

@@ -1,0 +1,40 @@
+import type { AnyField, Ctx, Kinds } from '../kind/index.ts'
+import { Dense, LoraKind } from '../weight/index.ts'
+import { AttentionKind } from './attention.ts'
+import { EmbeddingKind, PositionsKind } from './embedding.ts'
+import { LinearKind } from './linear.ts'
+import { MlpKind } from './mlp.ts'
+import { LayerNormKind } from './norm.ts'
+import { PromptedKind } from './prompted.ts'
+
+/** The kinds that every model may be built of, by tag; add your own with `{ ...kinds, Mine }`. */
+export const kinds: Kinds = {
+  Param: Dense,
+  Lora: LoraKind,
+  Linear: LinearKind,
+  LayerNorm: LayerNormKind,
+  Embedding: EmbeddingKind,
+  Positions: PositionsKind,
+  Attention: AttentionKind,
+  Mlp: MlpKind,
+  Prompted: PromptedKind,
+}
+
+/** A whole environment from the parts a caller cares about. */
+export const context = (parts: Partial<Ctx> = {}, own: Kinds = {}): Ctx => ({
+  ...parts,
+  kinds: { ...kinds, ...own, ...parts.kinds },
+})
+
+/** The kinds that fields mention, and the kinds those mention. */
+export const kindsIn = (fields: Readonly<Record<string, AnyField>>): Kinds => {
+  const found: Record<string, Kinds[string]> = {}
+  const visit = (field: AnyField): void => {
+    if (field._tag === 'ListField') visit(field.of)
+    if (field._tag !== 'NodeField') return
+    found[field.kind.tag] = field.kind
+    Object.values(field.kind.fields).forEach(visit)
+  }
+  Object.values(fields).forEach(visit)
+  return found
+}

@@ -1,0 +1,67 @@
+import type { DType, Tensor } from '../tree/tensor.ts'
+import { apply } from './dispatch.ts'
+import { isOwned } from './memory.ts'
+import type { Attrs, Data, Op } from './op.ts'
+import { isSymbolic } from './symbolic.ts'
+import { asTensor, asTf, tf } from './tf.ts'
+
+/** The same elements under a new handle. */
+export const identityOp: Op = {
+  name: 'identity',
+  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  reference: ([x]) => x!.data,
+  accelerated: ([x]) => asTensor(tf.clone(asTf(x!))),
+  vjp: ({ dy }) => [dy],
+}
+
+/** A new handle on the same elements: freeing one of the two leaves the other alive. @internal */
+export const identity = (x: Tensor): Tensor => apply(identityOp, [x], {})
+
+/**
+ * A function that gives handles the caller may free one by one: what the open scope owns as it is, anything else under a
+ * new handle.
+ *
+ * @internal
+ */
+export const ownHandles = (): ((t: Tensor) => Tensor) => {
+  const taken = new Set<Tensor>()
+  return (t) => {
+    const own = isSymbolic(t) || (isOwned(t) && !taken.has(t)) ? t : identity(t)
+    taken.add(own)
+    return own
+  }
+}
+
+/** A tensor of one value. */
+export interface FillAttrs extends Attrs {
+  readonly shape: readonly number[]
+  readonly dtype: DType
+  readonly value: number
+}
+
+/** An op without inputs, so that a recording sees it as one small node. */
+export const fillOp: Op<FillAttrs> = {
+  name: 'fill',
+  infer: (_, { shape, dtype }) => ({ shape, dtype }),
+  reference: (_, { value }, { shape, dtype }) => emptyData(dtype, shape.reduce((a, b) => a * b, 1)).fill(value),
+}
+
+/** Elements that were there before the op. */
+export interface ConstantAttrs extends Attrs {
+  readonly shape: readonly number[]
+  readonly dtype: DType
+  readonly data: Data
+}
+
+/** An op without inputs that hands out given elements; their array then belongs to it. */
+export const constantOp: Op<ConstantAttrs> = {
+  name: 'constant',
+  infer: (_, { shape, dtype }) => ({ shape, dtype }),
+  reference: (_, { data }) => data,
+}
+
+/** A typed array of zeros that fits the dtype. @internal */
+export const emptyData = (dtype: DType, size: number): Data => {
+  if (dtype === 'float32') return new Float32Array(size)
+  return dtype === 'int32' ? new Int32Array(size) : new Uint8Array(size)
+}

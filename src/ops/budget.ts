@@ -1,0 +1,51 @@
+import { fail } from '../tree/error.ts'
+import type { Tensor, TensorSpec } from '../tree/tensor.ts'
+import { currentEngine } from './engine.ts'
+import { asTf, tf } from './tf.ts'
+
+interface WasmMemory {
+  readonly HEAPU8: Uint8Array
+  readonly _malloc: (bytes: number) => number
+  readonly _free: (offset: number) => void
+}
+
+// WASM's memory ends at 4 GiB and tfjs does not look whether it got a block; the rest is room for temporaries.
+const standardLimit = 3.7e9
+let limit = standardLimit
+
+/** Lowers (or restores) where the WASM heap is taken to be full; for tests. @internal */
+export const limitWasmHeap = (bytes: number = standardLimit): void => {
+  limit = bytes
+}
+
+const bytesOf = ({ shape, dtype }: TensorSpec): number =>
+  shape.reduce((product, length) => product * length, dtype === 'bool' ? 1 : 4)
+
+/** Fails with `OutOfMemory` if the WASM heap cannot take this result, before anything is written. @internal */
+export const reserve = (op: string, inputs: readonly Tensor[], output: TensorSpec): void => {
+  if (currentEngine() !== 'wasm') return
+  const { wasm } = tf.backend() as unknown as { readonly wasm: WasmMemory }
+  // Inputs may still lie with another engine, and move in on first use.
+  const atMost = inputs.reduce((sum, input) => sum + bytesOf(input), bytesOf(output))
+  if (wasm.HEAPU8.length + atMost <= limit) return
+  const bytes = inputs.filter((input) => !isHere(input)).reduce((sum, input) => sum + bytesOf(input), bytesOf(output))
+  if (bytes === 0) return
+  // Near the end the allocator alone knows whether a freed block is large enough: ask it, and give the block back.
+  const offset = bytes <= limit ? wasm._malloc(bytes) >>> 0 : 0
+  const end = offset + bytes
+  const heap = wasm.HEAPU8.length
+  if (offset !== 0) wasm._free(offset)
+  if (offset !== 0 && end <= Math.min(heap, limit)) return
+  fail({
+    _tag: 'OutOfMemory',
+    path: op,
+    expected: `${bytes} bytes below the ${limit} that the WASM engine can hold`,
+    found: `${tf.engine().state.numBytes} bytes in ${tf.engine().state.numTensors} live tensors`,
+    hint: 'Use a smaller batch or a shorter sequence, release(…) what is done with, or take the native engine.',
+  })
+}
+
+const isHere = (t: Tensor): boolean => {
+  const { dataId } = asTf(t)
+  return tf.engine().state.tensorInfo.get(dataId)?.backend === tf.backend()
+}

@@ -1,0 +1,187 @@
+import type { Tensor } from '../../tree/tensor.ts'
+import { apply } from '../dispatch.ts'
+import type { Op } from '../op.ts'
+import { tf } from '../tf.ts'
+import { add, greater, mul, sub, where } from './elementwise.ts'
+import { normalDensity, normalDistribution, sigmoid as sigmoidOf, softplus as softplusOf } from './special.ts'
+import { exp, square, unary } from './unary.ts'
+
+const { PI, SQRT1_2, sqrt } = Math
+
+const tanhOp = unary({
+  name: 'tanh',
+  element: Math.tanh,
+  accelerated: tf.tanh,
+  gradient: (dy, _, output) => mul(dy, sub(1, square(output))),
+})
+
+const sigmoidOp = unary({
+  name: 'sigmoid',
+  element: sigmoidOf,
+  accelerated: tf.sigmoid,
+  gradient: (dy, _, output) => mul(dy, mul(output, sub(1, output))),
+})
+
+const reluOp = unary({
+  name: 'relu',
+  element: (x) => Math.max(x, 0),
+  accelerated: tf.relu,
+  gradient: (dy, x) => where(greater(x, 0), dy, 0),
+  wholeStaysWhole: true,
+})
+
+const geluOp = unary({
+  name: 'gelu',
+  element: (x) => x * normalDistribution(x),
+  accelerated: (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, SQRT1_2)), 1)),
+  gradient: (dy, x) => mul(dy, apply(geluSlopeOp, [x], {})),
+})
+
+// The derivative of gelu is an op of its own so that an engine can compute it in one pass.
+const geluSlopeOp = unary({
+  name: 'geluSlope',
+  element: (x) => normalDistribution(x) + x * normalDensity(x),
+  accelerated: (x) => {
+    const distribution = tf.add(tf.mul(tf.erf(tf.mul(x, SQRT1_2)), 0.5), 0.5)
+    const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / sqrt(2 * PI))
+    return tf.add(distribution, tf.mul(x, density))
+  },
+  gradient: (dy, x) => {
+    const density = mul(exp(mul(square(x), -0.5)), 1 / sqrt(2 * PI))
+    return mul(dy, mul(density, sub(2, square(x))))
+  },
+})
+
+// 0.5 (1 + tanh u) is sigmoid(2u): one exponential, and no cancellation for negative x.
+const steepness = 2 * sqrt(2 / PI)
+const cubic = 0.044715
+
+const geluTanhOp = unary({
+  name: 'geluTanh',
+  element: (x) => x * sigmoidOf(steepness * (x + cubic * x * x * x)),
+  accelerated: (x) => {
+    const inner = tf.mul(x, tf.add(tf.mul(tf.square(x), steepness * cubic), steepness))
+    return tf.mul(x, tf.sigmoid(inner))
+  },
+  gradient: (dy, x) => {
+    const gate = sigmoid(mul(x, add(mul(square(x), steepness * cubic), steepness)))
+    const slope = mul(add(mul(square(x), 3 * steepness * cubic), steepness), x)
+    return mul(dy, mul(gate, add(mul(slope, sub(1, gate)), 1)))
+  },
+})
+
+const siluOp = unary({
+  name: 'silu',
+  element: (x) => x * sigmoidOf(x),
+  accelerated: (x) => tf.mul(x, tf.sigmoid(x)),
+  gradient: (dy, x) => {
+    const gate = sigmoid(x)
+    return mul(dy, mul(gate, add(mul(x, sub(1, gate)), 1)))
+  },
+})
+
+const softplusOp = unary({
+  name: 'softplus',
+  element: softplusOf,
+  accelerated: (x) => tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x))))),
+  gradient: (dy, x) => mul(dy, sigmoid(x)),
+})
+
+/**
+ * The hyperbolic tangent of each element.
+ *
+ * @example
+ * ```ts
+ * import { tanh, tensor, toArray } from 'espalier/ops'
+ *
+ * toArray(tanh(tensor([0, 100]))) // => [0, 1]
+ * ```
+ */
+export const tanh = (x: Tensor): Tensor => apply(tanhOp, [x], {})
+
+/**
+ * `1 / (1 + e⁻ˣ)` of each element.
+ *
+ * @example
+ * ```ts
+ * import { sigmoid, tensor, toArray } from 'espalier/ops'
+ *
+ * toArray(sigmoid(tensor([0, 100]))) // => [0.5, 1]
+ * ```
+ */
+export const sigmoid = (x: Tensor): Tensor => apply(sigmoidOp, [x], {})
+
+/**
+ * `max(x, 0)` of each element; int32 stays int32, the gradient at 0 is 0.
+ *
+ * @example
+ * ```ts
+ * import { relu, tensor, toArray } from 'espalier/ops'
+ *
+ * toArray(relu(tensor([-1, 2]))) // => [0, 2]
+ * ```
+ */
+export const relu = (x: Tensor): Tensor => apply(reluOp, [x], {})
+
+/**
+ * The Gaussian error linear unit `x · Φ(x)`, exact (by erf), of each element.
+ *
+ * @source Hendrycks and Gimpel 2016, "Gaussian Error Linear Units", §2
+ * @example
+ * ```ts
+ * import { gelu, tensor, toArray } from 'espalier/ops'
+ *
+ * toArray(gelu(tensor([-100, 0, 100]))).map(Math.abs) // => [0, 0, 100]
+ * ```
+ */
+export const gelu = (x: Tensor): Tensor => apply(geluOp, [x], {})
+
+/**
+ * The Gaussian error linear unit by the tanh approximation that GPT-2 was trained with.
+ *
+ * @source Hendrycks and Gimpel 2016, "Gaussian Error Linear Units", §2
+ * @example
+ * ```ts
+ * import { geluTanh, tensor, toArray } from 'espalier/ops'
+ *
+ * toArray(geluTanh(tensor([0, 100]))) // => [0, 100]
+ * ```
+ */
+export const geluTanh = (x: Tensor): Tensor => apply(geluTanhOp, [x], {})
+
+/**
+ * The sigmoid linear unit `x · sigmoid(x)`, also called swish, of each element.
+ *
+ * @source Elfwing et al. 2017, "Sigmoid-Weighted Linear Units", §2
+ * @example
+ * ```ts
+ * import { silu, tensor, toArray } from 'espalier/ops'
+ *
+ * toArray(silu(tensor([0, 100]))) // => [0, 100]
+ * ```
+ */
+export const silu = (x: Tensor): Tensor => apply(siluOp, [x], {})
+
+/**
+ * `log(1 + eˣ)` of each element, without overflow.
+ *
+ * @example
+ * ```ts
+ * import { softplus, tensor, toArray } from 'espalier/ops'
+ *
+ * toArray(softplus(tensor([-1000, 1000]))) // => [0, 1000]
+ * ```
+ */
+export const softplus = (x: Tensor): Tensor => apply(softplusOp, [x], {})
+
+/** @internal */
+export const activationOps: readonly Op<never>[] = [
+  tanhOp,
+  sigmoidOp,
+  reluOp,
+  geluOp,
+  geluSlopeOp,
+  geluTanhOp,
+  siluOp,
+  softplusOp,
+]

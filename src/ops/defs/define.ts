@@ -1,0 +1,57 @@
+import type { DType, Tensor, TensorSpec } from '../../tree/tensor.ts'
+import type { Array_, Attrs, Backward, Data, Kernel, Op } from '../op.ts'
+import { asTensor, asTf, tf } from '../tf.ts'
+
+/** What a kernel is told besides its inputs. */
+interface Call<A extends Attrs> {
+  readonly attrs: A
+  readonly output: TensorSpec
+}
+
+type TfKernel<A extends Attrs> = (call: Call<A>, ...inputs: tf.Tensor[]) => tf.Tensor
+
+/**
+ * The fields of an `Op`, with the inputs one by one instead of as a list, and kernels on tfjs's own tensors.
+ *
+ * @internal
+ */
+export interface Definition<A extends Attrs> {
+  readonly name: string
+  readonly infer: (attrs: A, ...inputs: TensorSpec[]) => TensorSpec
+  readonly reference: (call: Call<A>, ...inputs: Array_[]) => Data
+  readonly accelerated?: TfKernel<A>
+  readonly wasm?: TfKernel<A>
+  readonly native?: TfKernel<A>
+  readonly vjp?: (backward: Backward<A>, ...inputs: Tensor[]) => readonly (Tensor | null)[]
+}
+
+/**
+ * An op from its definition.
+ *
+ * @internal
+ */
+export const define = <A extends Attrs>(definition: Definition<A>): Op<A> => {
+  const { name, infer, reference, accelerated, wasm, native, vjp } = definition
+  return {
+    name,
+    infer: (inputs, attrs) => infer(attrs, ...inputs),
+    reference: (inputs, attrs, output) => reference({ attrs, output }, ...inputs),
+    ...(accelerated && { accelerated: kernel(accelerated) }),
+    ...(wasm && { wasm: kernel(wasm) }),
+    ...(native && { native: kernel(native) }),
+    ...(vjp && { vjp: (backward) => vjp(backward, ...backward.inputs) }),
+  }
+}
+
+const kernel =
+  <A extends Attrs>(run: TfKernel<A>): Kernel<A> =>
+  (inputs, attrs, output) =>
+    asTensor(tf.tidy(() => run({ attrs, output }, ...inputs.map(asTf))))
+
+/**
+ * The tensor in the given dtype; to bool by "is not zero", which tfjs's own cast gets wrong on WASM (0.5 became false).
+ *
+ * @internal
+ */
+export const convert = (x: tf.Tensor, dtype: DType): tf.Tensor =>
+  x.dtype === dtype ? x : dtype === 'bool' ? tf.notEqual(x, tf.scalar(0, x.dtype)) : tf.cast(x, dtype)

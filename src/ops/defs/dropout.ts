@@ -1,0 +1,80 @@
+import { fail } from '../../tree/error.ts'
+import { fold, type Key, threefry, words } from '../../tree/key.ts'
+import type { Tensor } from '../../tree/tensor.ts'
+import { apply } from '../dispatch.ts'
+import type { Op } from '../op.ts'
+import { define } from './define.ts'
+import { describe, mismatch, requireFloat, requireInt } from './shape-rules.ts'
+
+type DropoutAttrs = { readonly rate: number; readonly hi: number; readonly lo: number }
+
+const keyOf = ({ hi, lo }: DropoutAttrs, seed: ArrayLike<number> | undefined): Key => {
+  const own: Key = { _tag: 'Key', hi, lo }
+  if (seed === undefined) return own
+  const base = fold(own, 'dropout seed')
+  const [high, low] = threefry(base.hi, base.lo, seed[0]!, seed[1]!)
+  return { _tag: 'Key', hi: high, lo: low }
+}
+
+const dropoutOp: Op<DropoutAttrs> = define<DropoutAttrs>({
+  name: 'dropout',
+  infer: (_, x, ...seeds) => {
+    requireFloat('dropout', 'x', x)
+    for (const seed of seeds) {
+      requireInt('dropout', 'seed', seed)
+      if (seed.shape.length !== 1 || seed.shape[0] !== 2)
+        mismatch('dropout', 'a seed of shape [2]', describe(seed), 'Its two words are folded into the key.')
+    }
+    return { shape: x.shape, dtype: 'float32' }
+  },
+  // No engine has a faster way to the same bits, so that all of them run this one.
+  reference: ({ attrs }, { data }, seed) => {
+    const random = words(keyOf(attrs, (seed as typeof seed | undefined)?.data), data.length)
+    const dropped = attrs.rate * 2 ** 32
+    const scale = 1 / (1 - attrs.rate)
+    const out = new Float32Array(data.length)
+    for (let i = 0; i < out.length; i++) if (random[i]! >= dropped) out[i] = data[i]! * scale
+    return out
+  },
+  // Linear in x: the same key gives the same mask, so that nothing has to be saved.
+  vjp: ({ dy, attrs, inputs }) =>
+    inputs.map((_, i) => (i === 0 ? apply(dropoutOp, [dy, ...inputs.slice(1)], attrs) : null)),
+})
+
+/** How much `dropout` drops, and by which key. */
+export interface DropoutOptions {
+  /** The chance of each element to become 0; from 0 up to, but not including, 1. */
+  readonly rate: number
+  readonly key: Key
+  /** Two more words for the key, int32 [2]: what changes at every step is then a tensor, and the key a constant. */
+  readonly seed?: Tensor
+}
+
+/**
+ * Each element becomes 0 with the chance `rate`, else it is scaled by `1 / (1 - rate)`; x is float32.
+ *
+ * The same key (and seed) drops the same elements on every engine, and again in the gradient. Throws `InvalidRate`.
+ *
+ * @source Srivastava et al. 2014, "Dropout", §4 (inverted: scaled in training, not at test time)
+ * @example
+ * ```ts
+ * import { key } from 'espalier'
+ * import { dropout, ones, toArray } from 'espalier/ops'
+ *
+ * toArray(dropout(ones([3]), { rate: 0, key: key(1) })) // => [1, 1, 1]
+ * ```
+ */
+export const dropout = (x: Tensor, { rate, key, seed }: DropoutOptions): Tensor => {
+  if (!(rate >= 0 && rate < 1))
+    fail({
+      _tag: 'InvalidRate',
+      path: 'dropout',
+      expected: 'a rate from 0 to less than 1',
+      found: String(rate),
+      hint: 'The rate is the share of elements that are dropped; 0.1 is usual.',
+    })
+  return apply(dropoutOp, seed === undefined ? [x] : [x, seed], { rate, hi: key.hi, lo: key.lo })
+}
+
+/** @internal */
+export const dropoutOps: readonly Op<never>[] = [dropoutOp]

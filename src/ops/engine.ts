@@ -1,0 +1,126 @@
+import { fail } from '../tree/error.ts'
+import { tf } from './tf.ts'
+
+/** The engines, fastest first. */
+export type EngineName = 'native' | 'wasm' | 'js'
+
+/** What `engine()` chose, and why nothing faster. */
+export interface EngineInfo {
+  readonly name: EngineName
+  /** For people: `WASM engine (SIMD)`. */
+  readonly describe: string
+  readonly skipped: readonly { readonly name: EngineName; readonly why: string }[]
+}
+
+/** Options of `engine`. */
+export interface EngineOptions {
+  /** Take this engine or fail; without it, the fastest that can be had. */
+  readonly prefer?: EngineName
+  /** Do not say on stderr which engine was taken. */
+  readonly quiet?: boolean
+}
+
+type Attempt = { readonly ok: true; readonly describe: string } | { readonly ok: false; readonly why: string }
+
+const tfBackend: Readonly<Record<EngineName, string>> = { native: 'tensorflow', wasm: 'wasm', js: 'cpu' }
+
+let current: EngineInfo = { name: 'js', describe: 'plain JavaScript', skipped: [] }
+let chosen = false
+let queue: Promise<unknown> = Promise.resolve()
+
+/**
+ * Tells which engine runs the ops now; `'js'` until `engine()` has finished.
+ *
+ * @example
+ * ```ts
+ * import { currentEngine, engine } from 'espalier/ops'
+ *
+ * await engine({ prefer: 'wasm', quiet: true })
+ * currentEngine() // => 'wasm'
+ * ```
+ */
+export const currentEngine = (): EngineName => current.name
+
+/**
+ * Chooses the engine, native before WASM before plain JavaScript, and says on stderr in one line which and why.
+ *
+ * Everything is synchronous once the promise is kept, and tensors made earlier move to the new engine on first use. A
+ * second call changes nothing, unless it prefers another engine. Errors: `EngineUnavailable` when the preferred engine
+ * cannot be had; the previous one then stays.
+ *
+ * @example
+ * ```ts
+ * import { add, engine, read, tensor } from 'espalier/ops'
+ *
+ * const early = tensor([1, 2])
+ * const { name } = await engine({ prefer: 'wasm', quiet: true })
+ * name // => 'wasm'
+ * Array.from(read(add(early, early))) // => [2, 4]
+ * ```
+ */
+export const engine = (options: EngineOptions = {}): Promise<EngineInfo> => {
+  // Calls wait for each other, so that two at once do not load two engines.
+  const result = queue.then(() => choose(options))
+  queue = result.catch(() => undefined)
+  return result
+}
+
+const choose = async ({ prefer, quiet = false }: EngineOptions): Promise<EngineInfo> => {
+  if (chosen && (prefer === undefined || prefer === current.name)) return current
+  const wanted: readonly EngineName[] = prefer === undefined ? ['native', 'wasm', 'js'] : [prefer]
+  const skipped: { name: EngineName; why: string }[] = []
+  for (const name of wanted) {
+    const attempt = await attempts[name]().catch(toFailure)
+    if (!attempt.ok) {
+      skipped.push({ name, why: attempt.why })
+      continue
+    }
+    current = { name, describe: attempt.describe, skipped }
+    chosen = true
+    if (!quiet) console.error(announce(current))
+    return current
+  }
+  await tf.setBackend(tfBackend[current.name])
+  return fail({
+    _tag: 'EngineUnavailable',
+    path: 'engine',
+    expected: `the ${prefer} engine`,
+    found: skipped.map(({ why }) => why).join('; '),
+    hint: `Leave "prefer" out to take the fastest engine there is. The ${current.name} engine stays in use.`,
+  })
+}
+
+const announce = ({ describe, skipped }: EngineInfo): string =>
+  ['espalier: ' + describe, ...skipped.map(({ name, why }) => `${name} is not in use: ${why}`)].join('; ')
+
+const notStarted: Attempt = { ok: false, why: 'its backend did not start' }
+
+const toFailure = (error: unknown): Attempt => ({
+  ok: false,
+  why: error instanceof Error ? error.message : String(error),
+})
+
+const native = async (): Promise<Attempt> => {
+  if (typeof process === 'undefined' || !process.versions?.node) return { ok: false, why: 'it needs Node' }
+  const { loadNative } = await import('./native/load.ts')
+  const loaded = loadNative()
+  if (!loaded.ok) return loaded
+  const started = await tf.setBackend(tfBackend.native)
+  return started ? { ok: true, describe: `native engine (${loaded.describe})` } : notStarted
+}
+
+const wasm = async (): Promise<Attempt> => {
+  await import('@tensorflow/tfjs-backend-wasm')
+  if (!(await tf.setBackend(tfBackend.wasm))) return notStarted
+  const { installWasmKernels } = await import('./wasm/index.ts')
+  await installWasmKernels()
+  const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
+  return { ok: true, describe: simd ? 'WASM engine (SIMD)' : 'WASM engine (without SIMD: slow)' }
+}
+
+const js = async (): Promise<Attempt> => {
+  await tf.setBackend(tfBackend.js)
+  return { ok: true, describe: 'plain JavaScript engine (slow)' }
+}
+
+const attempts: Readonly<Record<EngineName, () => Promise<Attempt>>> = { native, wasm, js }

@@ -1,0 +1,21 @@
+import * as tf from '@tensorflow/tfjs'
+import type { Tensor } from '../tree/tensor.ts'
+
+// tfjs prints a banner on first use otherwise.
+tf.env().set('PROD', true)
+
+// The cpu backend is there synchronously; left alone, tfjs would pick an asynchronous one as soon as it is registered.
+if (!tf.engine().backendName) void tf.setBackend('cpu')
+
+/** The tfjs tensor behind a handle; kernels of `src/ops` alone may look. @internal */
+export const asTf = (t: Tensor): tf.Tensor => t as unknown as tf.Tensor
+
+/** The handle of a tfjs tensor that nobody else owns. @internal */
+export const asTensor = (t: tf.Tensor): Tensor => t as unknown as Tensor
+
+/** A new handle that holds these elements; the plain-JS backend keeps the array itself. @internal */
+export const fromData = (data: tf.TypedArray, shape: readonly number[], dtype: Tensor['dtype']): Tensor =>
+  asTensor(tf.engine().makeTensor(data, [...shape], dtype))
+
+/** TensorFlow.js, for kernels. @internal */
+export * as tf from '@tensorflow/tfjs'

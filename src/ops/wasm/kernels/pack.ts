@@ -1,0 +1,89 @@
+/*
+ * Packing copies a block of a matrix into panels: strips as wide as the tile, stored depth after depth, so that the
+ * micro-kernel reads memory in one direction whatever the layout of the matrix was. This is why every transpose costs the
+ * same: the strides end here. At an edge the lanes that do not exist are left
+ * as they are: what they produce is never copied to C.
+ *
+ * A panel is put together from groups of four lanes and single lanes. `laneStep` and `depthStep` are the strides of the
+ * source in bytes, and one of the two is 4; `panelStep` is what one depth takes in the panel.
+ */
+
+/** The first `lanes` lanes of one panel. */
+export function packPanel(
+  panel: usize,
+  panelStep: usize,
+  source: usize,
+  laneStep: usize,
+  depthStep: usize,
+  lanes: i32,
+  depth: i32,
+): void {
+  let lane = 0
+  for (; lane + 4 <= lanes; lane += 4) {
+    const to = panel + ((lane as usize) << 2)
+    const from = source + (lane as usize) * laneStep
+    if (laneStep == 4) packFourNeighbours(to, panelStep, from, depthStep, depth)
+    else packFourRows(to, panelStep, from, laneStep, depth)
+  }
+  for (; lane < lanes; lane++) {
+    packLane(panel + ((lane as usize) << 2), panelStep, source + (lane as usize) * laneStep, depthStep, depth)
+  }
+}
+
+/** The four lanes lie side by side in the source. */
+function packFourNeighbours(to: usize, panelStep: usize, from: usize, depthStep: usize, depth: i32): void {
+  for (let k = 0; k < depth; k++) {
+    v128.store(to, v128.load(from))
+    to += panelStep
+    from += depthStep
+  }
+}
+
+/** Each of the four lanes is contiguous in the source: read 4 x 4 values, transpose them in registers. */
+function packFourRows(to: usize, panelStep: usize, from: usize, laneStep: usize, depth: i32): void {
+  let from1 = from + laneStep
+  let from2 = from1 + laneStep
+  let from3 = from2 + laneStep
+  let k = 0
+  for (; k + 4 <= depth; k += 4) {
+    const row0 = v128.load(from)
+    const row1 = v128.load(from1)
+    const row2 = v128.load(from2)
+    const row3 = v128.load(from3)
+    const low01 = v128.shuffle<f32>(row0, row1, 0, 4, 1, 5)
+    const high01 = v128.shuffle<f32>(row0, row1, 2, 6, 3, 7)
+    const low23 = v128.shuffle<f32>(row2, row3, 0, 4, 1, 5)
+    const high23 = v128.shuffle<f32>(row2, row3, 2, 6, 3, 7)
+    v128.store(to, v128.shuffle<f64>(low01, low23, 0, 2))
+    to += panelStep
+    v128.store(to, v128.shuffle<f64>(low01, low23, 1, 3))
+    to += panelStep
+    v128.store(to, v128.shuffle<f64>(high01, high23, 0, 2))
+    to += panelStep
+    v128.store(to, v128.shuffle<f64>(high01, high23, 1, 3))
+    to += panelStep
+    from += 16
+    from1 += 16
+    from2 += 16
+    from3 += 16
+  }
+  for (; k < depth; k++) {
+    store<f32>(to, load<f32>(from))
+    store<f32>(to, load<f32>(from1), 4)
+    store<f32>(to, load<f32>(from2), 8)
+    store<f32>(to, load<f32>(from3), 12)
+    to += panelStep
+    from += 4
+    from1 += 4
+    from2 += 4
+    from3 += 4
+  }
+}
+
+function packLane(to: usize, panelStep: usize, from: usize, depthStep: usize, depth: i32): void {
+  for (let k = 0; k < depth; k++) {
+    store<f32>(to, load<f32>(from))
+    to += panelStep
+    from += depthStep
+  }
+}

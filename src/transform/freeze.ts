@@ -1,0 +1,72 @@
+import { isParam, withStatus } from '../tree/leaf.ts'
+import type { Param, Status } from '../tree/leaf.ts'
+import { targets } from '../tree/target.ts'
+import type { Taste } from '../tree/target.ts'
+import type { Everywhere, Targeted } from '../tree/types/step.ts'
+import { mapLeaves } from '../tree/walk.ts'
+import { targeted } from './targeted.ts'
+
+declare module '../tree/types/rewrite.ts' {
+  interface Rewrites<T> {
+    readonly freeze: T extends Param<Status, infer F> ? Param<'frozen', F> : never
+    readonly unfreeze: T extends Param<Status, infer F> ? Param<'trainable', F> : never
+  }
+}
+
+const parameters: Taste<Param> = { verdict: node => (isParam(node) ? 'take' : 'into'), wants: 'a parameter' }
+
+const setStatus = (model: unknown, which: (p: Param) => boolean, status: Status): unknown =>
+  mapLeaves(model, leaf => (isParam(leaf) && which(leaf) ? withStatus(leaf, status) : leaf))
+
+const setAt = (status: Status) =>
+  (model: unknown, { at }: { readonly at: Parameters<typeof targets>[1] }): unknown => {
+    const chosen = new Set(targets(model, at, parameters).map(p => p.node))
+    return setStatus(model, p => chosen.has(p), status)
+  }
+
+/** `freeze` itself, and `freeze.only` for a part of a model. */
+export interface Freeze {
+  <M>(model: M): Everywhere<M, 'freeze'>
+  readonly only: Targeted<unknown, 'freeze'>
+}
+
+/**
+ * Makes every parameter frozen: training computes no gradient of it and changes it by no decay.
+ *
+ * `freeze.only({ at })` freezes a part. Tied places are one parameter, so they freeze together.
+ * Freezing what is frozen gives the same object back.
+ *
+ * @throws TransformFailure (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
+ * @example
+ * ```ts
+ * import { count, freeze, pipe, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0))
+ * count(freeze(base)).trainable // => 0
+ * count(pipe(base, freeze.only({ at: ['embedding_block', 'transformer_blocks'] }))).trainable // => 13_028
+ * ```
+ */
+export const freeze: Freeze = Object.assign(<M>(model: M) => setStatus(model, () => true, 'frozen') as Everywhere<M, 'freeze'>, {
+  only: targeted<unknown, 'freeze'>(setAt('frozen')),
+})
+
+/** `unfreeze` itself, and `unfreeze.only` for a part of a model. */
+export interface Unfreeze {
+  <M>(model: M): Everywhere<M, 'unfreeze'>
+  readonly only: Targeted<unknown, 'unfreeze'>
+}
+
+/**
+ * Makes every parameter trainable; `unfreeze.only({ at })` a part, such as a head trained in full beside an adapter.
+ *
+ * @throws TransformFailure (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
+ * @example
+ * ```ts
+ * import { count, freeze, unfreeze, pipe, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0))
+ * count(pipe(base, freeze, unfreeze.only({ at: 'out_head' }))).trainable // => 12_900
+ * ```
+ */
+export const unfreeze: Unfreeze = Object.assign(
+  <M>(model: M) => setStatus(model, () => true, 'trainable') as Everywhere<M, 'unfreeze'>,
+  { only: targeted<unknown, 'unfreeze'>(setAt('trainable')) },
+)

@@ -1,0 +1,67 @@
+import { materialize } from '../kind/index.ts'
+import type { Kinds, Weight } from '../kind/index.ts'
+import { context } from '../nn/index.ts'
+import { scope } from '../ops/index.ts'
+import { isParam, withValue } from '../tree/leaf.ts'
+import { targets } from '../tree/target.ts'
+import type { Taste } from '../tree/target.ts'
+import type { Everywhere, Targeted } from '../tree/types/step.ts'
+import { isBranch, places, replaceAt } from '../tree/walk.ts'
+import type { Place } from '../tree/walk.ts'
+import { innermost, isWrappedWeight } from './attach.ts'
+import { targeted } from './targeted.ts'
+
+const wrapped: Taste<Weight> = {
+  verdict: node => (isWrappedWeight(node) ? 'take' : 'into'),
+  wants: 'an adapted weight',
+}
+
+const mergeAt = (model: unknown, at: readonly Place<Weight>[], kinds: Kinds): unknown =>
+  scope(() =>
+    replaceAt(
+      model,
+      at.flatMap(({ node, route }) => {
+        const base = innermost(node)
+        return isParam(base) ? [{ route, value: withValue(base, materialize(node, context({ kinds }))) }] : []
+      }),
+    ),
+  )
+
+const outermost = (model: unknown): readonly Place<Weight>[] => {
+  const found: Place<Weight>[] = []
+  for (const p of places(model))
+    if (isBranch(p.node) && isWrappedWeight(p.node) && !found.some(f => f.route.every((s, i) => p.route[i] === s)))
+      found.push(p as Place<Weight>)
+  return found
+}
+
+/** `merge` itself, `merge.only` for some places, `merge.knowing` for weight variants of one's own. */
+export interface Merge {
+  <M>(model: M): Everywhere<M, 'merge'>
+  readonly only: Targeted<unknown, 'merge'>
+  /** The same with kinds of one's own, by tag. */
+  readonly knowing: (own: Kinds) => Merge
+}
+
+const mergeKnowing = (own: Kinds): Merge =>
+  Object.assign(<M>(model: M) => mergeAt(model, outermost(model), own) as Everywhere<M, 'merge'>, {
+    only: targeted<unknown, 'merge'>((model, { at }) => mergeAt(model, targets(model, at, wrapped), own)),
+    knowing: (more: Kinds) => mergeKnowing({ ...own, ...more }),
+  })
+
+/**
+ * Makes every adapted weight one dense weight again, with the same outputs: W + s·A·B for LoRA.
+ *
+ * The base's label and status stay; the model that was merged keeps working. A model without adapters comes back as it is.
+ *
+ * @throws TransformFailure (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
+ * @example
+ * ```ts
+ * import { count, freeze, lora, merge, pipe, sllm, key } from 'espalier'
+ * const base = freeze(sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0)))
+ * const tuned = lora({ at: '**.ln_1', rank: 2 })(base)
+ * count(merge(tuned)).parameters === count(base).parameters // => true
+ * ```
+ * @source Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", §4.1 ("no additional inference latency").
+ */
+export const merge: Merge = mergeKnowing({})

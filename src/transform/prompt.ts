@@ -1,0 +1,117 @@
+import { initialiseField, lookup } from '../kind/index.ts'
+import type { Weight } from '../kind/index.ts'
+import { gaussian, table } from '../kind/index.ts'
+import { context } from '../nn/index.ts'
+import type { Prompted } from '../nn/index.ts'
+import { read, tensor, uniform } from '../ops/index.ts'
+import { TransformFailure } from '../tree/error.ts'
+import { fold, key as seedKey } from '../tree/key.ts'
+import type { Key } from '../tree/key.ts'
+import { param } from '../tree/leaf.ts'
+import type { Param } from '../tree/leaf.ts'
+import type { Selector } from '../tree/select.ts'
+import { targets } from '../tree/target.ts'
+import type { Taste } from '../tree/target.ts'
+import type { Step, Targeted } from '../tree/types/step.ts'
+import { leaves, replaceAt } from '../tree/walk.ts'
+import { innermost } from './attach.ts'
+import { targeted } from './targeted.ts'
+
+/** Where the rows of a fresh soft prompt come from. */
+export type PromptInit =
+  /** N(0, 0.02²), the spread of fresh embeddings. */
+  | 'random'
+  /** The embeddings of tokens drawn from the whole vocabulary. */
+  | 'vocabulary'
+  /** The embeddings of a text's token ids, repeated or trimmed to the length. */
+  | { readonly ids: ArrayLike<number> }
+  /** The same, from the text itself. */
+  | { readonly text: string; readonly tokenizer: { readonly encode: (text: string) => ArrayLike<number> } }
+
+/** How a soft prompt is put on. */
+export interface PromptOptions {
+  /** Number of virtual tokens; with a text, by default as many as it has. */
+  readonly length?: number
+  readonly init?: PromptInit
+  readonly key?: Key
+}
+
+interface EmbeddingNode {
+  readonly _tag: string
+  readonly weight: Weight
+}
+
+const embeddings: Taste<EmbeddingNode> = {
+  verdict: node => {
+    const tag = (node as { _tag?: unknown } | null)?._tag
+    return tag === 'Prompted' ? 'adapted' : tag === 'Embedding' ? 'take' : 'into'
+  },
+  wants: 'a token embedding',
+}
+
+const problem = (tag: string, expected: string, found: unknown, hint: string): TransformFailure =>
+  new TransformFailure([{ _tag: tag, path: 'prompt.length', expected, found: String(found), hint }])
+
+const idsOf = (init: PromptInit): ArrayLike<number> | undefined =>
+  typeof init === 'string' ? undefined : 'ids' in init ? init.ids : init.tokenizer.encode(init.text)
+
+const rowsFor = (node: EmbeddingNode, label: string, options: PromptOptions): Param<'trainable', 'table'> => {
+  const { init = 'vocabulary', key = seedKey('prompt') } = options
+  const ids = idsOf(init)
+  const length = options.length ?? ids?.length
+  if (length === undefined || !Number.isSafeInteger(length) || length <= 0)
+    throw problem('BadDimension', 'a positive whole number of virtual tokens', length, 'Give `length`, or a text to begin from.')
+  if (ids?.length === 0) throw problem('BadOption', 'at least one token to begin from', 'none', 'The text has no tokens.')
+  const [vocabulary = 0, d = 0] = (innermost(node.weight) as Param).value.shape
+  if (init === 'random')
+    return initialiseField(table('length', 'd', gaussian(0.02)), { length, d }, key, label) as Param<'trainable', 'table'>
+  const chosen = ids === undefined ? drawn(fold(key, label), length, vocabulary) : repeated(ids, length)
+  return param('table', label, lookup(tensor(chosen, [length], 'int32'), node.weight, context()))
+}
+
+/** Ids over and over until there are enough, as PEFT begins a prompt from a text. */
+const repeated = (ids: ArrayLike<number>, length: number): Int32Array =>
+  Int32Array.from({ length }, (_, i) => ids[i % ids.length] ?? 0)
+
+const drawn = (key: Key, length: number, vocabulary: number): Int32Array => {
+  const u = uniform(key, [length], 0, vocabulary)
+  return Int32Array.from(read(u), x => Math.min(vocabulary - 1, Math.floor(x)))
+}
+
+/** `prompt` for the model's one token embedding, or for those a selector names. */
+export interface Prompt extends Targeted<PromptOptions, 'prompt'> {
+  (options: PromptOptions & { readonly at?: undefined }): Step<'**', 'prompt'>
+}
+
+const run = (model: unknown, { at = '**', ...options }: PromptOptions & { readonly at?: Selector }): unknown =>
+  replaceAt(
+    model,
+    targets(model, at, embeddings).map(({ node, route }) => {
+      const weight = leaves(node)[0]?.label ?? 'weight'
+      const label = [...weight.split('.').slice(0, -1), 'prompt'].join('.')
+      const value: Omit<Prompted, 'base'> & { base: EmbeddingNode } = {
+        _tag: 'Prompted',
+        base: node,
+        prompt: rowsFor(node, label, options),
+      }
+      return { route, value }
+    }),
+  )
+
+/**
+ * Puts trained rows before the token embeddings of every sequence, along the sequence axis.
+ *
+ * Logits get as many rows more, in front; positions, mask and context window count them.
+ *
+ * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `BadDimension`, `BadOption`, `BadSelector`;
+ *   a text and a prompt too long together are a `ContextOverflow` when the model runs.
+ * @example
+ * ```ts
+ * import { count, freeze, pipe, prompt, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0))
+ * count(pipe(base, freeze, prompt({ length: 14 }))).trainable // => 1_792
+ * ```
+ * @source Lester et al. 2021, "The Power of Scale for Parameter-Efficient Prompt Tuning", §2.
+ */
+export const prompt: Prompt = targeted<PromptOptions, 'prompt'>(run) as Prompt
+

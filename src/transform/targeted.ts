@@ -1,0 +1,41 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { EspalierError } from '../tree/error.ts'
+import type { Issue } from '../tree/error.ts'
+import type { Selector } from '../tree/select.ts'
+import type { Method } from '../tree/types/rewrite.ts'
+import type { Targeted } from '../tree/types/step.ts'
+
+/** Runs something that may throw our error, and gives its issues as a value instead; any other error is a bug and goes on. */
+export const attempt = <A>(f: () => A): E.Either<readonly Issue[], A> => {
+  try {
+    return E.right(f())
+  } catch (e) {
+    if (e instanceof EspalierError) return E.left(e.issues)
+    throw e
+  }
+}
+
+/**
+ * Makes a transform out of what it does to any model: the typed step, its `either` form and its `unchecked` form.
+ *
+ * The one cast lies here: that the untyped rewriting does what the type says is what the laws check.
+ *
+ * @example
+ * ```ts
+ * import { targeted, places, replaceAt, sllm, key, get } from 'espalier'
+ * // A transform of one's own: fewer heads are not better, but easily written.
+ * const withHeads = targeted<{ heads: number }, 'detach'>((model, { heads }) =>
+ *   replaceAt(model, [...places(model)]
+ *     .filter(p => (p.node as { _tag?: string })._tag === 'Attention')
+ *     .map(p => ({ route: p.route, value: { ...(p.node as object), heads } }))))
+ * const model = withHeads.unchecked({ at: '**', heads: 4 })(sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0)))
+ * get(model, 'transformer_blocks.0.mha').heads // => 4
+ * ```
+ */
+export const targeted = <O, K extends Method>(
+  run: (model: unknown, options: O & { readonly at: Selector }) => unknown,
+): Targeted<O, K> => {
+  const step = (options: O & { readonly at: Selector }) => (model: unknown) => run(model, options)
+  const either = (options: O & { readonly at: Selector }) => (model: unknown) => attempt(() => run(model, options))
+  return Object.assign(step, { either, unchecked: step }) as never
+}

@@ -1,0 +1,44 @@
+/**
+ * One thing that is wrong, as data: where, what was expected, what was found, and what to do about it.
+ *
+ * `_tag` names the kind of mistake (`NoMatch`, `AlreadyAdapted`, `LabelClash`, `ShapeMismatch`, …) for programs; the rest is for people.
+ */
+export interface Issue {
+  readonly _tag: string
+  /** Path in the tree, file or configuration; `''` is the root. */
+  readonly path: string
+  readonly expected: string
+  readonly found: string
+  readonly hint: string
+}
+
+/** Issues as one readable message, a paragraph each. */
+export const formatIssues = (issues: readonly Issue[]): string => issues.map(formatIssue).join('\n')
+
+const formatIssue = ({ _tag, path, expected, found, hint }: Issue): string =>
+  [`${_tag} at ${path === '' ? 'the root' : path}: expected ${expected}, found ${found}.`, hint && `  ${hint}`]
+    .filter(Boolean)
+    .join('\n')
+
+/** The only class this library throws: an `Error` that carries its issues as data. */
+export class EspalierError extends Error {
+  readonly issues: readonly Issue[]
+  constructor(issues: readonly Issue[]) {
+    super(formatIssues(issues))
+    this.name = 'EspalierError'
+    this.issues = issues
+  }
+}
+
+/** What the plain name of a transform throws; its `.either` form gives the same issues as a `Left`. */
+export class TransformFailure extends EspalierError {
+  constructor(issues: readonly Issue[]) {
+    super(issues)
+    this.name = 'TransformFailure'
+  }
+}
+
+/** Throws a single issue. */
+export const fail = (issue: Issue): never => {
+  throw new EspalierError([issue])
+}

@@ -1,0 +1,123 @@
+import { TransformFailure } from './error.ts'
+import type { Issue } from './error.ts'
+import type { Constant, Hole, Param } from './leaf.ts'
+import { find } from './select.ts'
+import type { Selector } from './select.ts'
+import { leafPlaces, mapLeaves, replaceAt, showPath } from './walk.ts'
+import type { Place } from './walk.ts'
+
+/** The leaf places of a tree grouped by label. */
+const byLabel = (tree: unknown): ReadonlyMap<string, readonly Place<Param | Constant>[]> => {
+  const groups = new Map<string, Place<Param | Constant>[]>()
+  for (const p of leafPlaces(tree)) {
+    const group = groups.get(p.node.label)
+    if (group) group.push(p)
+    else groups.set(p.node.label, [p])
+  }
+  return groups
+}
+
+/**
+ * The ties of a tree: for each label that one leaf has at several places, those places.
+ *
+ * @example
+ * ```ts
+ * import { ties, param } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const shared = param('table', 'tokens', zeros([5, 3]))
+ * ties({ embed: shared, head: shared }) // => { tokens: ['embed', 'head'] }
+ * ```
+ */
+export const ties = (tree: unknown): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(
+    [...byLabel(tree)]
+      .filter(([, at]) => at.length > 1)
+      .map(([label, at]) => [label, at.map(p => showPath(p.path))]),
+  )
+
+/** What is wrong with the leaves of a tree: one label on two different leaves, or a leaf whose tensor is gone. */
+export const unsound = (tree: unknown): readonly Issue[] => {
+  const issues: Issue[] = []
+  for (const [label, at] of byLabel(tree)) {
+    const other = at.find(p => p.node !== at[0]?.node)
+    if (at[0] && other)
+      issues.push({
+        _tag: 'LabelClash',
+        path: showPath(other.path),
+        expected: `the label "${label}" to name one leaf`,
+        found: `another leaf under the same label at ${showPath(at[0].path)}`,
+        hint: 'Give each model a name with nest("name", model), or part a tie with untie(model, path).',
+      })
+    for (const p of at)
+      if (p.node.value.isDisposed)
+        issues.push({
+          _tag: 'Disposed',
+          path: showPath(p.path),
+          expected: 'a live tensor',
+          found: 'a tensor whose memory was given back',
+          hint: 'Something called release on a tree that shares this leaf; name this model in its `keep`.',
+        })
+  }
+  return issues
+}
+
+/** Throws a `TransformFailure` unless labels and tensors of a tree are in order. */
+export const requireSound = (tree: unknown): void => {
+  const issues = unsound(tree)
+  if (issues.length > 0) throw new TransformFailure(issues)
+}
+
+const renamed = <L extends Param | Constant | Hole>(leaf: L, label: string): L =>
+  leaf.label === label ? leaf : { ...leaf, label }
+
+/**
+ * The tree with every label mapped; leaves tied before are tied after.
+ *
+ * @throws TransformFailure `LabelClash` when two leaves end up with one label.
+ */
+export const relabel = <M>(tree: M, f: (label: string) => string): M => {
+  const after = mapLeaves(tree, leaf => renamed(leaf, f(leaf.label)))
+  requireSound(after)
+  return after as M
+}
+
+/**
+ * Puts a model under a name, so that two models can stand in one tree: every label gets the name in front.
+ *
+ * @example
+ * ```ts
+ * import { nest, sllm, key, count } from 'espalier'
+ * const small = { ...sllm.config.seed, vocab_size: 100 }
+ * const towers = { query: nest('query', sllm.init(small, key(0))), doc: nest('doc', sllm.init(small, key(1))) }
+ * towers.query.final_norm.scale.label // => 'query.final_norm.scale'
+ * ```
+ */
+export const nest = <M>(name: string, tree: M): M => relabel(tree, label => `${name}.${label}`)
+
+/**
+ * Parts a tie: every leaf under the selection becomes a leaf of its own, labelled by its path.
+ *
+ * The tensors stay shared, since they never change; what is trained afterwards goes its own way.
+ */
+export const untie = <M>(tree: M, at: Selector): M => {
+  const counts = byLabel(tree)
+  const tied = find(tree, at)
+    .flatMap(place => leafPlaces(place.node).map(l => ({ ...l, ...joined(place, l) })))
+    .filter(p => (counts.get(p.node.label)?.length ?? 0) > 1)
+  const after = replaceAt(
+    tree,
+    tied.map(({ node, path, route }) => ({ route, value: { ...node, label: freshLabel(showPath(path), counts) } })),
+  )
+  requireSound(after)
+  return after as M
+}
+
+// A tie may well carry the label of the very place that is parted from it.
+const freshLabel = (path: string, taken: ReadonlyMap<string, unknown>): string =>
+  taken.has(path) ? freshLabel(`${path}'`, taken) : path
+
+const joined = (a: Place, b: Place): { readonly path: readonly string[]; readonly route: readonly string[] } => ({
+  path: [...a.path, ...b.path],
+  route: [...a.route, ...b.route],
+})
+

@@ -1,0 +1,71 @@
+import type { Tensor } from './tensor.ts'
+
+/** Whether training may change a parameter. */
+export type Status = 'trainable' | 'frozen'
+
+/**
+ * What a parameter is to its layer: a `matrix` multiplies, a `table` is looked up by row, a `vector` shifts or scales.
+ *
+ * Methods choose their targets by it: LoRA takes a `matrix`, never a norm's scale.
+ */
+export type Form = 'matrix' | 'table' | 'vector'
+
+/** A leaf that training may change: a tensor, whether it may be changed now, and the label that names it. */
+export interface Param<S extends Status = Status, F extends Form = Form> {
+  readonly _tag: 'Param'
+  readonly label: string
+  readonly status: S
+  readonly form: F
+  readonly value: Tensor
+}
+
+/** A leaf that is never trained and not counted: rope tables, 4-bit codes, shared projections. */
+export interface Constant {
+  readonly _tag: 'Constant'
+  readonly label: string
+  readonly value: Tensor
+}
+
+/** A typed gap where a partition has taken a leaf out. */
+export interface Hole {
+  readonly _tag: 'Hole'
+  readonly label: string
+}
+
+export type Matrix<S extends Status = Status> = Param<S, 'matrix'>
+export type Table<S extends Status = Status> = Param<S, 'table'>
+export type Vector<S extends Status = Status> = Param<S, 'vector'>
+
+/** Every leaf that holds a tensor. */
+export type Leaf = Param | Constant
+
+/**
+ * Makes a trainable parameter.
+ *
+ * @example
+ * ```ts
+ * import { param } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * param('vector', 'head.bias', zeros([2])).status // => 'trainable'
+ * ```
+ */
+export const param = <F extends Form>(form: F, label: string, value: Tensor): Param<'trainable', F> =>
+  ({ _tag: 'Param', label, status: 'trainable', form, value })
+
+/** Makes a constant leaf. */
+export const constant = (label: string, value: Tensor): Constant => ({ _tag: 'Constant', label, value })
+
+/** The same parameter with another status; the same object when nothing changes. */
+export const withStatus = <S extends Status, F extends Form>(p: Param<Status, F>, status: S): Param<S, F> =>
+  p.status === status ? (p as Param<S, F>) : { ...p, status }
+
+/** The same leaf with another value; the same object when nothing changes. */
+export const withValue = <L extends Leaf>(leaf: L, value: Tensor): L => (leaf.value === value ? leaf : { ...leaf, value })
+
+const tagged = (x: unknown, tag: string): boolean =>
+  typeof x === 'object' && x !== null && (x as { _tag?: unknown })._tag === tag
+
+export const isParam = (x: unknown): x is Param => tagged(x, 'Param')
+export const isConstant = (x: unknown): x is Constant => tagged(x, 'Constant')
+export const isHole = (x: unknown): x is Hole => tagged(x, 'Hole')
+export const isLeaf = (x: unknown): x is Leaf => isParam(x) || isConstant(x)

@@ -1,0 +1,70 @@
+import type { Applicative } from 'fp-ts/lib/Applicative.js'
+import type { HKT } from 'fp-ts/HKT'
+import { TransformFailure } from './error.ts'
+import { find } from './select.ts'
+import type { Selector } from './select.ts'
+import type { At, Paths, SetAt } from './types/paths.ts'
+import { replaceAt, showPath } from './walk.ts'
+import type { Place } from './walk.ts'
+
+/** The outermost place at exactly one path. */
+const placeAt = (tree: unknown, path: string): Place => {
+  const [place] = find(tree, path)
+  if (place === undefined || showPath(place.path) !== path)
+    throw new TransformFailure([
+      {
+        _tag: 'BadPath',
+        path,
+        expected: 'the path of one place',
+        found: `a pattern (its first hit is ${showPath(place?.path ?? [])})`,
+        hint: 'Write every segment out, or use `traverse`, which takes patterns.',
+      },
+    ])
+  return place
+}
+
+/**
+ * The node at a path; where something is wrapped, the wrapper.
+ *
+ * @throws TransformFailure `NoMatch` with the nearest paths.
+ * @example
+ * ```ts
+ * import { get, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0))
+ * get(base, 'transformer_blocks.0.mlp.ln_1.weight').value.shape // => [128, 128]
+ * ```
+ */
+export const get = <T, const P extends Paths<T>>(tree: T, path: P): At<T, P> => placeAt(tree, path).node as At<T, P>
+
+/** The tree with another node at a path; everything off the way there is the same reference. */
+export const set = <T, const P extends Paths<T>, V>(tree: T, path: P, value: V): SetAt<T, P, V> =>
+  replaceAt(tree, [{ route: placeAt(tree, path).route, value }]) as SetAt<T, P, V>
+
+/** The tree with the node at a path mapped, possibly to another type. */
+export const modify = <T, const P extends Paths<T>, V>(
+  tree: T,
+  path: P,
+  f: (node: At<T, P>) => V,
+): SetAt<T, P, V> => set(tree, path, f(get(tree, path)))
+
+/**
+ * Visits every outermost place a selector hits with an effect, and rebuilds the tree inside it.
+ *
+ * `F` is any fp-ts applicative: `Either` to validate, `Task` to load, `Option` to give up, `Identity` to map.
+ *
+ * @throws TransformFailure `NoMatch`, `BadSelector`.
+ */
+export const traverse =
+  <F>(F: Applicative<F>) =>
+  <T>(tree: T, at: Selector, f: (node: unknown, path: string) => HKT<F, unknown>): HKT<F, unknown> => {
+    const found = find(tree, at)
+    const values = found.reduce<HKT<F, readonly unknown[]>>(
+      (done, place) =>
+        F.ap(
+          F.map(done, (vs: readonly unknown[]) => (v: unknown): readonly unknown[] => [...vs, v]),
+          f(place.node, showPath(place.path)),
+        ),
+      F.of([]),
+    )
+    return F.map(values, vs => replaceAt(tree, vs.map((value, i) => ({ route: found[i]?.route ?? [], value }))))
+  }

@@ -1,0 +1,88 @@
+import { TransformFailure } from './error.ts'
+import type { Issue } from './error.ts'
+import { requireSound } from './labels.ts'
+import { didYouMean } from './nearest.ts'
+import { find } from './select.ts'
+import type { Selector } from './select.ts'
+import { below, childPlaces, isBranch, places, showPath } from './walk.ts'
+import type { Branch, Place } from './walk.ts'
+
+/** What a method makes of a node: its target, closed to it because it is adapted already, or to be looked into. */
+export type Verdict = 'take' | 'adapted' | 'into'
+
+/** How a method chooses among the nodes a selector hits. */
+export interface Taste<N> {
+  readonly verdict: (node: unknown) => Verdict
+  /** What it takes, for messages: "a weight matrix". */
+  readonly wants: string
+  readonly '~node'?: N
+}
+
+/**
+ * The places under a selection that a method takes.
+ *
+ * @throws TransformFailure `AlreadyAdapted`, `NotATarget`, `NoMatch`, `BadSelector`, `LabelClash`; all mistakes at once.
+ */
+export const targets = <N>(tree: unknown, at: Selector, taste: Taste<N>): readonly Place<N>[] => {
+  requireSound(tree)
+  const issues: Issue[] = []
+  const taken: Place<N>[] = []
+  const seen = new Set<string>()
+  const patterns: readonly Selector[] = Array.isArray(at) && at.length > 0 ? (at as readonly string[]) : [at]
+  for (const pattern of patterns) {
+    const found = find(tree, pattern)
+    const here = found.flatMap(place => under(place, taste))
+    const adapted = here.filter(([v]) => v === 'adapted')
+    issues.push(...adapted.map(([, place]) => alreadyAdapted(place)))
+    if (here.length === 0) issues.push(notATarget(tree, pattern, found, taste))
+    for (const [v, place] of here) {
+      const route = place.route.join('/')
+      if (v === 'take' && !seen.has(route)) taken.push(place as Place<N>)
+      seen.add(route)
+    }
+  }
+  if (issues.length > 0) throw new TransformFailure(issues)
+  return taken
+}
+
+const under = <N>(place: Place, taste: Taste<N>): readonly (readonly ['take' | 'adapted', Place])[] => {
+  const v = taste.verdict(place.node)
+  if (v !== 'into') return [[v, place]]
+  return isBranch(place.node) ? childPlaces(place as Place<Branch>).flatMap(c => under(c, taste)) : []
+}
+
+const kindOf = (node: unknown): string => {
+  const tag = (node as { _tag?: unknown; form?: unknown } | null)?._tag
+  if (tag === 'Param') return `a ${(node as { form: string }).form}`
+  return typeof tag === 'string' ? tag : 'a container'
+}
+
+const alreadyAdapted = (place: Place): Issue => ({
+  _tag: 'AlreadyAdapted',
+  path: showPath(place.path),
+  expected: 'a place without an adapter',
+  found: kindOf(place.node),
+  hint: 'Detach or merge the adapter that is there first, or leave this place out with `except`.',
+})
+
+const notATarget = <N>(tree: unknown, at: Selector, found: readonly Place[], taste: Taste<N>): Issue => {
+  const all = [...places(tree)].filter(p => taste.verdict(p.node) === 'take').map(p => showPath(p.path))
+  const path = showPath(found[0]?.path ?? [])
+  return {
+    _tag: 'NotATarget',
+    path,
+    expected: taste.wants,
+    found: [...new Set(found.map(p => kindOf(p.node)))].join(', '),
+    hint: all.length === 0 ? `This model has no ${taste.wants}.` : didYouMean(typeof at === 'string' ? at : path, all),
+  }
+}
+
+/** Every place under a node that a method takes, whatever the selector; for methods that act on a whole model. */
+export const allTargets = <N>(tree: unknown, taste: Taste<N>): readonly Place<N>[] => {
+  const out: Place<N>[] = []
+  for (const p of below({ node: tree, path: [], route: [] }))
+    if (taste.verdict(p.node) === 'take' && !out.some(o => isPrefix(o.route, p.route))) out.push(p as Place<N>)
+  return out
+}
+
+const isPrefix = (a: readonly string[], b: readonly string[]): boolean => a.every((s, i) => b[i] === s)

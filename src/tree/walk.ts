@@ -1,0 +1,130 @@
+import { isHole, isLeaf } from './leaf.ts'
+import type { Constant, Hole, Param } from './leaf.ts'
+import { isTensor } from './tensor.ts'
+
+/** A plain record or array that a tree is built of. */
+export type Branch = Readonly<Record<string, unknown>> | readonly unknown[]
+
+/**
+ * One position in a tree.
+ *
+ * `path` is the name people use: what wraps something lies at the path of what it wraps, since `base` adds no segment.
+ * `route` is the physical way there, `base` included, so it names one position only.
+ */
+export interface Place<N = unknown> {
+  readonly node: N
+  readonly path: readonly string[]
+  readonly route: readonly string[]
+  /** The length of the array this position is an element of. */
+  readonly siblings?: number
+}
+
+/** The key under which every wrapper keeps what it wraps; it is transparent in paths. */
+export const BASE = 'base'
+
+/** A leaf, or the hole a partition left in its place. */
+export const isLeafOrHole = (x: unknown): x is Param | Constant | Hole => isLeaf(x) || isHole(x)
+
+/** Whether a value is looked into: a plain record or an array, and neither a leaf nor a tensor. */
+export const isBranch = (x: unknown): x is Branch =>
+  typeof x === 'object' && x !== null && !isLeafOrHole(x) && !isTensor(x)
+
+/** The children of a branch in path order; `_tag` and phantom fields are no children, nor is what holds no tree. */
+export const childrenOf = (x: Branch): readonly (readonly [string, unknown])[] =>
+  Object.entries(x).filter(([k, v]) => k !== '_tag' && !k.startsWith('~') && (isLeafOrHole(v) || isBranch(v)))
+
+/** Every position of a tree, parents before children, in path order. */
+export function* places(tree: unknown): Generator<Place> {
+  yield* below({ node: tree, path: [], route: [] })
+}
+
+/** A position and every position under it. */
+export function* below(place: Place): Generator<Place> {
+  yield place
+  if (isBranch(place.node)) for (const child of childPlaces(place as Place<Branch>)) yield* below(child)
+}
+
+/** The positions directly under a branch. */
+export const childPlaces = ({ node, path, route }: Place<Branch>): readonly Place[] =>
+  childrenOf(node).map(([key, child]) => ({
+    node: child,
+    path: key === BASE ? path : [...path, key],
+    route: [...route, key],
+    ...(Array.isArray(node) ? { siblings: node.length } : {}),
+  }))
+
+/** The positions of all leaves, in path order. */
+export const leafPlaces = (tree: unknown): readonly Place<Param | Constant>[] =>
+  [...places(tree)].filter((p): p is Place<Param | Constant> => isLeaf(p.node))
+
+/** The leaves themselves, a tied one once. */
+export const leaves = (tree: unknown): readonly (Param | Constant)[] => [...new Set(leafPlaces(tree).map(p => p.node))]
+
+/** A path as people write it; `''` is the root. */
+export const showPath = (path: readonly string[]): string => path.join('.')
+
+/** What to put at a position. */
+export interface Edit {
+  readonly route: readonly string[]
+  readonly value: unknown
+}
+
+/**
+ * The tree with other nodes at some routes; everything off the way to them is the same reference.
+ *
+ * An edit that puts back what was there changes nothing, so the tree itself is returned.
+ */
+export const replaceAt = (tree: unknown, edits: readonly Edit[]): unknown => {
+  const here = edits.find(e => e.route.length === 0)
+  if (here !== undefined) return here.value
+  if (edits.length === 0 || !isBranch(tree)) return tree
+  const byKey = new Map<string, Edit[]>()
+  for (const { route, value } of edits) {
+    const [key = '', ...rest] = route
+    const group = byKey.get(key)
+    if (group) group.push({ route: rest, value })
+    else byKey.set(key, [{ route: rest, value }])
+  }
+  return rebuild(tree, (child, key) => {
+    const group = byKey.get(key)
+    return group === undefined ? child : replaceAt(child, group)
+  })
+}
+
+/** A branch with each own value mapped; the same reference when no value changed. */
+export const rebuild = (x: Branch, f: (child: unknown, key: string) => unknown): Branch => {
+  let changed = false
+  const next = Object.entries(x).map(([key, child]) => {
+    const after = f(child, key)
+    if (after !== child) changed = true
+    return [key, after] as const
+  })
+  if (!changed) return x
+  return Array.isArray(x) ? next.map(([, v]) => v) : Object.fromEntries(next)
+}
+
+/**
+ * The tree with each leaf mapped; one leaf object becomes one leaf object, so ties stay ties.
+ *
+ * Subtrees in which no leaf changed are the same reference.
+ */
+export const mapLeaves = (
+  tree: unknown,
+  f: (leaf: Param | Constant | Hole, path: readonly string[]) => unknown,
+): unknown => {
+  const done = new Map<object, unknown>()
+  const go = (node: unknown, path: readonly string[]): unknown => {
+    if (isLeafOrHole(node)) {
+      if (!done.has(node)) done.set(node, f(node, path))
+      return done.get(node)
+    }
+    if (!isBranch(node)) return node
+    const seen = done.get(node)
+    if (seen !== undefined) return seen
+    const keys = new Set(childrenOf(node).map(([k]) => k))
+    const after = rebuild(node, (c, k) => (keys.has(k) ? go(c, k === BASE ? path : [...path, k]) : c))
+    done.set(node, after)
+    return after
+  }
+  return go(tree, [])
+}
