@@ -23,7 +23,6 @@ export default defineConfig({
     // Each worker is a process that loads an engine; two of them fill the two cores of a small machine.
     pool: 'forks',
     maxWorkers: 2,
-    server: { deps: { inline: ['@fast-check/vitest'] } },
     testTimeout: minutes,
     hookTimeout: minutes,
     projects: [

@@ -20,8 +20,8 @@ export interface Prompted<B extends Embed = Embed, S extends Status = 'trainable
 
 declare module '../tree/types/rewrite.ts' {
   interface Rewrites<T> {
-    readonly prompt: T extends { readonly _tag: 'Embedding' }
-      ? Prompted<T & Embed>
+    readonly prompt: T extends Embed & { readonly _tag: 'Embedding' }
+      ? Prompted<T>
       : T extends { readonly _tag: 'Prompted' }
         ? Keep
         : never

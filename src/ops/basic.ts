@@ -43,7 +43,11 @@ export interface FillAttrs extends Attrs {
 export const fillOp: Op<FillAttrs> = {
   name: 'fill',
   infer: (_, { shape, dtype }) => ({ shape, dtype }),
-  reference: (_, { value }, { shape, dtype }) => emptyData(dtype, shape.reduce((a, b) => a * b, 1)).fill(value),
+  reference: (_, { value }, { shape, dtype }) =>
+    emptyData(
+      dtype,
+      shape.reduce((a, b) => a * b, 1),
+    ).fill(value),
 }
 
 /** Elements that were there before the op. */

@@ -4,7 +4,7 @@ import { constantOp, emptyData, fillOp } from './basic.ts'
 import { apply } from './dispatch.ts'
 import type { Data } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
-import { asTf } from './tf.ts'
+import { dataOf } from './tf.ts'
 
 /** Numbers in arrays of equal lengths, to any depth. */
 export type Nested = number | readonly Nested[]
@@ -132,7 +132,7 @@ export const read = (t: Tensor): Float32Array | Int32Array | Uint8Array => {
   refuseSymbolic('read', t)
   refuseDisposed('read', t)
   const copy = emptyData(t.dtype, t.size)
-  if (t.size > 0) copy.set(asTf(t).dataSync() as Data)
+  if (t.size > 0) copy.set(dataOf(t))
   return copy
 }
 
@@ -245,5 +245,5 @@ const ragged = (path: string, expected: string, found: unknown): never =>
 
 const describe = (value: unknown): string => {
   if (Array.isArray(value)) return `an array of ${value.length}`
-  return typeof value === 'number' ? `the number ${value}` : `${value === null ? 'null' : typeof value}`
+  return typeof value === 'number' ? `the number ${value}` : value === null ? 'null' : typeof value
 }

@@ -6,7 +6,7 @@ import { currentEngine } from './engine.ts'
 import { interpreters, observe } from './interpreters.ts'
 import type { Array_, Attrs, Data, Kernel, Op } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
-import { asTensor, asTf, fromData, tf } from './tf.ts'
+import { asTensor, asTf, dataOf, fromData, tf } from './tf.ts'
 
 /**
  * Applies an op to tensors: the one place where ops are run, differentiated and recorded.
@@ -82,7 +82,7 @@ const arrays: Readonly<Record<DType, new (size: number) => Data>> = {
 
 const runReference = (op: Op, inputs: readonly Tensor[], attrs: Attrs, spec: TensorSpec): Tensor => {
   if (spec.shape.includes(0)) return fromData(new arrays[spec.dtype](0), spec.shape, spec.dtype)
-  const seen = inputs.map((input): Array_ => ({ shape: input.shape, data: asTf(input).dataSync() as Data }))
+  const seen = inputs.map((input): Array_ => ({ shape: input.shape, data: dataOf(input) }))
   const data = op.reference(seen, attrs, spec)
   const size = spec.shape.reduce((product, length) => product * length, 1)
   if (data.length !== size) mismatch(op, spec, `${data.length} elements from its reference kernel`)
@@ -127,4 +127,3 @@ const rethrow = (name: string, spec: TensorSpec, error: unknown): never => {
   }
   throw error
 }
-

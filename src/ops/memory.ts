@@ -45,12 +45,12 @@ export const reachable = (x: unknown): readonly Tensor[] => {
     if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || seen.has(value)) continue
     seen.add(value)
     if (isTensor(value)) found.push(value)
-    else for (const child of children(value).reverse()) waiting.push(child)
+    else for (const child of children(value).toReversed()) waiting.push(child)
   }
   return found
 }
 
-const children = (value: object): unknown[] => {
+const children = (value: object): readonly unknown[] => {
   if (Array.isArray(value) || value instanceof Set) return [...(value as Iterable<unknown>)]
   if (value instanceof Map) return [...value].flat()
   return Object.values(value)
@@ -81,7 +81,10 @@ export const scope = <T>(f: () => T): T => {
   // A backward pass still to come needs what it has seen here: that goes to the scope outside of this one.
   const held = (): readonly Tensor[] =>
     [...starts].flatMap(([tape, start]) =>
-      tape.entries.slice(start).flatMap(({ inputs, output }) => [...inputs, output]).filter((t) => !isSymbolic(t)),
+      tape.entries
+        .slice(start)
+        .flatMap(({ inputs, output }) => [...inputs, output])
+        .filter((t) => !isSymbolic(t)),
     )
   tf.engine().startScope()
   let result: T

@@ -4,7 +4,6 @@ import type { Tensor } from '../tree/tensor.ts'
 import { adopt } from './create.ts'
 import { fail } from '../tree/error.ts'
 
-
 /**
  * Draws float32 numbers evenly from [low, high); element i depends on the key and i alone, on every engine.
  *
@@ -90,7 +89,7 @@ const normalQuantile = (p: number): number => {
   if (Math.abs(q) <= 0.425) {
     const r = 0.180625 - q * q
     const above = ((59.10937472 * r + 159.29113202) * r + 50.434271938) * r + 3.3871327179
-    return (q * above) / (((67.18756360 * r + 78.757757664) * r + 17.895169469) * r + 1)
+    return (q * above) / (((67.1875636 * r + 78.757757664) * r + 17.895169469) * r + 1)
   }
   const r = Math.sqrt(-Math.log(q < 0 ? p : 1 - p))
   return q < 0 ? -tail(r) : tail(r)

@@ -43,7 +43,7 @@ export interface Graph {
  * ```ts
  * import { mul, record, replay, tensor, toArray } from 'espalier/ops'
  *
- * const square = record((x) => mul(x!, x!), { shape: [2], dtype: 'float32' })
+ * const square = record((x) => mul(x, x), { shape: [2], dtype: 'float32' })
  * square.nodes.map((node) => node.name) // => ['mul']
  * toArray(replay(square, [tensor([3, 4])])[0]!) // => [9, 16]
  * ```
@@ -91,7 +91,7 @@ export const record = (
  * import { add, item, record, replay, scalar } from 'espalier/ops'
  *
  * const number = { shape: [], dtype: 'float32' } as const
- * const graph = record((x, y) => add(x!, y!), number, number)
+ * const graph = record((x, y) => add(x, y), number, number)
  * item(replay(graph, [scalar(1), scalar(2)])[0]!) // => 3
  * ```
  */
@@ -103,7 +103,14 @@ export const replay = (graph: Graph, inputs: readonly Tensor[]): readonly Tensor
     for (const { id, tensor } of graph.captures) values.set(id, tensor)
     const last = lastUses(graph)
     graph.nodes.forEach((node, at) => {
-      values.set(node.id, apply(node.op, node.inputs.map((id) => values.get(id)!), node.attrs))
+      values.set(
+        node.id,
+        apply(
+          node.op,
+          node.inputs.map((id) => values.get(id)!),
+          node.attrs,
+        ),
+      )
       for (const id of new Set(node.inputs)) {
         const value = values.get(id)!
         if (last.get(id) === at && isOwned(value) && !isHeld(value)) asTf(value).dispose()

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Tensor } from '../tree/tensor.ts'
+import type { Data } from './op.ts'
 
 // tfjs prints a banner on first use otherwise.
 tf.env().set('PROD', true)
@@ -12,6 +13,9 @@ export const asTf = (t: Tensor): tf.Tensor => t as unknown as tf.Tensor
 
 /** The handle of a tfjs tensor that nobody else owns. @internal */
 export const asTensor = (t: tf.Tensor): Tensor => t as unknown as Tensor
+
+/** The elements of a tensor, to be looked at only: on the plain-JS backend they are the tensor's own. @internal */
+export const dataOf = (t: Tensor): Data => asTf(t).dataSync<Tensor['dtype']>()
 
 /** A new handle that holds these elements; the plain-JS backend keeps the array itself. @internal */
 export const fromData = (data: tf.TypedArray, shape: readonly number[], dtype: Tensor['dtype']): Tensor =>

@@ -79,7 +79,8 @@ export const fold = (k: Key, data: string | number): Key => {
  *
  * @example
  * ```ts
- * import { key, words } from 'espalier'
+ * import { key } from 'espalier'
+ * import { words } from 'espalier/ops'
  *
  * words(key(0), 2) // => new Uint32Array([0x6b200159, 0x99ba4efe])
  * ```
@@ -97,7 +98,7 @@ export const words = (k: Key, count: number): Uint32Array => {
  * @source Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", §4.2; checked against Random123's answers.
  * @example
  * ```ts
- * import { threefry } from 'espalier'
+ * import { threefry } from 'espalier/ops'
  *
  * threefry(0, 0, 0, 0) // => [0x6b200159, 0x99ba4efe]
  * ```
@@ -113,49 +114,66 @@ export const threefry = (k0: number, k1: number, x0: number, x1: number): readon
  *
  * @example
  * ```ts
- * import { threefryInto } from 'espalier'
+ * import { threefryInto } from 'espalier/ops'
  *
  * const out = new Uint32Array(2)
  * threefryInto(out, 0, 0, 0, 0, 0)
  * out // => new Uint32Array([0x6b200159, 0x99ba4efe])
  * ```
  */
-export const threefryInto = (
-  out: Uint32Array,
-  at: number,
-  k0: number,
-  k1: number,
-  x0: number,
-  x1: number,
-): void => {
+export const threefryInto = (out: Uint32Array, at: number, k0: number, k1: number, x0: number, x1: number): void => {
   // Unrolled: as an inner loop over a table of rotations it runs three times slower.
   const k2 = k0 ^ k1 ^ 0x1bd11bda
   let a = (x0 + k0) | 0
   let b = (x1 + k1) | 0
-  a = (a + b) | 0; b = ((b << 13) | (b >>> 19)) ^ a
-  a = (a + b) | 0; b = ((b << 15) | (b >>> 17)) ^ a
-  a = (a + b) | 0; b = ((b << 26) | (b >>> 6)) ^ a
-  a = (a + b) | 0; b = ((b << 6) | (b >>> 26)) ^ a
-  a = (a + k1) | 0; b = (b + k2 + 1) | 0
-  a = (a + b) | 0; b = ((b << 17) | (b >>> 15)) ^ a
-  a = (a + b) | 0; b = ((b << 29) | (b >>> 3)) ^ a
-  a = (a + b) | 0; b = ((b << 16) | (b >>> 16)) ^ a
-  a = (a + b) | 0; b = ((b << 24) | (b >>> 8)) ^ a
-  a = (a + k2) | 0; b = (b + k0 + 2) | 0
-  a = (a + b) | 0; b = ((b << 13) | (b >>> 19)) ^ a
-  a = (a + b) | 0; b = ((b << 15) | (b >>> 17)) ^ a
-  a = (a + b) | 0; b = ((b << 26) | (b >>> 6)) ^ a
-  a = (a + b) | 0; b = ((b << 6) | (b >>> 26)) ^ a
-  a = (a + k0) | 0; b = (b + k1 + 3) | 0
-  a = (a + b) | 0; b = ((b << 17) | (b >>> 15)) ^ a
-  a = (a + b) | 0; b = ((b << 29) | (b >>> 3)) ^ a
-  a = (a + b) | 0; b = ((b << 16) | (b >>> 16)) ^ a
-  a = (a + b) | 0; b = ((b << 24) | (b >>> 8)) ^ a
-  a = (a + k1) | 0; b = (b + k2 + 4) | 0
-  a = (a + b) | 0; b = ((b << 13) | (b >>> 19)) ^ a
-  a = (a + b) | 0; b = ((b << 15) | (b >>> 17)) ^ a
-  a = (a + b) | 0; b = ((b << 26) | (b >>> 6)) ^ a
-  a = (a + b) | 0; b = ((b << 6) | (b >>> 26)) ^ a
+  a = (a + b) | 0
+  b = ((b << 13) | (b >>> 19)) ^ a
+  a = (a + b) | 0
+  b = ((b << 15) | (b >>> 17)) ^ a
+  a = (a + b) | 0
+  b = ((b << 26) | (b >>> 6)) ^ a
+  a = (a + b) | 0
+  b = ((b << 6) | (b >>> 26)) ^ a
+  a = (a + k1) | 0
+  b = (b + k2 + 1) | 0
+  a = (a + b) | 0
+  b = ((b << 17) | (b >>> 15)) ^ a
+  a = (a + b) | 0
+  b = ((b << 29) | (b >>> 3)) ^ a
+  a = (a + b) | 0
+  b = ((b << 16) | (b >>> 16)) ^ a
+  a = (a + b) | 0
+  b = ((b << 24) | (b >>> 8)) ^ a
+  a = (a + k2) | 0
+  b = (b + k0 + 2) | 0
+  a = (a + b) | 0
+  b = ((b << 13) | (b >>> 19)) ^ a
+  a = (a + b) | 0
+  b = ((b << 15) | (b >>> 17)) ^ a
+  a = (a + b) | 0
+  b = ((b << 26) | (b >>> 6)) ^ a
+  a = (a + b) | 0
+  b = ((b << 6) | (b >>> 26)) ^ a
+  a = (a + k0) | 0
+  b = (b + k1 + 3) | 0
+  a = (a + b) | 0
+  b = ((b << 17) | (b >>> 15)) ^ a
+  a = (a + b) | 0
+  b = ((b << 29) | (b >>> 3)) ^ a
+  a = (a + b) | 0
+  b = ((b << 16) | (b >>> 16)) ^ a
+  a = (a + b) | 0
+  b = ((b << 24) | (b >>> 8)) ^ a
+  a = (a + k1) | 0
+  b = (b + k2 + 4) | 0
+  a = (a + b) | 0
+  b = ((b << 13) | (b >>> 19)) ^ a
+  a = (a + b) | 0
+  b = ((b << 15) | (b >>> 17)) ^ a
+  a = (a + b) | 0
+  b = ((b << 26) | (b >>> 6)) ^ a
+  a = (a + b) | 0
+  b = ((b << 6) | (b >>> 26)) ^ a
   out[at] = a + k2
   out[at + 1] = b + k0 + 5
 }

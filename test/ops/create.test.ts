@@ -1,12 +1,28 @@
 import * as tf from '@tensorflow/tfjs'
 import { expect, test } from 'vitest'
 import {
-  adopt, fromTf, full, item, memory, ones, read, release, scalar, tensor, toArray, toTf, zeros,
+  adopt,
+  fromTf,
+  full,
+  item,
+  memory,
+  ones,
+  read,
+  release,
+  scalar,
+  tensor,
+  toArray,
+  toTf,
+  zeros,
 } from '../../src/ops/index.ts'
 
 test('nested arrays, flat data with a shape, and typed arrays become tensors', () => {
   expect(tensor([[[1, 2]], [[3, 4]]]).shape).toEqual([2, 1, 2])
-  expect(toArray(tensor([1, 2, 3, 4, 5, 6], [3, 2]))).toEqual([[1, 2], [3, 4], [5, 6]])
+  expect(toArray(tensor([1, 2, 3, 4, 5, 6], [3, 2]))).toEqual([
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ])
   expect([tensor(3).shape, item(tensor(3))]).toEqual([[], 3])
   expect(tensor(new Int32Array([1, -2])).dtype).toBe('int32')
   expect(read(tensor([1, 0, 1], [3], 'bool'))).toEqual(new Uint8Array([1, 0, 1]))
@@ -16,7 +32,10 @@ test('nested arrays, flat data with a shape, and typed arrays become tensors', (
   expect(toArray(tensor(new Float32Array(0), [2, 0]))).toEqual([[], []])
   expect(tensor([[], []]).shape).toEqual([2, 0])
   expect([toArray(zeros([2])), toArray(ones([1, 2])), item(full([], 7, 'int32')), item(scalar(-1))]).toEqual([
-    [0, 0], [[1, 1]], 7, -1,
+    [0, 0],
+    [[1, 1]],
+    7,
+    -1,
   ])
 })
 
@@ -25,15 +44,22 @@ test('data is copied in and out, except by adopt', () => {
   const copied = tensor(data)
   const owned = adopt(data, [2])
   data[0] = 9
-  expect([toArray(copied), toArray(owned)]).toEqual([[1, 2], [9, 2]])
+  expect([toArray(copied), toArray(owned)]).toEqual([
+    [1, 2],
+    [9, 2],
+  ])
   read(copied)[0] = 5
   expect(toArray(copied)).toEqual([1, 2])
 })
 
 test('data that is no tensor is refused with the place where it goes wrong, and nothing leaks', () => {
   const before = memory()
-  expect(() => tensor([[1, 2], [3]])).toThrow(/RaggedData at tensor, data\[1\]: expected an array of 2, found an array of 1/)
-  expect(() => tensor([[1, 2], 3])).toThrow(/RaggedData at tensor, data\[1\]: expected an array of 2, found the number 3/)
+  expect(() => tensor([[1, 2], [3]])).toThrow(
+    /RaggedData at tensor, data\[1\]: expected an array of 2, found an array of 1/,
+  )
+  expect(() => tensor([[1, 2], 3])).toThrow(
+    /RaggedData at tensor, data\[1\]: expected an array of 2, found the number 3/,
+  )
   expect(() => tensor([1, [2]])).toThrow(/RaggedData at tensor, data\[1\]: expected a number/)
   expect(() => tensor([1, 'two'] as never)).toThrow(/RaggedData[\s\S]*string/)
   expect(() => tensor([null] as never)).toThrow(/InvalidElement[\s\S]*null/)

@@ -1,6 +1,19 @@
 import { expect, test } from 'vitest'
 import type { Op } from '../../src/ops/index.ts'
-import { apply, full, item, memory, mul, release, scalar, scope, sum, tensor, toArray, zeros } from '../../src/ops/index.ts'
+import {
+  apply,
+  full,
+  item,
+  memory,
+  mul,
+  release,
+  scalar,
+  scope,
+  sum,
+  tensor,
+  toArray,
+  zeros,
+} from '../../src/ops/index.ts'
 import { identity } from '../../src/ops/basic.ts'
 import { asTf } from '../../src/ops/tf.ts'
 

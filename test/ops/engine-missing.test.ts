@@ -1,7 +1,9 @@
 import { expect, test, vi } from 'vitest'
 import { currentEngine, engine, item, scalar } from '../../src/ops/index.ts'
 
-vi.mock('../../src/ops/native/load.ts', () => ({ loadNative: () => ({ ok: false, why: 'not installed: npx espalier native' }) }))
+vi.mock('../../src/ops/native/load.ts', () => ({
+  loadNative: () => ({ ok: false, why: 'not installed: npx espalier native' }),
+}))
 
 test('an engine that was asked for and cannot be had is an error; the previous one stays', async () => {
   await expect(engine({ prefer: 'native', quiet: true })).rejects.toThrow(

@@ -48,6 +48,10 @@ test.prop([nest, nest])('release frees what is reachable from old and not from k
   const mixed = [first, second]
   release(mixed, { keep: second })
   expect(reachable(second).every((t) => !t.isDisposed)).toBe(true)
-  expect(reachable(first).filter((t) => !t.isDisposed).every((t) => reachable(second).includes(t))).toBe(true)
+  expect(
+    reachable(first)
+      .filter((t) => !t.isDisposed)
+      .every((t) => reachable(second).includes(t)),
+  ).toBe(true)
   release([mixed, outside], { keep: [] })
 })

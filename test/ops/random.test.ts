@@ -34,7 +34,12 @@ test('normal numbers follow the distribution: the cdf of each decile point is wh
 })
 
 test('uniform numbers stay in [low, high), also where float32 would round up to high', () => {
-  for (const [low, high] of [[0, 1], [1, 2], [-3, 5], [1, 1 + 2 ** -22]] as const) {
+  for (const [low, high] of [
+    [0, 1],
+    [1, 2],
+    [-3, 5],
+    [1, 1 + 2 ** -22],
+  ] as const) {
     const xs = read(uniform(key(5), [50_000], low, high))
     expect(xs.every((x) => x >= low && x < high)).toBe(true)
   }

@@ -1,7 +1,20 @@
 import { test } from '@fast-check/vitest'
 import { expect } from 'vitest'
 import type { Tensor } from '../../src/ops/index.ts'
-import { gradients, item, memory, mul, read, record, release, replay, scope, sum, tensor, vjp } from '../../src/ops/index.ts'
+import {
+  gradients,
+  item,
+  memory,
+  mul,
+  read,
+  record,
+  release,
+  replay,
+  scope,
+  sum,
+  tensor,
+  vjp,
+} from '../../src/ops/index.ts'
 import { differences, program, reached, runDoubles, runOps } from './programs.ts'
 
 const flat = (grads: readonly (Tensor | null)[]): readonly number[] =>

@@ -98,7 +98,9 @@ test('an op without a derivative that a gradient reaches is named', () => {
 test('a rule whose gradient has another shape than the input is named', () => {
   scope(() => {
     const x = scalar(1)
-    expect(() => gradients(() => through(x, () => [zeros([2])]), [x])).toThrow(/GradientMismatch at passThrough, input 0/)
+    expect(() => gradients(() => through(x, () => [zeros([2])]), [x])).toThrow(
+      /GradientMismatch at passThrough, input 0/,
+    )
   })
 })
 
@@ -160,9 +162,15 @@ test('the backward pass needs no more memory than the forward pass has taken', (
 
 test('gradients of matrices have their shapes, and nothing of a caller is freed', () => {
   scope(() => {
-    const x = tensor([[1, 2], [3, 4]])
+    const x = tensor([
+      [1, 2],
+      [3, 4],
+    ])
     const { grads } = gradients(() => sum(mul(x, x)), [x])
-    expect(toArray(grads[0]!)).toEqual([[2, 4], [6, 8]])
+    expect(toArray(grads[0]!)).toEqual([
+      [2, 4],
+      [6, 8],
+    ])
     expect(x.isDisposed).toBe(false)
   })
 })

@@ -1,5 +1,18 @@
-import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** Makes a directory and those above it; Node's `recursive` never returns where the file system answers ENOENT. */
+export const makeDirectory = (path: string): void => {
+  if (isDirectory(path)) return
+  if (dirname(path) !== path) makeDirectory(dirname(path))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if (!isDirectory(path)) throw error
+  }
+}
+
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
 /** A path inside `root` for work in progress; its name says which process it belongs to. */
 export const temporaryPath = (root: string, name: string): string => join(root, `temporary-${process.pid}-${name}`)

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, statfsSync } from 'node:fs'
+import { readFileSync, statfsSync } from 'node:fs'
+import { makeDirectory } from './files.ts'
 import type { Host } from './plan.ts'
 import { run } from './process.ts'
 
@@ -21,7 +22,7 @@ export const compilerOf = (environment: NodeJS.ProcessEnv): string => environmen
 
 /** Looks at this machine. Creates `root`, because free space is a property of the disk that it lies on. */
 export const inspectHost = async (root: string, environment: NodeJS.ProcessEnv = process.env): Promise<Host> => {
-  mkdirSync(root, { recursive: true })
+  makeDirectory(root)
   const disk = statfsSync(root)
   const found = async (name: string, ...args: readonly string[]): Promise<string | null> =>
     (await run({ file: name, args }, environment)).code === 0 ? name : null

@@ -59,13 +59,17 @@ export const installNative = async (options: NativeOptions = {}): Promise<Native
     for (const [index, step] of plan.steps.entries()) {
       const start = performance.now()
       write(`${index + 1}/${plan.steps.length} ${titles[step]}: `)
-      if (todo.includes(step)) await perform[step]({ paths, environment })
+      if (todo.includes(step)) {
+        await perform[step]({ paths, environment }).catch((error: unknown) => {
+          write('failed\n')
+          throw error
+        })
+      }
       const took = todo.includes(step) ? `${((performance.now() - start) / 1000).toFixed(1)} s` : 'already there'
       write(`${formatBytes(sizeOf(places[step](paths)))}, ${took}\n`)
     }
     return { ok: true, root: paths.root, bytes: sizeOf(paths.root), describe: readStamp(paths)?.describe ?? '' }
   } catch (error) {
-    write('failed\n')
     return { ok: false, issues: [error instanceof StepFailure ? error.issue : unexpected(error, paths.root)] }
   } finally {
     sweep(paths.root)
@@ -170,7 +174,7 @@ const must = async (site: Site, command: Command, tag: string, hint: string): Pr
   })
 }
 
-const lastLines = (text: string): string => text.trim().split('\n').slice(-6).join('\n    ')
+const lastLines = (text: string): string => text.trim().split('\n').slice(-12).join('\n    ')
 
 const unexpected = (error: unknown, root: string): Issue => ({
   _tag: 'InstallationFailed',

@@ -69,7 +69,7 @@ export const obstacles = (host: Host, todo: readonly Step[], root: string): read
             'python3',
             'python3 with pip on the PATH, to fetch TensorFlow',
             'none that works',
-            'Install them, on Debian and Ubuntu: apt-get install python3 python3-pip. Nothing is installed into Python.',
+            'Install them, on Debian and Ubuntu: apt-get install python3 python3-pip. Python itself stays as it is.',
           ),
         ]
       : []),

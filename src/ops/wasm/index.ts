@@ -102,8 +102,8 @@ export const wasmKernels = (): WasmKernels =>
  * @internal
  */
 export const allocate = ({ wasm }: WasmBackend, bytes: number, path: string): number => {
-  // `>>> 0` because addresses above 2 GiB come back as negative numbers.
-  const address = wasm._malloc(Math.max(bytes, 1)) >>> 0
+  // Sizes are taken modulo 4 GiB over there, and addresses above 2 GiB come back as negative numbers.
+  const address = bytes < 2 ** 32 ? wasm._malloc(Math.max(bytes, 1)) >>> 0 : 0
   if (address !== 0 && address + bytes <= wasm.HEAPU8.length) return address
   if (address !== 0) wasm._free(address)
   return outOfMemory(wasm.HEAPU8.length, bytes, path)

@@ -111,6 +111,15 @@ describe.runIf(linuxX64)('an installation that cannot succeed', () => {
     const { result } = await install()
     expect(message(result)).toMatch(/InstallationFailed.*ESPALIER_NATIVE_DIR/s)
   })
+
+  it('gives up at once where no directory can be made', async () => {
+    const refused = await installNative({
+      root: '/proc/espalier/engine',
+      environment: { PATH: programs },
+      write: () => {},
+    })
+    expect(message(refused)).toMatch(/InstallationFailed.*ESPALIER_NATIVE_DIR/s)
+  })
 })
 
 describe('npm run native', () => {
