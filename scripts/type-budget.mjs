@@ -18,14 +18,14 @@ export const fixtures = readdirSync(folder)
 /** @returns {Record<string, number>} */
 export const thresholds = () => JSON.parse(readFileSync(thresholdsFile, 'utf8'))
 
-const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
+const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (file) => ts.sys.readFile(file))
 const { options } = ts.parseJsonConfigFileContent(config, { ...ts.sys, readDirectory: () => [] }, root)
 
 const host = ts.createCompilerHost(options)
 const parsed = new Map()
-const { getSourceFile } = host
+const read = host.getSourceFile.bind(host)
 host.getSourceFile = (file, ...rest) => {
-  if (!parsed.has(file)) parsed.set(file, getSourceFile(file, ...rest))
+  if (!parsed.has(file)) parsed.set(file, read(file, ...rest))
   return parsed.get(file)
 }
 

@@ -9,7 +9,7 @@ import { asTf } from './tf.ts'
 /**
  * Walks a tape back from its value, and gives the cotangent of every tensor that was tracked from the start.
  *
- * Must run in the scope that the forward pass ran in: whatever of it nothing needs any more is freed on the way, so that
+ * Must run in the scope that the forward pass ran in: what nothing needs any more is freed on the way, so that
  * the peak is the forward pass's own.
  *
  * @internal

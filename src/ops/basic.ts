@@ -18,8 +18,8 @@ export const identityOp: Op = {
 export const identity = (x: Tensor): Tensor => apply(identityOp, [x], {})
 
 /**
- * A function that gives handles the caller may free one by one: what the open scope owns as it is, anything else under a
- * new handle.
+ * A function that gives handles the caller may free one by one: what the open scope owns as it is, anything else
+ * under a new handle.
  *
  * @internal
  */

@@ -21,8 +21,14 @@ export const limitWasmHeap = (bytes: number = standardLimit): void => {
 const bytesOf = ({ shape, dtype }: TensorSpec): number =>
   shape.reduce((product, length) => product * length, dtype === 'bool' ? 1 : 4)
 
-/** Fails with `OutOfMemory` if the WASM heap cannot take this result, before anything is written. @internal */
+// A typed array of more cannot be made on every engine; a native allocation of more may end the process.
+const mostElements = 2 ** 31 - 1
+
+/** Fails with `OutOfMemory` if the engine's memory cannot take this result, before anything is written. @internal */
 export const reserve = (op: string, inputs: readonly Tensor[], output: TensorSpec): void => {
+  if (output.shape.reduce((product, length) => product * length, 1) > mostElements) {
+    outOfMemory(op, `at most ${mostElements} elements`, `shape [${output.shape.join(', ')}]`)
+  }
   if (currentEngine() !== 'wasm') return
   const { wasm } = tf.backend() as unknown as { readonly wasm: WasmMemory }
   // Inputs may still lie with another engine, and move in on first use.
@@ -36,14 +42,22 @@ export const reserve = (op: string, inputs: readonly Tensor[], output: TensorSpe
   const heap = wasm.HEAPU8.length
   if (offset !== 0) wasm._free(offset)
   if (offset !== 0 && end <= Math.min(heap, limit)) return
+  const { numBytes, numTensors } = tf.engine().state
+  outOfMemory(
+    op,
+    `${bytes} bytes below the ${limit} that the WASM engine can hold`,
+    `${numBytes} bytes in ${numTensors} live tensors`,
+  )
+}
+
+const outOfMemory = (path: string, expected: string, found: string): never =>
   fail({
     _tag: 'OutOfMemory',
-    path: op,
-    expected: `${bytes} bytes below the ${limit} that the WASM engine can hold`,
-    found: `${tf.engine().state.numBytes} bytes in ${tf.engine().state.numTensors} live tensors`,
+    path,
+    expected,
+    found,
     hint: 'Use a smaller batch or a shorter sequence, release(…) what is done with, or take the native engine.',
   })
-}
 
 const isHere = (t: Tensor): boolean => {
   const { dataId } = asTf(t)

@@ -2,7 +2,6 @@ import { fail } from '../tree/error.ts'
 import type { DType, Tensor } from '../tree/tensor.ts'
 import { constantOp, emptyData, fillOp } from './basic.ts'
 import { apply } from './dispatch.ts'
-import type { Data } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
 import { dataOf } from './tf.ts'
 

@@ -9,7 +9,7 @@ export interface Entry {
   readonly output: Tensor
 }
 
-/** What the differentiating interpreter remembers: the tensors that depend on its variables, and how they came to be. */
+/** What the differentiating interpreter remembers: what depends on its variables, and how it came to be. */
 export interface Tape {
   readonly tracked: Set<Tensor>
   readonly entries: Entry[]

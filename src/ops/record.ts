@@ -35,8 +35,8 @@ export interface Graph {
 /**
  * Records a function by the shape rules of its ops: nothing is computed, no memory is taken.
  *
- * `specs` are the shapes and dtypes of its inputs; a list as result records several outputs. What no output depends on is
- * left out. Gradients inside `f` are recorded like anything else. Errors: `SymbolicTensor` when `f` reads a value back,
+ * `specs` are the shapes and dtypes of its inputs; a list as result records several outputs. What no output depends on
+ * is left out. Gradients inside `f` are recorded like anything else. Errors: `SymbolicTensor` when `f` reads a value back,
  * `NotATensor`, and those of the ops' shape rules.
  *
  * @example
@@ -83,8 +83,8 @@ export const record = (
 /**
  * Runs a recorded function: each op again, in order, under whatever interprets ops at present.
  *
- * So a replay can be differentiated, or recorded anew. The results are new handles. Errors: `ShapeMismatch` when an input
- * is not of the shape and dtype recorded, and those of `apply`.
+ * So a replay can be differentiated, or recorded anew. The results are new handles. Errors: `ShapeMismatch` when an
+ * input is not of the shape and dtype recorded, and those of `apply`.
  *
  * @example
  * ```ts

@@ -19,8 +19,8 @@ export interface Gradients {
  * Computes a scalar and its gradient with respect to each of `xs`.
  *
  * Ops that no `x` enters are not recorded, calls nest to any order, and everything but the value and the gradients is
- * freed, also when `f` throws. Errors: `NotScalar`, `NotDifferentiable` for an x that is not float32, `NoGradient` naming
- * an op without a derivative, and those of `apply`.
+ * freed, also when `f` throws. Errors: `NotScalar`, `NotDifferentiable` for an x that is not float32, `NoGradient`
+ * naming an op without a derivative, and those of `apply`.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export const gradients = (f: () => Tensor, xs: readonly Tensor[]): Gradients =>
   })
 
 /**
- * Computes a tensor and the gradient of its product with `dy`, a tensor of the same shape, with respect to each of `xs`.
+ * Computes a tensor and the gradient of its product with `dy`, of the same shape, with respect to each of `xs`.
  *
  * Otherwise like `gradients`. Errors: `ShapeMismatch` when `dy` does not fit, and those of `gradients`.
  *

@@ -1,4 +1,4 @@
-import { isBranch, leafPlaces, places, showPath } from './walk.ts'
+import { isBranch, leaves, places, showPath } from './walk.ts'
 import type { Place } from './walk.ts'
 
 /** What became of one place between two trees. */
@@ -12,10 +12,12 @@ export interface Change {
 /** How one tree differs from another. */
 export interface Diff {
   readonly changes: readonly Change[]
-  /** Leaves that are the same object in both trees. */
+  /** Leaves of the second tree that are the same object in the first. */
   readonly sharedLeaves: number
-  /** Leaves of the second tree that are not in the first. */
-  readonly newLeaves: number
+  /** Leaves of the second tree whose tensor is in the first: a frozen leaf is a new object on the same memory. */
+  readonly sharedTensors: number
+  /** Leaves of the second tree on memory of their own. */
+  readonly newTensors: number
   readonly toString: () => string
 }
 
@@ -60,16 +62,17 @@ export const diff = (from: unknown, to: unknown): Diff => {
   }
   for (const [path, place] of before)
     if (!after.has(path) && !inside(path)) changes.push({ path, change: 'removed', from: describe(place.node) })
-  const old = new Set(leafPlaces(from).map(p => p.node))
-  const now = [...new Set(leafPlaces(to).map(p => p.node))]
-  const sharedLeaves = now.filter(l => old.has(l)).length
-  const newLeaves = now.length - sharedLeaves
+  const [old, now] = [leaves(from), leaves(to)]
+  const [oldLeaves, oldTensors] = [new Set(old), new Set(old.map(l => l.value))]
+  const sharedLeaves = now.filter(l => oldLeaves.has(l)).length
+  const sharedTensors = now.filter(l => oldTensors.has(l.value)).length
+  const newTensors = now.length - sharedTensors
   const toString = (): string =>
     [
       ...changes.map(c => `${sign(c)} ${c.path}  ${[c.from, c.to].filter(Boolean).join(' → ')}`),
-      `${changes.length} places changed; ${sharedLeaves} leaves shared by reference, ${newLeaves} new`,
+      `${changes.length} places changed; ${sharedTensors} tensors shared by reference, ${newTensors} new`,
     ].join('\n')
-  return { changes, sharedLeaves, newLeaves, toString }
+  return { changes, sharedLeaves, sharedTensors, newTensors, toString }
 }
 
 const sign = (c: Change): string => (c.change === 'added' ? '+' : c.change === 'removed' ? '-' : '~')

@@ -55,10 +55,12 @@ test('memory that cannot be had is a typed error', () => {
   const before = memory()
   const tooMuch: Op = {
     name: 'tooMuch',
-    infer: () => ({ shape: [2 ** 40], dtype: 'float32' }),
+    infer: () => ({ shape: [1], dtype: 'float32' }),
     reference: () => new Float32Array(2 ** 40),
   }
   expect(() => scope(() => apply(tooMuch, [], {}))).toThrow(/OutOfMemory at tooMuch/)
+  const broadcast = (): unknown => scope(() => mul(zeros([1_000_000, 1]), zeros([1, 1_000_000])))
+  expect(broadcast).toThrow(/OutOfMemory at mul[\s\S]*shape \[1000000, 1000000\]/)
   expect(memory()).toEqual(before)
   expect(full([2], 1).size).toBe(2)
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { memory, mul, reachable, release, scalar, scope, sum, gradients, item, zeros } from '../../src/ops/index.ts'
 
-test('a scope keeps what its result holds, in records, arrays, Maps, Sets and nested scopes, and frees the rest', () => {
+test('a scope keeps what its result holds, in records, arrays, Maps and Sets, and frees the rest', () => {
   const before = memory()
   const kept = scope(() => {
     zeros([10])

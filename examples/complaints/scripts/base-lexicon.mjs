@@ -1,8 +1,28 @@
 // The words and phrases that every topic shares. A slot is written [name] and looked up here or in the topic;
 // {a|b} is a choice in place. One phrase a line.
 
-export const list = (text) => text.trim().split('\n').map((line) => line.trim()).filter(Boolean)
-const words = (text) => text.split(',').map((word) => word.trim()).filter(Boolean)
+export const list = (text) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean)
+const words = (text) =>
+  text
+    .split(',')
+    .map((word) => word.trim())
+    .filter(Boolean)
+
+// A topic has its things, its people, how things are when good and when bad, and clauses of its own per mood.
+export const topic = (things, people, goodThing, badThing, good, bad, ask) => ({
+  thing: words(things),
+  person: words(people),
+  goodThing: words(goodThing),
+  badThing: words(badThing),
+  good: list(good),
+  bad: list(bad),
+  ask: list(ask),
+})
 
 export const shared = {
   day: words('monday, tuesday, wednesday, thursday, friday, saturday, sunday'),
@@ -31,19 +51,25 @@ export const shared = {
   kin: words(`my mother, my father, my son, my daughter, my wife, my husband, my sister, my brother, my parents, my children,
     my kids, my grandmother, my grandfather, my friend, my neighbour, my boss, my team, my family, our baby, my aunt, my uncle`),
   contact: words('phone, email, letter, chat, text, message, post, app, website, form'),
-  goodPerson: words(`friendly, helpful, kind, polite, patient, cheerful, charming, lovely, caring, gentle, careful, honest, funny,
+  goodPerson:
+    words(`friendly, helpful, kind, polite, patient, cheerful, charming, lovely, caring, gentle, careful, honest, funny,
     warm, professional, attentive, quick, welcoming, calm, generous, thoughtful, understanding, brilliant, wonderful, pleasant`),
-  badPerson: words(`rude, unfriendly, unhelpful, impatient, bored, careless, clueless, arrogant, aggressive, lazy, pushy, impolite,
+  badPerson:
+    words(`rude, unfriendly, unhelpful, impatient, bored, careless, clueless, arrogant, aggressive, lazy, pushy, impolite,
     dishonest, incompetent, slow, useless, angry, cold, nasty, sloppy, ignorant, hostile, late, awful, terrible, rough`),
-  goodAny: words(`great, good, excellent, wonderful, perfect, superb, brilliant, fantastic, lovely, nice, amazing, outstanding,
+  goodAny:
+    words(`great, good, excellent, wonderful, perfect, superb, brilliant, fantastic, lovely, nice, amazing, outstanding,
     very good, really good, first class, impressive, splendid, marvellous, flawless, pleasant, beautiful, fine, simple,
     neat, smooth, easy, quick, fair, reliable, useful, handy, comfortable, clear, heavenly, adorable, well made`),
-  badAny: words(`bad, terrible, awful, poor, horrible, useless, disappointing, dreadful, unacceptable, ridiculous, disgusting,
+  badAny:
+    words(`bad, terrible, awful, poor, horrible, useless, disappointing, dreadful, unacceptable, ridiculous, disgusting,
     faulty, very poor, really bad, hopeless, shocking, outrageous, appalling, unfair, annoying, disgraceful, worse than ever,
     a disgrace, a joke, a scandal, a shame, a mess, a nightmare, a let down, wrong, slow, unreliable, broken, impossible, chaos`),
-  goodFeeling: words(`happy, pleased, delighted, thrilled, impressed, satisfied, grateful, thankful, glad, relieved, very happy,
+  goodFeeling:
+    words(`happy, pleased, delighted, thrilled, impressed, satisfied, grateful, thankful, glad, relieved, very happy,
     so happy, really pleased, more than happy, very pleased, pleasantly surprised, truly impressed, so grateful, quite content`),
-  badFeeling: words(`unhappy, disappointed, angry, annoyed, upset, furious, frustrated, fed up, shocked, disgusted, sad, tired of this,
+  badFeeling:
+    words(`unhappy, disappointed, angry, annoyed, upset, furious, frustrated, fed up, shocked, disgusted, sad, tired of this,
     very unhappy, so disappointed, really angry, deeply disappointed, sick of it, worried, in tears, not happy, not satisfied, stressed,
     losing patience, at the end of my patience, appalled, cheated, ignored, helpless, embarrassed`),
 }

@@ -2,7 +2,10 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { frames, shared } from './base-lexicon.mjs'
-import { topics } from './base-topics.mjs'
+import { goods } from './base-topics-goods.mjs'
+import { services } from './base-topics-services.mjs'
+
+const topics = Object.values({ ...goods, ...services })
 
 // mulberry32: the same numbers on every machine, so the file can be made again bit for bit.
 const generator = (seed) => () => {
@@ -12,7 +15,7 @@ const generator = (seed) => () => {
   return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
 }
 
-const [lines = '9000', seed = '8', file = fileURLToPath(new URL('../data/base.txt', import.meta.url))] =
+const [lines = '12000', seed = '8', file = fileURLToPath(new URL('../data/base.txt', import.meta.url))] =
   process.argv.slice(2)
 const random = generator(Number(seed))
 const pick = (items) => items[Math.floor(random() * items.length)]
@@ -27,30 +30,50 @@ const expand = (pattern, lexicon) => {
       return pick(lexicon[name])
     })
   }
-  return text.replace(/\s+/g, ' ').replace(/ ([,?.!])/g, '$1').replace(/\ba (?=[aeio])/g, 'an ').trim()
+  return text
+    .replace(/\s+/g, ' ')
+    .replace(/ ([,?.!])/g, '$1')
+    .replace(/\ba (?=[aeio])/g, 'an ')
+    .trim()
 }
 
 const sentence = (mood, topic, pattern) => {
   const text = expand(pattern, { ...shared, ...topic })
-  const asks = /^(could|can|would|how|where|is|am|when|what|do|does|are|which|will|why|may|who|should|must)\b/.test(text)
+  const asks = /^(could|can|would|how|where|is|am|when|what|do|does|are|which|will|why|may|who|should|must)\b/.test(
+    text,
+  )
   const polite = mood === 'ask' && !asks
   return text + (asks ? '?' : polite ? '.' : pick(['.', '.', '.', '!']))
 }
 
 // A line keeps one topic and one mood; a question goes with thanks more often than with anger, as in real mail.
-const moods = [['good', 'good'], ['bad', 'bad'], ['ask', 'ask'], ['good', 'good', 'good'], ['bad', 'bad', 'bad'],
-  ['ask', 'good'], ['good', 'good'], ['bad', 'bad'], ['bad', 'bad', 'bad'], ['ask', 'ask']]
+const moods = [
+  ['good', 'good'],
+  ['bad', 'bad'],
+  ['ask', 'ask'],
+  ['good', 'good', 'good'],
+  ['bad', 'bad', 'bad'],
+  ['ask', 'good'],
+  ['good', 'good'],
+  ['bad', 'bad'],
+  ['bad', 'bad', 'bad'],
+  ['ask', 'ask'],
+]
 const line = () => {
-  const topic = pick(Object.values(topics))
+  const topic = pick(topics)
   const used = new Set()
   const fresh = (mood) => {
     const pattern = pick(random() < 0.5 ? topic[mood] : frames[mood])
     return used.has(pattern) ? fresh(mood) : (used.add(pattern), pattern)
   }
-  return pick(moods).map((mood) => sentence(mood, topic, fresh(mood))).join(' ')
+  return pick(moods)
+    .map((mood) => sentence(mood, topic, fresh(mood)))
+    .join(' ')
 }
 
 const corpus = Array.from({ length: Number(lines) }, line)
 writeFileSync(file, corpus.join('\n') + '\n')
-console.log(`${corpus.length} lines, ${corpus.join('\n').length} bytes, ` +
-  `${new Set(corpus.join(' ').match(/[a-z']+/g)).size} distinct words → ${file}`)
+console.log(
+  `${corpus.length} lines, ${corpus.join('\n').length} bytes, ` +
+    `${new Set(corpus.join(' ').match(/[a-z']+/g)).size} distinct words → ${file}`,
+)

@@ -1,0 +1,32 @@
+import { parseArgs } from 'node:util'
+import { applyRecipe, decodeRecipe } from '../transform/index.ts'
+import { count } from '../tree/count.ts'
+import { ties } from '../tree/labels.ts'
+import { show } from '../tree/show.ts'
+import { refuse } from './errors.ts'
+import { readJson } from './files.ts'
+import { openModel } from './model.ts'
+
+export const inspectHelp = `espalier inspect [--model sllm|DIR] [--recipe FILE] [--json]
+  Prints a model as a tree, after a recipe if one is given.
+  --model   the chapter's model (the default), or a folder that saveModel wrote
+  --recipe  a JSON list of transforms, such as [{"freeze":{}},{"lora":{"at":"**.ln_1","rank":16,"alpha":30}}]
+  --json    prints counts as JSON instead`
+
+/** The `inspect` command: what it prints. */
+export const inspect = async (args: readonly string[], color: boolean): Promise<string> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { model: { type: 'string', default: 'sllm' }, recipe: { type: 'string' }, json: { type: 'boolean', default: false } },
+  })
+  const base = await openModel(values.model)
+  const tuned = values.recipe === undefined ? base : await adapted(base, values.recipe)
+  if (!values.json) return show(tuned, { color })
+  const { parameters, trainable, frozen } = count(tuned)
+  return JSON.stringify({ parameters, trainable, frozen, model: values.model, ties: ties(tuned) }, null, 2)
+}
+
+const adapted = async (model: unknown, path: string): Promise<unknown> => {
+  const recipe = decodeRecipe(await readJson(path, 'a recipe'))
+  return recipe._tag === 'Left' ? refuse(recipe.left.map(i => ({ ...i, path: path + i.path }))) : applyRecipe(recipe.right)(model)
+}

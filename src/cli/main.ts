@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+import { EspalierError } from '../tree/error.ts'
+import { didYouMean } from '../tree/nearest.ts'
+import { installNative } from '../ops/native/install.ts'
+import { messageOf, refuse, usage } from './errors.ts'
+import { inspect, inspectHelp } from './inspect.ts'
+import { train, trainHelp } from './train.ts'
+
+const nativeHelp = `espalier native
+  Builds the native engine (TensorFlow's C++ library under tfjs-node) into a cache of this user; Linux on x64.`
+
+const help = `espalier: model transforms as values
+
+${inspectHelp}
+
+${trainHelp}
+
+${nativeHelp}
+
+Exit code 2 for bad input, with one message on stderr.`
+
+const native = async (): Promise<string> => {
+  const result = await installNative()
+  return result.ok ? `The native engine is ready in ${result.root}.` : refuse(result.issues)
+}
+
+const commands: Readonly<Record<string, (args: readonly string[]) => Promise<string>>> = {
+  inspect: args => inspect(args, process.stdout.isTTY),
+  train,
+  native,
+}
+
+const main = async ([name, ...args]: readonly string[]): Promise<string> => {
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return help
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined)
+    throw usage('', 'a command', `"${name}"`, didYouMean(name, Object.keys(commands)))
+  return args.includes('--help') || args.includes('-h') ? help : command(args)
+}
+
+// A mistake of the caller's has a code of Node's (a bad flag, a missing file) or is one of our own errors; the rest is a bug.
+const isBadInput = (e: unknown): boolean => e instanceof EspalierError || (e instanceof Error && 'code' in e)
+
+main(process.argv.slice(2)).then(
+  text => void process.stdout.write(`${text}\n`),
+  (e: unknown) => {
+    process.stderr.write(`espalier: ${messageOf(e)}\n`)
+    process.exitCode = isBadInput(e) ? 2 : 1
+  },
+)
