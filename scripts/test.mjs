@@ -25,7 +25,13 @@ const vitest = (script) => () => {
   const report = join(reports, `${script.replace(':', '-')}.json`)
   const ok = npmRun(script, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`)
   try {
-    const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, 'utf8'))
+    const { numPassedTests: passed, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'))
+    // A file that could not even be loaded has no failed test to count.
+    const broken = testResults.filter(
+      ({ status, assertionResults }) =>
+        status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
+    )
+    const failed = numFailedTests + broken.length
     return { passed, failed: ok ? failed : Math.max(failed, 1) }
   } catch {
     return { passed: 0, failed: 1 }

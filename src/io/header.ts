@@ -29,7 +29,7 @@ export const longestHeader = 100_000_000
 const metadataKey = '__metadata__'
 
 const Length = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n >= 0, 'a whole number >= 0')
-const DType = new t.Type<StoredDType>('a dtype of the format', isStoredDType, (u, c) => (isStoredDType(u) ? t.success(u) : t.failure(u, c)), String)
+const DType = new t.Type<StoredDType>('a dtype of the format', isStoredDType, (u, c) => (isStoredDType(u) ? t.success(u) : t.failure(u, c)), (a) => a)
 const Entry = t.strict({ dtype: DType, shape: t.readonlyArray(Length, 'a list of lengths'), data_offsets: t.tuple([Length, Length], 'two offsets') })
 const Header = dictionary(t.unknown, 'an object with an entry for each tensor')
 const Metadata = dictionary(t.string, 'an object of strings')

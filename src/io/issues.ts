@@ -42,7 +42,8 @@ const advice: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'The path is too long for this system.',
 }
 
-const issuesOf = (error: unknown, path: string): Issues => {
+/** What was thrown, as issues. */
+export const issuesOf = (error: unknown, path: string): Issues => {
   if (error instanceof EspalierError) return error.issues
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code))
@@ -56,10 +57,12 @@ const issuesOf = (error: unknown, path: string): Issues => {
 export const io =
   <A>(path: string, run: () => Promise<A>): Io<A> =>
   () =>
-    run().then(
-      (value) => E.right(value),
-      (error: unknown) => E.left(issuesOf(error, path)),
-    )
+    Promise.resolve()
+      .then(run)
+      .then(
+        (value) => E.right(value),
+        (error: unknown) => E.left(issuesOf(error, path)),
+      )
 
 /**
  * Runs a `TaskEither` for those who do not use fp-ts: a promise of its value, which rejects with an `EspalierError`.

@@ -10,7 +10,7 @@ import { commit, readBytes, withFile } from './files.ts'
 import type { Sink } from './files.ts'
 import { entryOf, layOut, longestHeader, parseHeader } from './header.ts'
 import type { Placeable, SafetensorsHeader, StoredEntry } from './header.ts'
-import { describe, inFile, io, issue, refuse, reject } from './issues.ts'
+import { describe, inFile, io, issue, issuesOf, refuse, reject } from './issues.ts'
 import type { Io, Issues } from './issues.ts'
 
 /** Tensors by name, and the notes that stand beside them. */
@@ -198,7 +198,7 @@ const elements = ({ dtype, data }: StoredTensor): Float32Array | Int32Array | Ui
  */
 export const fromStored = (stored: StoredTensor, { halves }: { readonly halves?: 'float32' } = {}): E.Either<Issues, Tensor> => {
   const data = (halves === 'float32' ? widen(stored) : null) ?? elements(stored)
-  if (data !== null) return E.tryCatch(() => adopt(data, stored.shape), (error) => (error as { issues: Issues }).issues)
+  if (data !== null) return E.tryCatch(() => adopt(data, stored.shape), (error) => issuesOf(error, ''))
   const { dtype } = stored
   if (dtype === 'BOOL') return E.left([issue('BadElement', '', 'bytes that are 0 or 1', 'others', 'The file is damaged.')])
   const hint = dtype === 'F16' || dtype === 'BF16' ? "Pass { halves: 'float32' } to widen it, which is exact." : 'Read it with readSafetensors, which gives a typed array.'

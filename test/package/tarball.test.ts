@@ -95,6 +95,12 @@ describe('the packed tarball, installed in a project of its own', () => {
     }
   })
 
+  test('puts a command on the path that runs', () => {
+    const command = join(consumer, 'node_modules/.bin', Object.keys(manifest.bin)[0] ?? '')
+    const counts = JSON.parse(run(command, ['inspect', '--model', 'sllm', '--json'], consumer)) as object
+    expect(counts).toMatchObject({ parameters: 13_698_976, trainable: 13_698_976, frozen: 0 })
+  })
+
   test('publint --strict has nothing to say', async () => {
     const { messages, pkg } = await publint({ pkgDir: installed, strict: true })
     expect(messages.map((message) => formatMessage(message, pkg))).toEqual([])

@@ -1,4 +1,5 @@
-// Fails when the data are not what data/README.md says: duplicates, shared templates, leaks, a base that cannot be made again.
+// Fails when the data are not what data/README.md says: duplicates, shared templates, leaks,
+// a base corpus that cannot be made again.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,5 @@
-// Writes data/base.txt: unlabelled customer-service prose from a seeded grammar. `node make-base-corpus.mjs [lines] [seed] [file]`
+// Writes data/base.txt, unlabelled customer-service prose from a seeded grammar:
+//   node make-base-corpus.mjs [lines] [seed] [file]
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { frames, shared } from './base-lexicon.mjs'
@@ -8,11 +9,14 @@ import { services } from './base-topics-services.mjs'
 const topics = Object.values({ ...goods, ...services })
 
 // mulberry32: the same numbers on every machine, so the file can be made again bit for bit.
-const generator = (seed) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+const generator = (seed) => {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+  }
 }
 
 const [lines = '12000', seed = '8', file = fileURLToPath(new URL('../data/base.txt', import.meta.url))] =
@@ -37,11 +41,13 @@ const expand = (pattern, lexicon) => {
     .trim()
 }
 
+const openers =
+  'could can would how where is am when what do does are which will why may who should must (?:in|from)\\swhich until\\swhen'
+const questions = new RegExp(`^(${openers.replaceAll(' ', '|')})\\b`)
+
 const sentence = (mood, topic, pattern) => {
   const text = expand(pattern, { ...shared, ...topic })
-  const asks = /^(could|can|would|how|where|is|am|when|what|do|does|are|which|will|why|may|who|should|must)\b/.test(
-    text,
-  )
+  const asks = questions.test(text)
   const polite = mood === 'ask' && !asks
   return text + (asks ? '?' : polite ? '.' : pick(['.', '.', '.', '!']))
 }

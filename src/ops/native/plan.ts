@@ -143,7 +143,7 @@ export const fetchPackage = (npm: string, directory: string): Command => ({
 })
 
 /** The requirement names the file's hash, so that what is linked into the program is what was proven. */
-export const requirement = `tensorflow-cpu==${versions.tensorflow} \
+export const requirement: string = `tensorflow-cpu==${versions.tensorflow} \
 --hash=sha256:7ffb595707a8fb376deaddc768784c7a0242b16cbc6e06393b1733b2ce19f855
 `
 

@@ -1,0 +1,14 @@
+import { isTensor } from '../tree/tensor.ts'
+
+/**
+ * Makes every record and list of a tree unchangeable, so that writing to one throws.
+ *
+ * Elements of tensors cannot be guarded like this; the laws compare digests of them.
+ */
+export const deepFreeze = <T>(tree: T): T => {
+  if (typeof tree !== 'object' || tree === null || isTensor(tree) || ArrayBuffer.isView(tree) || Object.isFrozen(tree))
+    return tree
+  Object.freeze(tree)
+  Object.values(tree).forEach(deepFreeze)
+  return tree
+}

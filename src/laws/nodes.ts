@@ -1,0 +1,101 @@
+import * as fc from 'fast-check'
+import { initialise } from '../kind/index.ts'
+import type { AnyField, AnyKind, Dims } from '../kind/index.ts'
+import { key } from '../tree/key.ts'
+import { param } from '../tree/leaf.ts'
+import { drawn, perturbed } from './values.ts'
+import type { Style } from './values.ts'
+
+const namesIn = (axis: string): readonly string[] => axis.split('*').filter((name) => !/^\d+$/.test(name))
+
+const dimsOfField = (field: AnyField): readonly string[] => {
+  switch (field._tag) {
+    case 'ParamField':
+      return field.axes.flatMap(namesIn)
+    case 'NodeField':
+      return Object.values(field.dims).flatMap(namesIn)
+    case 'ListField':
+      return [...namesIn(field.length), ...dimsOfField(field.of)]
+    case 'StaticField':
+    case 'AbsentField':
+      return []
+  }
+}
+
+/** The names of the dimensions that fields mention, each once. */
+export const dimsOfFields = (fields: Readonly<Record<string, AnyField>>): readonly string[] => [
+  ...new Set(Object.values(fields).flatMap(dimsOfField)),
+]
+
+/** A length for each name: those given, and others from 1 to `largest`, shrinking towards small ones. */
+export const drawnDims = (names: readonly string[], given: Partial<Dims> = {}, largest = 8): fc.Arbitrary<Dims> =>
+  fc.record(
+    Object.fromEntries(
+      names.map((name) => {
+        const fixed = given[name]
+        return [name, fixed === undefined ? fc.integer({ min: 1, max: largest }) : fc.constant(fixed)]
+      }),
+    ),
+  )
+
+/** How nodes are drawn. */
+export interface NodeOptions {
+  /** Lengths that are not to be drawn. */
+  readonly dims?: Dims
+  /** What a wrapper wraps, which its fields do not say; a matrix for weights unless given. */
+  readonly base?: AnyKind
+  /** Plain data other than the kind's own. */
+  readonly statics?: Readonly<Record<string, unknown>>
+}
+
+/** A drawn node of a kind, and what it was drawn from. */
+export interface NodeSample {
+  readonly node: unknown
+  readonly dims: Dims
+  readonly style: Style
+  readonly seed: number
+}
+
+const weightDims = ['in', 'out']
+
+/** What a wrapper wraps, as the field `base`; nothing for kinds that wrap nothing. */
+const baseOf = (kind: AnyKind, base: AnyKind | undefined, dims: Dims, seed: number): Readonly<Record<string, unknown>> => {
+  if (base !== undefined) return { base: initialise(base, dims, key(seed), {}, 'base') }
+  if (kind.role !== 'weight') return {}
+  return { base: param('matrix', 'base', drawn(key(seed), [dims['in'] ?? 1, dims['out'] ?? 1], 'dyadic')) }
+}
+
+/** Draws nodes of a kind together with their dimensions. */
+export const nodeSamples = (kind: AnyKind, { dims = {}, base, statics = {} }: NodeOptions = {}): fc.Arbitrary<NodeSample> => {
+  const wanted = [
+    ...dimsOfFields(kind.fields),
+    ...(kind.role === 'weight' ? weightDims : []),
+    ...(base === undefined ? [] : dimsOfFields(base.fields)),
+  ]
+  return fc
+    .record({
+      dims: drawnDims([...new Set(wanted)], dims),
+      style: fc.constantFrom<Style>('dyadic', 'float'),
+      seed: fc.nat(),
+    })
+    .map((sample) => {
+      const under = baseOf(kind, base, sample.dims, sample.seed)
+      const { _tag, ...rest } = initialise(kind, sample.dims, key(sample.seed), statics) as { _tag: string }
+      const node = kind.tag === 'Param' ? under['base'] : { _tag, ...under, ...rest }
+      return { ...sample, node: perturbed(node, key(sample.seed), sample) }
+    })
+}
+
+/**
+ * Nodes of a kind, derived from its fields: every named dimension small, every parameter drawn and none of them zero.
+ *
+ * @example
+ * ```ts
+ * import fc from 'fast-check'
+ * import { LinearKind, kinds, shapeIssues } from 'espalier'
+ * import { nodesOf } from 'espalier/laws'
+ * fc.assert(fc.property(nodesOf(LinearKind), node => shapeIssues(node, LinearKind, kinds).length === 0))
+ * ```
+ */
+export const nodesOf = (kind: AnyKind, options: NodeOptions = {}): fc.Arbitrary<unknown> =>
+  nodeSamples(kind, options).map((sample) => sample.node)

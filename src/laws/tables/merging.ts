@@ -1,0 +1,86 @@
+import { read } from '../../ops/index.ts'
+import { isParam } from '../../tree/leaf.ts'
+import type { Tensor } from '../../tree/tensor.ts'
+import { BASE, isBranch, places, showPath } from '../../tree/walk.ts'
+import type { Place } from '../../tree/walk.ts'
+import { every, fails, holds, vacuous } from '../law.ts'
+import type { Verdict } from '../law.ts'
+import { salted } from '../models.ts'
+import { structural } from '../transform-law.ts'
+import type { TransformLaw } from '../transform-law.ts'
+import { perturbed, rowsOf } from '../values.ts'
+
+type Rows = readonly (readonly number[])[]
+
+/** What a wrapped weight amounts to, in plain numbers: the node, what its base amounts to, and a reader of its tensors. */
+export type Formula = (node: Readonly<Record<string, unknown>>, base: Rows, rows: (leaf: unknown) => Rows) => Rows
+
+const product = (a: Rows, b: Rows): Rows =>
+  a.map((row) => (b[0] ?? []).map((_, j) => row.reduce((n, x, k) => n + x * (b[k]?.[j] ?? 0), 0)))
+
+/** W + s·A·B in plain numbers, with nothing of the library's own arithmetic. */
+const loraFormula: Formula = (node, base, rows) => {
+  const [a, b] = [rows(node['a']), rows(node['b'])]
+  const [alpha, rank] = [Number(node['alpha']), a[0]?.length ?? 1]
+  const divisor = { alpha: 1, 'alpha/rank': rank, 'alpha/sqrt(rank)': Math.sqrt(rank) }[String(node['scaling'])] ?? Number.NaN
+  const change = product(a, b)
+  return base.map((row, i) => row.map((w, j) => w + (alpha / divisor) * (change[i]?.[j] ?? 0)))
+}
+
+const rowsAt = (leaf: unknown): Rows => (isParam(leaf) ? rowsOf(leaf.value) : [])
+
+const expected = (node: unknown, formulas: Readonly<Record<string, Formula>>): Rows => {
+  if (!isBranch(node) || Array.isArray(node)) return rowsAt(node)
+  const record = node as Readonly<Record<string, unknown>>
+  const formula = formulas[String(record['_tag'])]
+  if (formula === undefined) throw new TypeError(`no formula for ${String(record['_tag'])}: pass one to mergeIs`)
+  return formula(record, expected(record[BASE], formulas), rowsAt)
+}
+
+const bottom = (node: unknown): unknown =>
+  isBranch(node) && '_tag' in node && BASE in node ? bottom((node as Readonly<Record<string, unknown>>)[BASE]) : node
+
+const wrappedWeights = (model: unknown): readonly Place[] => {
+  const found: Place[] = []
+  for (const p of places(model))
+    if (isBranch(p.node) && isParam(bottom(p.node)) && !found.some((f) => f.route.every((s, i) => p.route[i] === s)))
+      found.push(p)
+  return found
+}
+
+// Factors such as 1/3 and √2 are no dyadic numbers; then only the last bits may differ.
+const lastBits = 2 ** -21
+
+const compareWeight = (path: string, exact: Rows, found: Tensor): Verdict => {
+  const want = exact.flat()
+  const got = [...read(found)]
+  if (got.length !== want.length) return fails(`${path} has ${got.length} numbers instead of ${want.length}`)
+  const size = Math.max(1, ...want.map(Math.abs))
+  const at = want.findIndex((w, i) => Math.abs((got[i] ?? Number.NaN) - w) > (Math.fround(w) === w ? 0 : lastBits * size))
+  return at < 0 && !got.some(Number.isNaN) ? holds : fails(`${path} should be ${want[at]} at number ${at}, and is ${got[at]}`)
+}
+
+/** The law that `merge` makes of each wrapped weight what a formula in plain numbers says; for weight variants of one's own. */
+export const mergeIs = (formulas: Readonly<Record<string, Formula>>): TransformLaw =>
+  structural({
+    name: 'mergeIsWeightExactly',
+    says: 'merge makes of each weight exactly what its formula says, W + s·A·B for LoRA.',
+    equality: 'exact',
+    applies: ({ merge }) => merge === 'exact',
+    check: (trial) => {
+      const tuned = perturbed(trial.transform(trial.model), salted(trial, 'tuned'), { style: 'dyadic' })
+      const at = wrappedWeights(tuned)
+      if (at.length === 0) return vacuous('the transform wrapped no weight')
+      const merged = trial.tools.merge(tuned)
+      const now = new Map([...places(merged)].map((p) => [p.route.join('.'), p.node]))
+      return every(at, (p) => {
+        const node = now.get(p.route.join('.'))
+        const path = showPath(p.path)
+        if (!isParam(node)) return fails(`${path} is not a parameter after merge`)
+        return compareWeight(path, expected(p.node, { Lora: loraFormula, ...formulas }), node.value)
+      })
+    },
+  })
+
+/** After `merge`, each weight is W + s·A·B to the last bit, computed independently in plain numbers. */
+export const mergeIsWeightExactly: TransformLaw = mergeIs({})
