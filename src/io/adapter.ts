@@ -44,14 +44,14 @@ const mapEntries = (node: Json, f: (entry: Entry) => Json): Json => {
   if (typeof node !== 'object' || node === null) return node
   return Array.isArray(node)
     ? (node as readonly Json[]).map((child) => mapEntries(child, f))
-    : Object.fromEntries(Object.entries(node).map(([key, child]) => [key, mapEntries(child as Json, f)]))
+    : Object.fromEntries(Object.entries(node).map(([key, child]) => [key, mapEntries(child, f)]))
 }
 
 /** The tree of an adapter: what is frozen in the base stands there as a digest, everything else is carried. */
 const referring = ({ tree }: Encoded, digests: ReadonlyMap<string, string>): Json =>
   mapEntries(tree, (entry) => {
     const digest = entry._tag === '~tensor' ? undefined : digests.get(entry.label)
-    return { ...entry, ...(digest === undefined ? {} : { inBase: digest }) } as unknown as Json
+    return { ...entry, ...(digest === undefined ? {} : { inBase: digest }) }
   })
 
 const fingerprint = (tree: Json): string =>
@@ -66,7 +66,15 @@ const fingerprint = (tree: Json): string =>
 const bareTensors = (tree: Json): Issues =>
   [...entries(tree)]
     .filter(({ entry }) => entry._tag === '~tensor')
-    .map(({ path }) => issue('BadLeaf', showPath(path), 'a leaf', 'a bare tensor', 'Give it a label with constant(label, tensor), or use saveModel.'))
+    .map(({ path }) =>
+      issue(
+        'BadLeaf',
+        showPath(path),
+        'a leaf',
+        'a bare tensor',
+        'Give it a label with constant(label, tensor), or use saveModel.',
+      ),
+    )
 
 /**
  * Saves only what was added to a base: `adapter.json` and `adapter.safetensors`.
@@ -93,16 +101,30 @@ export const saveAdapter = (tuned: unknown, folder: string, { recipe = null }: S
     const encoded = encode(tuned, 'model')
     refuse(bareTensors(encoded.tree))
     const ofBase = labelsOfBase(encoded.tree)
-    const kept = leaves(tuned).filter((leaf) => ofBase.has(leaf.label) && !(isParam(leaf) && leaf.status === 'trainable'))
+    const kept = leaves(tuned).filter(
+      (leaf) => ofBase.has(leaf.label) && !(isParam(leaf) && leaf.status === 'trainable'),
+    )
     const tree = referring(encoded, new Map(kept.map((leaf) => [leaf.label, digestOfLeaf(leaf)])))
     const references = new Set(kept.map(({ label }) => label))
     const carried = new Map([...encoded.tensors].filter(([name]) => !references.has(name)))
     if (carried.size === 0)
-      reject('NothingToSave', '', 'something attached or trainable', 'a frozen model without adapters', 'Attach one first, or use saveModel for the whole.')
+      reject(
+        'NothingToSave',
+        '',
+        'something attached or trainable',
+        'a frozen model without adapters',
+        'Attach one first, or use saveModel for the whole.',
+      )
     const said = encode({ recipe }, 'model')
     if (said.tensors.size > 0)
       reject('BadData', 'recipe', 'plain data', 'a tensor', 'A recipe says how tensors are made; it holds none.')
-    await saveFolder(folder, 'adapter', tree, { fingerprint: fingerprint(tree), ...(said.tree as Readonly<Record<string, Json>>) }, carried)
+    await saveFolder(
+      folder,
+      'adapter',
+      tree,
+      { fingerprint: fingerprint(tree), ...(said.tree as Readonly<Record<string, Json>>) },
+      carried,
+    )
   })
 
 const open = async (folder: string) => {
@@ -146,7 +168,17 @@ const valueIssues = (names: ReturnType<typeof byName>, base: ReadonlyMap<string,
     const place = showPath(path)
     if (leaf === undefined) return [issue('MissingTensor', place, describeEntry(entry), 'nothing', onBase.hint)]
     if (leaf.value.shape.join() !== entry.shape.join() || leaf.value.dtype !== entry.dtype) return []
-    return digestOfLeaf(leaf) === entry.inBase ? [] : [issue('WrongBase', place, 'the values the adapter was trained on', 'others', 'Load the base that this adapter was made from.')]
+    return digestOfLeaf(leaf) === entry.inBase
+      ? []
+      : [
+          issue(
+            'WrongBase',
+            place,
+            'the values the adapter was trained on',
+            'others',
+            'Load the base that this adapter was made from.',
+          ),
+        ]
   })
 
 const unique = (issues: Issues): Issues => [...new Map(issues.map((i) => [`${i._tag} ${i.path}`, i])).values()]
@@ -197,7 +229,17 @@ export const loadAdapter: LoadAdapter = (base: unknown, folder: string, like?: (
       ...built,
       ...valueIssues(names, ofBase),
       ...(like === undefined || built.length > 0 ? [] : likeIssues(() => like(base as never), document.tree)),
-      ...(claimed === fingerprint(document.tree) ? [] : [issue('Damaged', jsonOf(folder, 'adapter'), claimed, 'another fingerprint', 'The file was changed after it was written.')]),
+      ...(claimed === fingerprint(document.tree)
+        ? []
+        : [
+            issue(
+              'Damaged',
+              jsonOf(folder, 'adapter'),
+              claimed,
+              'another fingerprint',
+              'The file was changed after it was written.',
+            ),
+          ]),
       ...(like === undefined && isWrapper(document.tree) ? [wrappedWhole] : []),
     ])
     const tensors: ReadonlyMap<string, Tensor> = tensorsFrom(await readFolder(folder, 'adapter', document, known))
@@ -206,6 +248,16 @@ export const loadAdapter: LoadAdapter = (base: unknown, folder: string, like?: (
 
 // What the transform draws here is only looked at.
 const likeIssues = (tune: () => unknown, tree: Json): Issues =>
-  differences(scope(() => encode(tune(), 'model').tree), tree, likeTuned)
+  differences(
+    scope(() => encode(tune(), 'model').tree),
+    tree,
+    likeTuned,
+  )
 
-const wrappedWhole = issue('NeedsLike', '', 'the transform as third argument', 'an adapter that wraps the whole model', 'Pass it so that the compiler knows what the model becomes.')
+const wrappedWhole = issue(
+  'NeedsLike',
+  '',
+  'the transform as third argument',
+  'an adapter that wraps the whole model',
+  'Pass it so that the compiler knows what the model becomes.',
+)

@@ -23,7 +23,15 @@ export const byName = (tree: Json, path: string): ReadonlyMap<string, EntryPlace
     if (other === undefined) found.set(name, place)
     else if (sameTensor(other.entry, place.entry)) continue
     else
-      issues.push(issue('LabelClash', inFile(path, showPath(place.path)), describeEntry(other.entry), describeEntry(place.entry), `The tensor "${name}" stands at ${showPath(other.path)} as well, otherwise described.`))
+      issues.push(
+        issue(
+          'LabelClash',
+          inFile(path, showPath(place.path)),
+          describeEntry(other.entry),
+          describeEntry(place.entry),
+          `The tensor "${name}" stands at ${showPath(other.path)} as well, otherwise described.`,
+        ),
+      )
   }
   refuse(issues)
   return found
@@ -42,14 +50,39 @@ export const headerIssues = (
   ...[...wanted].flatMap(([name, { entry }]): Issues => {
     const expected = `${storedDType(entry.dtype)} [${entry.shape.join(', ')}]`
     const stored = tensors.get(name)
-    if (stored === undefined) return [issue('MissingTensor', inFile(path, name), expected, 'no tensor of this name', 'The files of this folder do not belong together.')]
+    if (stored === undefined)
+      return [
+        issue(
+          'MissingTensor',
+          inFile(path, name),
+          expected,
+          'no tensor of this name',
+          'The files of this folder do not belong together.',
+        ),
+      ]
     const found = `${stored.dtype} [${stored.shape.join(', ')}]`
-    return found === expected ? [] : [issue('ShapeMismatch', inFile(path, name), expected, found, 'The files of this folder do not belong together.')]
+    return found === expected
+      ? []
+      : [
+          issue(
+            'ShapeMismatch',
+            inFile(path, name),
+            expected,
+            found,
+            'The files of this folder do not belong together.',
+          ),
+        ]
   }),
   ...[...tensors]
     .filter(([name]) => !wanted.has(name))
     .map(([name, { dtype, shape }]) =>
-      issue('ExtraTensor', inFile(path, name), 'no tensor of this name', `${dtype} [${shape.join(', ')}]`, 'The files of this folder do not belong together.'),
+      issue(
+        'ExtraTensor',
+        inFile(path, name),
+        'no tensor of this name',
+        `${dtype} [${shape.join(', ')}]`,
+        'The files of this folder do not belong together.',
+      ),
     ),
 ]
 
@@ -86,9 +119,19 @@ export const build = (tree: Json, supply: Supply, on?: unknown): unknown => {
     if (typeof node !== 'object' || node === null) return node
     const isWrapper = isRecord(node) && Object.hasOwn(node, '_tag') && Object.hasOwn(node, BASE)
     const below = (key: string): unknown =>
-      isWrapper ? (key === BASE ? twin : undefined) : isBranch(twin) && Object.hasOwn(twin, key) ? (twin as Record<string, unknown>)[key] : undefined
-    const parts = Object.entries(node).map(([key, child]) => [key, go(child as Json, below(key))] as const)
-    const isTwin = !isWrapper && isBranch(twin) && Object.keys(twin).length === parts.length && parts.every(([key, part]) => Object.is(part, below(key)))
+      isWrapper
+        ? key === BASE
+          ? twin
+          : undefined
+        : isBranch(twin) && Object.hasOwn(twin, key)
+          ? (twin as Record<string, unknown>)[key]
+          : undefined
+    const parts = Object.entries(node).map(([key, child]) => [key, go(child, below(key))] as const)
+    const isTwin =
+      !isWrapper &&
+      isBranch(twin) &&
+      Object.keys(twin).length === parts.length &&
+      parts.every(([key, part]) => Object.is(part, below(key)))
     if (isTwin) return twin
     return Array.isArray(node) ? parts.map(([, part]) => part) : Object.fromEntries(parts)
   }

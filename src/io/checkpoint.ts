@@ -38,7 +38,15 @@ export const supplyOf =
 const borrowed = (tree: Json, path: string): Issues =>
   [...entries(tree)]
     .filter(({ entry }) => entry.inBase !== undefined)
-    .map((place) => issue('BadJson', inFile(path, showPath(place.path)), 'a tensor of its own', 'one of a base', 'Another program wrote this file.'))
+    .map((place) =>
+      issue(
+        'BadJson',
+        inFile(path, showPath(place.path)),
+        'a tensor of its own',
+        'one of a base',
+        'Another program wrote this file.',
+      ),
+    )
 
 const save = (tree: unknown, folder: string, kind: 'model' | 'run'): Io<void> =>
   io(folder, async () => {
@@ -52,7 +60,8 @@ const load = (folder: string, kind: 'model' | 'run', like: unknown, strictness: 
   io(folder, async () => {
     const document = await openFolder(folder, kind)
     refuse(borrowed(document.tree, jsonOf(folder, kind)))
-    const known = like === undefined ? [] : differences(encode(like, kind, { outline: true }).tree, document.tree, strictness)
+    const known =
+      like === undefined ? [] : differences(encode(like, kind, { outline: true }).tree, document.tree, strictness)
     const stored = await readFolder(folder, kind, document, known)
     return build(document.tree, { tensor: supplyOf(tensorsFrom(stored)) })
   })
@@ -109,7 +118,8 @@ const likeModel: Strictness = {
  * other._tag === 'Left' && other.left.map((i) => i.path) // => ['embed', 'head']
  * ```
  */
-export const loadModel: Load = (folder: string, like?: unknown): Io<never> => load(folder, 'model', like, likeModel) as Io<never>
+export const loadModel: Load = (folder: string, like?: unknown): Io<never> =>
+  load(folder, 'model', like, likeModel) as Io<never>
 
 /**
  * Saves the state of a training run into a folder, `run.json` and `run.safetensors`, so that it resumes exactly.
@@ -144,4 +154,5 @@ const likeRun: Strictness = {
 }
 
 /** Loads a training run; with `like`, such as a fresh run, differences in structure are errors. Errors: as `loadModel`. */
-export const loadRun: Load = (folder: string, like?: unknown): Io<never> => load(folder, 'run', like, likeRun) as Io<never>
+export const loadRun: Load = (folder: string, like?: unknown): Io<never> =>
+  load(folder, 'run', like, likeRun) as Io<never>

@@ -7,7 +7,10 @@ export const isRecord = (u: unknown): u is Readonly<Record<string, unknown>> =>
   typeof u === 'object' && u !== null && !Array.isArray(u)
 
 /** An object whose keys may be anything, `__proto__` included: `t.record` would set a prototype by that one. */
-export const dictionary = <A>(codomain: t.Type<A, unknown>, name: string): t.Type<Readonly<Record<string, A>>, unknown> =>
+export const dictionary = <A>(
+  codomain: t.Type<A, unknown>,
+  name: string,
+): t.Type<Readonly<Record<string, A>>, unknown> =>
   new t.Type<Readonly<Record<string, A>>, unknown>(
     name,
     (u): u is Readonly<Record<string, A>> => isRecord(u) && Object.values(u).every(codomain.is),
@@ -24,6 +27,8 @@ export const dictionary = <A>(codomain: t.Type<A, unknown>, name: string): t.Typ
     (a) => a,
   )
 
+const Absent: t.Type<never> = new t.Type<never>('no field of this name', t.never.is, t.never.validate, t.never.encode)
+
 /** An object with these fields and no others: what we do not know is refused, never dropped. */
 export const exactly = <P extends t.Props>(props: P, name: string): t.Type<t.TypeOfProps<P>, unknown> => {
   const fields = t.type(props, name)
@@ -36,7 +41,7 @@ export const exactly = <P extends t.Props>(props: P, name: string): t.Type<t.Typ
       const unknown = Object.entries(u).filter(([key]) => !Object.hasOwn(props, key))
       const errors = unknown.map(([key, value]) => ({
         value,
-        context: t.appendContext(context, key, t.never, value),
+        context: t.appendContext(context, key, Absent, value),
         message: `This field is not known here. ${didYouMean(key, Object.keys(props))}`,
       }))
       return errors.length === 0 ? result : t.failures([...errors, ...(E.isLeft(result) ? result.left : [])])
@@ -53,7 +58,10 @@ export const Whole: t.Type<number, unknown> = t.refinement(
 ) as t.Type<number, unknown>
 
 /** Several numbers, as the length of each axis. */
-export const Shape: t.Type<readonly number[], unknown> = t.readonlyArray(Whole, 'a list of lengths') as t.Type<readonly number[], unknown>
+export const Shape: t.Type<readonly number[], unknown> = t.readonlyArray(Whole, 'a list of lengths') as t.Type<
+  readonly number[],
+  unknown
+>
 
 /** The digest that says that nothing was changed. */
 export const Sha256: t.Type<string, unknown> = t.refinement(

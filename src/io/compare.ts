@@ -30,7 +30,7 @@ export const bare = (node: Json): Json => {
   if (Array.isArray(node)) return (node as readonly Json[]).map(bare)
   return isWrapper(node)
     ? bare(node.base)
-    : Object.fromEntries(Object.entries(node).map(([key, child]) => [key, bare(child as Json)]))
+    : Object.fromEntries(Object.entries(node).map(([key, child]) => [key, bare(child)]))
 }
 
 /** Every difference between the tree that was expected and the one that was found. */

@@ -64,7 +64,8 @@ const arrays: Readonly<Record<StoredDType, readonly [bytes: number, make: Maker]
   U64: [8, BigUint64Array],
 }
 
-export const isStoredDType = (name: unknown): name is StoredDType => typeof name === 'string' && Object.hasOwn(arrays, name)
+export const isStoredDType = (name: unknown): name is StoredDType =>
+  typeof name === 'string' && Object.hasOwn(arrays, name)
 
 /** Bytes of one element. */
 export const bytesOf = (dtype: StoredDType): number => arrays[dtype][0]

@@ -23,7 +23,8 @@ const deepest = 400
 /** Guards the recursions below, and those of src/tree, against a tree that holds itself. */
 const requireTree = (x: unknown, depth: number): void => {
   if (typeof x !== 'object' || x === null || isTensor(x)) return
-  if (depth > deepest) reject('TooDeep', '', `a tree of at most ${deepest} levels`, 'more', 'Does a part of it hold the whole?')
+  if (depth > deepest)
+    reject('TooDeep', '', `a tree of at most ${deepest} levels`, 'more', 'Does a part of it hold the whole?')
   for (const child of Object.values(x)) requireTree(child, depth + 1)
 }
 
@@ -50,7 +51,10 @@ const isPlainObject = (x: object): boolean => {
   return prototype === null || prototype === Object.prototype
 }
 
-const specOf = ({ shape, dtype }: TensorSpec): { readonly shape: readonly number[]; readonly dtype: DType } => ({ shape, dtype })
+const specOf = ({ shape, dtype }: TensorSpec): { readonly shape: readonly number[]; readonly dtype: DType } => ({
+  shape,
+  dtype,
+})
 
 /**
  * A tree as JSON and tensors: structure, tags and plain data as they are, each tensor as an entry with its shape and dtype.
@@ -58,7 +62,11 @@ const specOf = ({ shape, dtype }: TensorSpec): { readonly shape: readonly number
  * Throws all that cannot be written: label clashes, freed tensors, numbers that are not finite, functions, instances.
  * With `outline` the tensors are not looked into: they may be freed, or be only a shape and a dtype.
  */
-export const encode = (tree: unknown, rules: Rules, { outline = false }: { readonly outline?: boolean } = {}): Encoded => {
+export const encode = (
+  tree: unknown,
+  rules: Rules,
+  { outline = false }: { readonly outline?: boolean } = {},
+): Encoded => {
   requireTree(tree, 0)
   const issues: Issue[] = []
   const tensors = new Map<string, Tensor>()
@@ -69,18 +77,37 @@ export const encode = (tree: unknown, rules: Rules, { outline = false }: { reado
   }
   const store = (name: string, tensor: Tensor, path: readonly string[]): void => {
     if (tensor.isDisposed && !outline)
-      complain('Disposed', path, 'a live tensor', 'one whose memory was given back', 'Name this tree in the `keep` of what called release.')
+      complain(
+        'Disposed',
+        path,
+        'a live tensor',
+        'one whose memory was given back',
+        'Name this tree in the `keep` of what called release.',
+      )
     tensors.set(name, tensor)
   }
   const leafEntry = (leaf: Leaf, path: readonly string[]): Json => {
     const { value, ...rest } = leaf
     const known = isParam(leaf) ? ['_tag', 'label', 'status', 'form'] : ['_tag', 'label']
-    const wrong = isTensor(value) || (outline && isSpec(value)) ? Object.keys(rest).find((key) => !known.includes(key)) : 'value'
+    const wrong =
+      isTensor(value) || (outline && isSpec(value)) ? Object.keys(rest).find((key) => !known.includes(key)) : 'value'
     if (wrong !== undefined)
-      return complain('BadLeaf', path, `a ${leaf._tag} with a label and a tensor`, `the field "${wrong}"`, 'Make leaves with param(…) and constant(…).')
+      return complain(
+        'BadLeaf',
+        path,
+        `a ${leaf._tag} with a label and a tensor`,
+        `the field "${wrong}"`,
+        'Make leaves with param(…) and constant(…).',
+      )
     const name = nameOf(leaf, leaf.label)
     if (name !== leaf.label && rules === 'model')
-      return complain('LabelClash', path, `the label "${leaf.label}" to name one leaf`, 'another leaf under the same label', 'Give each model a name with nest("name", model), or part a tie with untie(model, path).')
+      return complain(
+        'LabelClash',
+        path,
+        `the label "${leaf.label}" to name one leaf`,
+        'another leaf under the same label',
+        'Give each model a name with nest("name", model), or part a tie with untie(model, path).',
+      )
     store(name, value, path)
     return { ...(rest as Record<string, Json>), ...specOf(value), ...(name === leaf.label ? {} : { stored: name }) }
   }
@@ -88,7 +115,13 @@ export const encode = (tree: unknown, rules: Rules, { outline = false }: { reado
     if (x === null || typeof x === 'string' || typeof x === 'boolean') return x
     if (typeof x === 'number' && Number.isFinite(x)) return x
     if (rules === 'run' && (typeof x === 'number' || x === undefined)) return valueEntry(x)
-    return complain('BadData', path, 'a finite number, a string, a boolean or null', describe(x), 'A file can hold tensors and plain data; leave the field out, or write null.')
+    return complain(
+      'BadData',
+      path,
+      'a finite number, a string, a boolean or null',
+      describe(x),
+      'A file can hold tensors and plain data; leave the field out, or write null.',
+    )
   }
   const go = (x: unknown, path: readonly string[], route: readonly string[]): Json => {
     if (typeof x !== 'object' || x === null) return plain(x, path)
@@ -99,13 +132,26 @@ export const encode = (tree: unknown, rules: Rules, { outline = false }: { reado
     }
     if (isLeaf(x)) return leafEntry(x, path)
     if (isHole(x)) return { _tag: 'Hole', label: x.label }
-    const child = (value: unknown, key: string): Json => go(value, key === BASE ? path : [...path, key], [...route, key])
+    const child = (value: unknown, key: string): Json =>
+      go(value, key === BASE ? path : [...path, key], [...route, key])
     if (Array.isArray(x)) return Array.from(x, (value: unknown, i) => child(value, String(i)))
     if (!isPlainObject(x))
-      return complain('BadData', path, 'a plain object', `an instance of ${String(x.constructor?.name)}`, 'Trees are made of plain records, arrays, plain data and tensors.')
+      return complain(
+        'BadData',
+        path,
+        'a plain object',
+        `an instance of ${x.constructor?.name}`,
+        'Trees are made of plain records, arrays, plain data and tensors.',
+      )
     const tag = (x as { _tag?: unknown })._tag
     if (typeof tag === 'string' && tag.startsWith('~'))
-      return complain('BadData', path, 'a tag that does not begin with "~"', describe(tag), 'Such tags are kept for files.')
+      return complain(
+        'BadData',
+        path,
+        'a tag that does not begin with "~"',
+        describe(tag),
+        'Such tags are kept for files.',
+      )
     return Object.fromEntries(Object.entries(x).map(([key, value]) => [key, child(value, key)]))
   }
   const json = go(tree, [], [])

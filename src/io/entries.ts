@@ -48,7 +48,8 @@ export const isEntry = (node: unknown): node is Entry =>
   isRecord(node) && (node['_tag'] === 'Param' || node['_tag'] === 'Constant' || node['_tag'] === '~tensor')
 
 /** The name of an entry's tensor in the safetensors file. */
-export const storedName = (entry: Entry): string => (entry._tag === '~tensor' ? entry.stored : (entry.stored ?? entry.label))
+export const storedName = (entry: Entry): string =>
+  entry._tag === '~tensor' ? entry.stored : (entry.stored ?? entry.label)
 
 /** What an entry says, in a line. */
 export const describeEntry = (entry: Entry): string => {
@@ -61,7 +62,7 @@ export const describeEntry = (entry: Entry): string => {
 export function* entries(node: Json, path: readonly string[] = []): Generator<EntryPlace> {
   if (isEntry(node)) yield { path, entry: node }
   else if (typeof node === 'object' && node !== null)
-    for (const [key, child] of Object.entries(node)) yield* entries(child as Json, key === BASE ? path : [...path, key])
+    for (const [key, child] of Object.entries(node)) yield* entries(child, key === BASE ? path : [...path, key])
 }
 
 const values: ReadonlyMap<unknown, unknown> = new Map<unknown, unknown>([
@@ -121,12 +122,14 @@ const codecs: Readonly<Record<string, t.Decoder<unknown, unknown>>> = {
 
 const validate: t.Validate<unknown, Json> = (node, context) => {
   if (node === null || typeof node === 'string' || typeof node === 'boolean') return t.success(node)
-  if (typeof node === 'number') return Number.isFinite(node) ? t.success(node) : t.failure(node, context, 'It does not fit into a number.')
+  if (typeof node === 'number')
+    return Number.isFinite(node) ? t.success(node) : t.failure(node, context, 'It does not fit into a number.')
   if (isRecord(node)) {
     const tag = Object.hasOwn(node, '_tag') ? node['_tag'] : undefined
     const codec = typeof tag === 'string' && Object.hasOwn(codecs, tag) ? codecs[tag] : undefined
     if (codec !== undefined) return E.map(() => node as Json)(codec.validate(node, renamed(context, codec)))
-    if (typeof tag === 'string' && tag.startsWith('~')) return t.failure(node, context, `The tag "${tag}" is not known here.`)
+    if (typeof tag === 'string' && tag.startsWith('~'))
+      return t.failure(node, context, `The tag "${tag}" is not known here.`)
   }
   if (typeof node !== 'object') return t.failure(node, context)
   const errors = Object.entries(node).flatMap(([key, child]) => {

@@ -23,7 +23,7 @@ export const previousOf = (name: string): string => `${name}.previous`
 const sinkInto =
   (file: FileHandle): Sink =>
   async (bytes) => {
-    for (let done = 0; done < bytes.length; )
+    for (let done = 0; done < bytes.length;)
       done += (await file.write(bytes, done, Math.min(mostAtOnce, bytes.length - done))).bytesWritten
   }
 
@@ -42,7 +42,9 @@ const keep = async (path: string, as: string): Promise<boolean> => {
   await rm(as, { force: true })
   try {
     await link(path, as).catch((error: unknown) =>
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? Promise.reject(error) : copyFile(path, as, constants.COPYFILE_EXCL),
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? Promise.reject(error)
+        : copyFile(path, as, constants.COPYFILE_EXCL),
     )
     return true
   } catch (error) {
@@ -84,7 +86,8 @@ export const commit = async (folder: string, drafts: readonly Draft[]): Promise<
     await syncFolder(folder)
     for (const { previous } of replaced) await rm(previous, { force: true })
   } catch (error) {
-    for (const { path, previous, kept } of replaced) await (kept ? rename(previous, path) : rm(path, { force: true })).catch(() => undefined)
+    for (const { path, previous, kept } of replaced)
+      await (kept ? rename(previous, path) : rm(path, { force: true })).catch(() => undefined)
     throw error
   } finally {
     for (const { temporary } of files) await rm(temporary, { force: true }).catch(() => undefined)
@@ -93,7 +96,8 @@ export const commit = async (folder: string, drafts: readonly Draft[]): Promise<
 
 /** Opens a regular file and closes it whatever happens; a pipe, which one could wait for endlessly, is refused. */
 export const withFile = async <A>(path: string, use: (file: FileHandle, size: number) => Promise<A>): Promise<A> => {
-  if (!(await stat(path)).isFile()) reject('NotAFile', path, 'a file', 'something else', 'Give the path of a regular file.')
+  if (!(await stat(path)).isFile())
+    reject('NotAFile', path, 'a file', 'something else', 'Give the path of a regular file.')
   const file = await open(path, 'r')
   try {
     return await use(file, (await file.stat()).size)
@@ -103,11 +107,23 @@ export const withFile = async <A>(path: string, use: (file: FileHandle, size: nu
 }
 
 /** Some bytes of a file; exactly as many as asked for. */
-export const readBytes = async (file: FileHandle, position: number, length: number, path: string): Promise<Uint8Array<ArrayBuffer>> => {
+export const readBytes = async (
+  file: FileHandle,
+  position: number,
+  length: number,
+  path: string,
+): Promise<Uint8Array<ArrayBuffer>> => {
   const bytes = new Uint8Array(length)
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const { bytesRead } = await file.read(bytes, done, Math.min(mostAtOnce, length - done), position + done)
-    if (bytesRead === 0) reject('Truncated', path, `${length} bytes at ${position}`, `${done}`, 'The file was cut off, or changed while it was read.')
+    if (bytesRead === 0)
+      reject(
+        'Truncated',
+        path,
+        `${length} bytes at ${position}`,
+        `${done}`,
+        'The file was cut off, or changed while it was read.',
+      )
     done += bytesRead
   }
   return bytes

@@ -5,7 +5,9 @@ import type { Leaf } from '../tree/leaf.ts'
 /** The digest of a leaf's elements, bit for bit; -0 and +0 differ. */
 export const digestOfLeaf = ({ value }: Leaf): string => {
   const { buffer, byteOffset, byteLength } = read(value)
-  return createHash('sha256').update(new Uint8Array(buffer, byteOffset, byteLength)).digest('hex')
+  return createHash('sha256')
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
+    .digest('hex')
 }
 
 /** What a fingerprint is made of: a leaf's label, dtype and shape, and the digest of its elements. */

@@ -68,7 +68,13 @@ export const saveFolder = (
     {
       name: `${kind}.json`,
       write: (sink) => {
-        const content = { format: `espalier/${kind}`, version, ...rest, tree, tensors: { bytes, sha256: hash.digest('hex') } }
+        const content = {
+          format: `espalier/${kind}`,
+          version,
+          ...rest,
+          tree,
+          tensors: { bytes, sha256: hash.digest('hex') },
+        }
         return sink(Buffer.from(`${writeJson({ ...content, checksum: digestOf(writeJson(content)) })}\n`))
       },
     },
@@ -77,7 +83,14 @@ export const saveFolder = (
 
 const readJson = (path: string): Promise<unknown> =>
   withFile(path, async (file, size) => {
-    if (size > longestHeader) reject('TooLarge', path, `at most ${longestHeader} bytes of JSON`, `${size}`, 'No file of ours is as long as that.')
+    if (size > longestHeader)
+      reject(
+        'TooLarge',
+        path,
+        `at most ${longestHeader} bytes of JSON`,
+        `${size}`,
+        'No file of ours is as long as that.',
+      )
     return parseJson(decodeUtf8(await readBytes(file, 0, size, path), path), path)
   })
 
@@ -87,9 +100,21 @@ const requireKind = (json: unknown, kind: Kind, path: string): void => {
   const head = decode(Envelope, json, path)
   const other = Object.entries(loaders).find(([k]) => head.format === `espalier/${k}`)
   if (head.format !== `espalier/${kind}`)
-    reject('WrongFormat', inFile(path, 'format'), `"espalier/${kind}"`, JSON.stringify(head.format), other ? `Use ${other[1]} for this one.` : 'Another program wrote this file.')
+    reject(
+      'WrongFormat',
+      inFile(path, 'format'),
+      `"espalier/${kind}"`,
+      JSON.stringify(head.format),
+      other ? `Use ${other[1]} for this one.` : 'Another program wrote this file.',
+    )
   if (head.version !== version)
-    reject('WrongVersion', inFile(path, 'version'), `version ${version}`, String(head.version), 'A newer Espalier wrote this: update this one.')
+    reject(
+      'WrongVersion',
+      inFile(path, 'version'),
+      `version ${version}`,
+      String(head.version),
+      'A newer Espalier wrote this: update this one.',
+    )
 }
 
 /** Reads a folder's JSON: `props` says what this kind has besides the tree. */
@@ -109,18 +134,34 @@ export const openFolder = async (folder: string, kind: Kind, props: t.Props = {}
     'a JSON file of Espalier',
   )
   const { checksum, ...content } = decode(codec, json, path)
-  if (checksum !== digestOf(writeJson(content as unknown as Json)))
-    reject('Damaged', path, `a file whose digest is ${checksum}`, 'another', 'The file was changed after it was written.')
+  if (checksum !== digestOf(writeJson(content)))
+    reject(
+      'Damaged',
+      path,
+      `a file whose digest is ${checksum}`,
+      'another',
+      'The file was changed after it was written.',
+    )
   const { tree, tensors, format: _, version: __, ...rest } = content
   return { tree, rest, belonging: tensors }
 }
 
-const readBelonging = async (path: string, { tree, belonging }: Document, known: Issues): Promise<ReadonlyMap<string, StoredTensor>> => {
+const readBelonging = async (
+  path: string,
+  { tree, belonging }: Document,
+  known: Issues,
+): Promise<ReadonlyMap<string, StoredTensor>> => {
   const wanted = byName(tree, path)
   const carried = new Map([...wanted].filter(([, { entry }]) => entry.inBase === undefined))
   const hash = createHash('sha256')
   const damaged = (found: string): never =>
-    reject('Damaged', path, `${belonging.bytes} bytes with the digest ${belonging.sha256}`, found, 'The file was changed, or belongs to another save.')
+    reject(
+      'Damaged',
+      path,
+      `${belonging.bytes} bytes with the digest ${belonging.sha256}`,
+      found,
+      'The file was changed, or belongs to another save.',
+    )
   const tensors = await readThrough(
     path,
     (header, size) => {
@@ -133,7 +174,12 @@ const readBelonging = async (path: string, { tree, belonging }: Document, known:
 }
 
 /** Reads the tensors that a folder's JSON speaks of, unless something is wrong with them or was already. */
-export const readFolder = async (folder: string, kind: Kind, document: Document, known: Issues = []): Promise<ReadonlyMap<string, StoredTensor>> => {
+export const readFolder = async (
+  folder: string,
+  kind: Kind,
+  document: Document,
+  known: Issues = [],
+): Promise<ReadonlyMap<string, StoredTensor>> => {
   const path = tensorsOf(folder, kind)
   try {
     return await readBelonging(path, document, known)

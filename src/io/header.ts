@@ -29,17 +29,34 @@ export const longestHeader = 100_000_000
 const metadataKey = '__metadata__'
 
 const Length = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n >= 0, 'a whole number >= 0')
-const DType = new t.Type<StoredDType>('a dtype of the format', isStoredDType, (u, c) => (isStoredDType(u) ? t.success(u) : t.failure(u, c)), (a) => a)
-const Entry = t.strict({ dtype: DType, shape: t.readonlyArray(Length, 'a list of lengths'), data_offsets: t.tuple([Length, Length], 'two offsets') })
+const DType = new t.Type<StoredDType>(
+  'a dtype of the format',
+  isStoredDType,
+  (u, c) => (isStoredDType(u) ? t.success(u) : t.failure(u, c)),
+  (a) => a,
+)
+const Entry = t.strict({
+  dtype: DType,
+  shape: t.readonlyArray(Length, 'a list of lengths'),
+  data_offsets: t.tuple([Length, Length], 'two offsets'),
+})
 const Header = dictionary(t.unknown, 'an object with an entry for each tensor')
 const Metadata = dictionary(t.string, 'an object of strings')
 
-const bytesIn = (dtype: StoredDType, shape: readonly number[]): number => shape.reduce((n, length) => n * length, bytesOf(dtype))
+const bytesIn = (dtype: StoredDType, shape: readonly number[]): number =>
+  shape.reduce((n, length) => n * length, bytesOf(dtype))
 
 /** Reads the bytes of a header that stands before `room` bytes of tensors. */
 export const parseHeader = (bytes: Uint8Array, room: number, path: string): SafetensorsHeader => {
   const text = decodeUtf8(bytes, path)
-  if (!text.startsWith('{')) reject('BadHeader', path, 'a header that begins with "{"', JSON.stringify(text.slice(0, 8)), 'This is no safetensors file.')
+  if (!text.startsWith('{'))
+    reject(
+      'BadHeader',
+      path,
+      'a header that begins with "{"',
+      JSON.stringify(text.slice(0, 8)),
+      'This is no safetensors file.',
+    )
   const { [metadataKey]: metadata = {}, ...entries } = decode(Header, parseJson(text, path), path)
   const issues: Issue[] = []
   const tensors = Object.entries(entries)
@@ -53,13 +70,37 @@ export const parseHeader = (bytes: Uint8Array, room: number, path: string): Safe
     const wanted = bytesIn(dtype, shape)
     const here = inFile(path, name)
     if (end - begin !== wanted)
-      issues.push(issue('BadHeader', here, `${wanted} bytes for ${dtype} [${shape.join(', ')}]`, `offsets ${begin} to ${end}`, 'Shape and offsets must agree.'))
+      issues.push(
+        issue(
+          'BadHeader',
+          here,
+          `${wanted} bytes for ${dtype} [${shape.join(', ')}]`,
+          `offsets ${begin} to ${end}`,
+          'Shape and offsets must agree.',
+        ),
+      )
     if (begin !== at)
-      issues.push(issue('BadHeader', here, `a tensor that begins at ${at}`, `${begin}`, begin < at ? 'Tensors must not overlap.' : 'There must be no gaps between tensors.'))
+      issues.push(
+        issue(
+          'BadHeader',
+          here,
+          `a tensor that begins at ${at}`,
+          `${begin}`,
+          begin < at ? 'Tensors must not overlap.' : 'There must be no gaps between tensors.',
+        ),
+      )
     at = end
   }
   if (at !== room)
-    issues.push(issue(at > room ? 'Truncated' : 'BadHeader', path, `${at} bytes of tensors`, `${room}`, at > room ? 'The file is cut off.' : 'There is something after the last tensor.'))
+    issues.push(
+      issue(
+        at > room ? 'Truncated' : 'BadHeader',
+        path,
+        `${at} bytes of tensors`,
+        `${room}`,
+        at > room ? 'The file is cut off.' : 'There is something after the last tensor.',
+      ),
+    )
   refuse(issues)
   return { tensors: new Map(tensors), metadata: decode(Metadata, metadata, inFile(path, metadataKey)) }
 }
@@ -67,11 +108,21 @@ export const parseHeader = (bytes: Uint8Array, room: number, path: string): Safe
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
 const reserved = (name: string, path: string): readonly Issue[] =>
-  name === metadataKey ? [issue('BadName', path, 'another name', `"${name}"`, 'The format keeps this one for itself.')] : []
+  name === metadataKey
+    ? [issue('BadName', path, 'another name', `"${name}"`, 'The format keeps this one for itself.')]
+    : []
 
 const unwritable = (text: string, path: string): readonly Issue[] =>
   /\p{Surrogate}/u.test(text)
-    ? [issue('BadName', path, 'whole Unicode text', JSON.stringify(text), 'Half a surrogate pair cannot be written as UTF-8.')]
+    ? [
+        issue(
+          'BadName',
+          path,
+          'whole Unicode text',
+          JSON.stringify(text),
+          'Half a surrogate pair cannot be written as UTF-8.',
+        ),
+      ]
     : []
 
 /** What the header says of a tensor before it is placed. */
@@ -83,10 +134,13 @@ export const layOut = (
   metadata: Readonly<Record<string, string>>,
   path: string,
 ): { readonly header: Uint8Array; readonly order: readonly string[] } => {
-  refuse([...[...tensors.keys()].flatMap((name) => [...reserved(name, path), ...unwritable(name, path)]), ...Object.entries(metadata).flat().flatMap((text) => unwritable(text, path))])
-  const sorted = [...tensors].toSorted(
-    ([a, x], [b, y]) => rankOf(y.dtype) - rankOf(x.dtype) || byBytes(a, b),
-  )
+  refuse([
+    ...[...tensors.keys()].flatMap((name) => [...reserved(name, path), ...unwritable(name, path)]),
+    ...Object.entries(metadata)
+      .flat()
+      .flatMap((text) => unwritable(text, path)),
+  ])
+  const sorted = [...tensors].toSorted(([a, x], [b, y]) => rankOf(y.dtype) - rankOf(x.dtype) || byBytes(a, b))
   const notes = Object.entries(metadata).toSorted(([a], [b]) => byBytes(a, b))
   let at = 0
   const fields = sorted.map(([name, { dtype, shape }]) => {
@@ -98,7 +152,14 @@ export const layOut = (
   const text = `{${[...(note.length > 0 ? [`"${metadataKey}":{${note.join(',')}}`] : []), ...fields].join(',')}}`
   const bytes = Buffer.from(text)
   const header = Buffer.alloc(8 + Math.ceil(bytes.length / 8) * 8, ' ')
-  if (header.length - 8 > longestHeader) reject('BadHeader', path, `a header of at most ${longestHeader} bytes`, `${bytes.length}`, 'Spread the tensors over several files.')
+  if (header.length - 8 > longestHeader)
+    reject(
+      'BadHeader',
+      path,
+      `a header of at most ${longestHeader} bytes`,
+      `${bytes.length}`,
+      'Spread the tensors over several files.',
+    )
   header.writeBigUInt64LE(BigInt(header.length - 8), 0)
   header.set(bytes, 8)
   return { header, order: sorted.map(([name]) => name) }
@@ -106,4 +167,11 @@ export const layOut = (
 
 /** The entry of a file, or an issue that names the nearest. */
 export const entryOf = (header: SafetensorsHeader, name: string, path: string): StoredEntry =>
-  header.tensors.get(name) ?? reject('MissingTensor', inFile(path, name), `a tensor named "${name}"`, 'none', didYouMean(name, header.tensors.keys()))
+  header.tensors.get(name) ??
+  reject(
+    'MissingTensor',
+    inFile(path, name),
+    `a tensor named "${name}"`,
+    'none',
+    didYouMean(name, header.tensors.keys()),
+  )

@@ -42,15 +42,21 @@ const advice: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'The path is too long for this system.',
 }
 
+/** What an error says, whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
 /** What was thrown, as issues. */
 export const issuesOf = (error: unknown, path: string): Issues => {
   if (error instanceof EspalierError) return error.issues
-  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  const message = messageOf(error)
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code))
-    return [issue('FileSystem', path, 'a file system that does as it is told', code, advice[code] ?? String(message))]
+    return [issue('FileSystem', path, 'a file system that does as it is told', code, advice[code] ?? message)]
   if (error instanceof RangeError)
-    return [issue('TooLarge', path, 'something that fits into memory', String(message), 'Read fewer tensors at a time.')]
-  return [issue('Unexpected', path, 'no such error', String(message ?? error), 'This is a bug of ours: please report it.')]
+    return [issue('TooLarge', path, 'something that fits into memory', message, 'Read fewer tensors at a time.')]
+  return [
+    issue('Unexpected', path, 'no such error', message, 'This is a bug, here or in a function that was passed in.'),
+  ]
 }
 
 /** Runs something that may throw, and gives what is wrong as a value. */
@@ -92,7 +98,9 @@ export const describe = (value: unknown): string => {
       ? `a ${clip(tag)}`
       : `an object with ${keys.length === 0 ? 'no keys' : `the keys ${clip(keys.slice(0, 6).join(', '))}`}`
   }
-  return typeof value === 'string' ? JSON.stringify(clip(value)) : clip(String(value))
+  if (typeof value === 'string') return JSON.stringify(clip(value))
+  const isShort = value === null || typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+  return isShort ? clip(`${value}`) : `a ${typeof value}`
 }
 
 const clip = (text: string): string => (text.length > 80 ? `${text.slice(0, 77)}…` : text)

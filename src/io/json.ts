@@ -5,7 +5,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 // Deeper than any model, shallower than any stack.
 const deepest = 500
-const widest = 100
+const widest = 160
 
 const isFlat = (value: Json): boolean =>
   typeof value !== 'object' || value === null || (Array.isArray(value) && value.every((v) => typeof v !== 'object'))
@@ -49,7 +49,14 @@ const inspect = (text: string, path: string): void => {
     else if (found === ':') {
       const keys = open.at(-1)
       const key = JSON.parse(last) as string
-      if (keys?.has(key)) reject('BadJson', path, 'each key once in an object', `${last.slice(0, 80)} twice`, 'Another program wrote this file wrongly.')
+      if (keys?.has(key))
+        reject(
+          'BadJson',
+          path,
+          'each key once in an object',
+          `${last.slice(0, 80)} twice`,
+          'Another program wrote this file wrongly.',
+        )
       keys?.add(key)
     }
     if (open.length > deepest)

@@ -28,7 +28,14 @@ export const storedDType = (dtype: DType): StoredDType => dtypes[dtype]
 const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 const requireHost = (path: string): void => {
-  if (!isLittleEndian) reject('UnsupportedHost', path, 'a little-endian machine', 'a big-endian one', 'Use another machine for files of tensors.')
+  if (!isLittleEndian)
+    reject(
+      'UnsupportedHost',
+      path,
+      'a little-endian machine',
+      'a big-endian one',
+      'Use another machine for files of tensors.',
+    )
 }
 
 /** A file that was opened: its header, where the tensors begin, and the header's own bytes. */
@@ -44,7 +51,13 @@ const openHeader = async (file: FileHandle, size: number, path: string): Promise
   const length = Number(Buffer.from(await readBytes(file, 0, 8, path)).readBigUInt64LE())
   // Nothing is allocated on the word of a file that is not as long as it says.
   if (length > longestHeader || length + 8 > size)
-    reject('BadHeader', path, `a header of at most ${Math.min(longestHeader, size - 8)} bytes`, `${length}`, 'This is no safetensors file, or it is cut off.')
+    reject(
+      'BadHeader',
+      path,
+      `a header of at most ${Math.min(longestHeader, size - 8)} bytes`,
+      `${length}`,
+      'This is no safetensors file, or it is cut off.',
+    )
   const head = await readBytes(file, 0, length + 8, path)
   return { header: parseHeader(head.subarray(8), size - 8 - length, path), start: length + 8, head }
 }
@@ -54,7 +67,8 @@ const readEntry = async (file: FileHandle, start: number, entry: StoredEntry, pa
   return { dtype: entry.dtype, shape: entry.shape, data: viewAs(entry.dtype, bytes.buffer) }
 }
 
-const bytesIn = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength)
+const bytesIn = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
 
 /** Reads a whole file in the order it lies there, and shows every byte to `see`; `check` may refuse it by its header. @internal */
 export const readThrough = (
@@ -127,7 +141,10 @@ export const readHeader = (path: string): Io<SafetensorsHeader> =>
  * metadata // => { note: 'mine' }
  * ```
  */
-export const readSafetensors = (path: string, { names }: { readonly names?: readonly string[] } = {}): Io<Safetensors> =>
+export const readSafetensors = (
+  path: string,
+  { names }: { readonly names?: readonly string[] } = {},
+): Io<Safetensors> =>
   io(path, () =>
     withFile(path, async (file, size) => {
       const { header, start } = await openHeader(file, size, path)
@@ -142,11 +159,20 @@ const storedIssues = (name: string, value: StoredTensor | Tensor, path: string):
   if (isTensor(value)) return []
   const { dtype, shape, data } = value
   const lengths = Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0)
-  if (!isStoredDType(dtype)) return [issue('BadTensor', inFile(path, name), 'a dtype of the format', describe(dtype), 'Such as F32, I32, BOOL.')]
+  if (!isStoredDType(dtype))
+    return [issue('BadTensor', inFile(path, name), 'a dtype of the format', describe(dtype), 'Such as F32, I32, BOOL.')]
   const size = lengths ? shape.reduce((n, length) => n * length, bytesOf(dtype)) : -1
   return fitsDType(dtype, data) && data.byteLength === size
     ? []
-    : [issue('BadTensor', inFile(path, name), `the typed array of ${dtype} for shape [${String(shape)}]`, `${describe(data)} of ${data.length}`, 'See the docstring of StoredTensor.')]
+    : [
+        issue(
+          'BadTensor',
+          inFile(path, name),
+          `the typed array of ${dtype} for shape [${String(shape)}]`,
+          `${describe(data)} of ${data.length}`,
+          'See the docstring of StoredTensor.',
+        ),
+      ]
 }
 
 /**
@@ -171,7 +197,10 @@ export const writeSafetensors = (
   metadata: Readonly<Record<string, string>> = {},
 ): Io<void> =>
   io(path, () => {
-    const all = tensors instanceof Map ? (tensors as ReadonlyMap<string, StoredTensor | Tensor>) : new Map(Object.entries(tensors))
+    const all =
+      tensors instanceof Map
+        ? (tensors as ReadonlyMap<string, StoredTensor | Tensor>)
+        : new Map(Object.entries(tensors))
     refuse([...all].flatMap(([name, value]) => storedIssues(name, value, path)))
     return commit(dirname(path), [{ name: basename(path), write: (sink) => writeThrough(all, metadata, path, sink) }])
   })
@@ -196,11 +225,22 @@ const elements = ({ dtype, data }: StoredTensor): Float32Array | Int32Array | Ui
  * result._tag === 'Right' && toArray(result.right) // => [1, -2]
  * ```
  */
-export const fromStored = (stored: StoredTensor, { halves }: { readonly halves?: 'float32' } = {}): E.Either<Issues, Tensor> => {
+export const fromStored = (
+  stored: StoredTensor,
+  { halves }: { readonly halves?: 'float32' } = {},
+): E.Either<Issues, Tensor> => {
   const data = (halves === 'float32' ? widen(stored) : null) ?? elements(stored)
-  if (data !== null) return E.tryCatch(() => adopt(data, stored.shape), (error) => issuesOf(error, ''))
+  if (data !== null)
+    return E.tryCatch(
+      () => adopt(data, stored.shape),
+      (error) => issuesOf(error, ''),
+    )
   const { dtype } = stored
-  if (dtype === 'BOOL') return E.left([issue('BadElement', '', 'bytes that are 0 or 1', 'others', 'The file is damaged.')])
-  const hint = dtype === 'F16' || dtype === 'BF16' ? "Pass { halves: 'float32' } to widen it, which is exact." : 'Read it with readSafetensors, which gives a typed array.'
+  if (dtype === 'BOOL')
+    return E.left([issue('BadElement', '', 'bytes that are 0 or 1', 'others', 'The file is damaged.')])
+  const hint =
+    dtype === 'F16' || dtype === 'BF16'
+      ? "Pass { halves: 'float32' } to widen it, which is exact."
+      : 'Read it with readSafetensors, which gives a typed array.'
   return E.left([issue('UnsupportedDType', '', 'F32, I32 or BOOL', dtype, hint)])
 }

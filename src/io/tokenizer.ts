@@ -1,18 +1,16 @@
-import type { Tokenizer as Library } from '@huggingface/tokenizers'
 import { join } from 'node:path'
 import * as t from 'io-ts'
-import { EspalierError } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { isRecord } from './codec.ts'
 import { readBytes, withFile } from './files.ts'
 import { longestHeader } from './header.ts'
-import { decode as decodeJson, io, issue, reject } from './issues.ts'
+import { decode as decodeJson, io, messageOf, reject } from './issues.ts'
 import type { Io } from './issues.ts'
 import { decodeUtf8, parseJson } from './json.ts'
 
 /** Texts to token ids and back. */
 export interface Tokenizer {
-  /** The ids of a text; with what the tokenizer puts around a sentence only when `special` is true. */
+  /** The ids of a text; with what the tokenizer puts around a sentence only when `special` is true. Throws `UnknownToken`. */
   readonly encode: (text: string, options?: { readonly special?: boolean }) => Int32Array
   /** The text of ids; special tokens are left out unless `special` is true. Throws `UnknownId`. */
   readonly decode: (ids: Iterable<number>, options?: { readonly special?: boolean }) => string
@@ -26,22 +24,43 @@ const TokenizerFile = t.type({ model: t.UnknownRecord }, 'a tokenizer')
 
 const readJson = (path: string): Promise<unknown> =>
   withFile(path, async (file, size) => {
-    if (size > longestHeader) reject('TooLarge', path, `at most ${longestHeader} bytes of JSON`, `${size}`, 'No tokenizer is as large as that.')
+    if (size > longestHeader)
+      reject('TooLarge', path, `at most ${longestHeader} bytes of JSON`, `${size}`, 'No tokenizer is as large as that.')
     return parseJson(decodeUtf8(await readBytes(file, 0, size, path), path), path)
   })
 
-const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+const isAbsent = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 const readConfig = (path: string): Promise<object> =>
   readJson(path).then(
-    (json) => (isRecord(json) ? json : reject('BadJson', path, 'an object', 'something else', 'See the tokenizer\'s own files.')),
+    (json) =>
+      isRecord(json) ? json : reject('BadJson', path, 'an object', 'something else', "See the tokenizer's own files."),
     (error: unknown) => (isAbsent(error) ? {} : Promise.reject(error)),
   )
 
-const importLibrary = (): Promise<typeof import('@huggingface/tokenizers')> =>
-  import('@huggingface/tokenizers').catch((error: unknown) =>
-    reject('MissingPeer', '@huggingface/tokenizers', 'an installed package', String((error as Error).message), 'Run "npm install @huggingface/tokenizers".'),
-  )
+/** What is used of the library, whose own declarations Node's resolution cannot follow. */
+interface Library {
+  readonly encode: (
+    text: string,
+    options: { readonly add_special_tokens: boolean },
+  ) => { readonly ids: readonly (number | undefined)[]; readonly tokens: readonly string[] }
+  readonly decode: (ids: readonly number[], options: { readonly skip_special_tokens: boolean }) => string
+  readonly get_vocab: (added: boolean) => ReadonlyMap<string, number>
+}
+
+type MakeLibrary = new (json: unknown, config: object) => Library
+
+const importLibrary = async (): Promise<MakeLibrary> => {
+  try {
+    return ((await import('@huggingface/tokenizers')) as { readonly Tokenizer: MakeLibrary }).Tokenizer
+  } catch (error) {
+    const hint = 'Run "npm install @huggingface/tokenizers".'
+    return reject('MissingPeer', '@huggingface/tokenizers', 'an installed package', messageOf(error), hint)
+  }
+}
+
+const unknownToken = (token: string, vocabulary: ReadonlyMap<string, number>): never =>
+  reject('UnknownToken', '', 'a token of this tokenizer', JSON.stringify(token), didYouMean(token, vocabulary.keys()))
 
 const make = (library: Library): Tokenizer => {
   const vocabulary = library.get_vocab(true)
@@ -49,18 +68,28 @@ const make = (library: Library): Tokenizer => {
   const known = new Set(vocabulary.values())
   return {
     size,
-    encode: (text, { special = false } = {}) => Int32Array.from(library.encode(text, { add_special_tokens: special }).ids),
+    encode: (text, { special = false } = {}) => {
+      const { ids, tokens } = library.encode(text, { add_special_tokens: special })
+      // A vocabulary without a token for the unknown gives no id at all.
+      const unknown = tokens.find((_, i) => !known.has(ids[i] ?? -1))
+      return unknown === undefined ? Int32Array.from(ids, Number) : unknownToken(unknown, vocabulary)
+    },
     decode: (ids, { special = false } = {}) => {
       const all = Array.from(ids, Number)
       const wrong = all.findIndex((id) => !known.has(id))
       if (wrong >= 0)
-        throw new EspalierError([issue('UnknownId', `ids[${wrong}]`, `an id of this tokenizer, below ${size}`, String(all[wrong]), 'Do the model and the tokenizer belong together?')])
+        reject(
+          'UnknownId',
+          `ids[${wrong}]`,
+          `an id of this tokenizer, below ${size}`,
+          String(all[wrong]),
+          'Do the model and the tokenizer belong together?',
+        )
       return library.decode(all, { skip_special_tokens: !special })
     },
     id: (token) => {
       const id = vocabulary.get(token)
-      if (id !== undefined) return id
-      throw new EspalierError([issue('UnknownToken', '', 'a token of this tokenizer', JSON.stringify(token), didYouMean(token, vocabulary.keys()))])
+      return id ?? unknownToken(token, vocabulary)
     },
   }
 }
@@ -76,7 +105,8 @@ const make = (library: Library): Tokenizer => {
  * import { writeFileSync } from 'node:fs'
  *
  * const model = { type: 'WordLevel', vocab: { '<unk>': 0, good: 1, bad: 2 }, unk_token: '<unk>' }
- * writeFileSync('tokenizer.json', JSON.stringify({ model, pre_tokenizer: { type: 'Whitespace' }, added_tokens: [] }))
+ * const parts = { normalizer: null, pre_tokenizer: { type: 'Whitespace' }, post_processor: null, decoder: null }
+ * writeFileSync('tokenizer.json', JSON.stringify({ ...parts, model, added_tokens: [] }))
  * const tokenizer = await orThrow(loadTokenizer('.'))
  * tokenizer.encode('good bad ugly') // => new Int32Array([1, 2, 0])
  * tokenizer.id('bad') // => 2
@@ -88,10 +118,16 @@ export const loadTokenizer = (folder: string): Io<Tokenizer> =>
     const json = await readJson(path)
     decodeJson(TokenizerFile, json, path)
     const config = await readConfig(join(folder, 'tokenizer_config.json'))
-    const { Tokenizer: Library } = await importLibrary()
+    const Library = await importLibrary()
     try {
-      return make(new Library(json as object, config))
+      return make(new Library(json, config))
     } catch (error) {
-      return reject('BadTokenizer', path, 'a tokenizer that @huggingface/tokenizers can use', String((error as Error).message), 'Does the file come from a newer release of tokenizers?')
+      return reject(
+        'BadTokenizer',
+        path,
+        'a tokenizer that @huggingface/tokenizers can use',
+        messageOf(error),
+        'Does the file come from a newer release of tokenizers?',
+      )
     }
   })

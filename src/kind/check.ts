@@ -1,6 +1,7 @@
 import type { Issue } from '../tree/error.ts'
 import { isLeaf } from '../tree/leaf.ts'
 import { BASE, isBranch, showPath } from '../tree/walk.ts'
+import type { Branch } from '../tree/walk.ts'
 import type { AnyField } from './field.ts'
 import type { AnyKind, Kinds } from './kind.ts'
 
@@ -8,7 +9,7 @@ import type { AnyKind, Kinds } from './kind.ts'
 type Bound = Map<string, number>
 
 /**
- * Everything in which a node differs from its kind: missing and surplus fields, wrong forms, and shapes that do not agree.
+ * Everything in which a node, or what is attached to it, differs from its kind: missing and surplus fields, wrong forms, and shapes that do not agree.
  *
  * Dimensions are unified over the whole model, so the error names the axis and both lengths.
  */
@@ -19,28 +20,58 @@ export const shapeIssues = (node: unknown, kind: AnyKind, kinds: Kinds): readonl
 }
 
 const tagOf = (node: unknown): string | undefined =>
-  isBranch(node) ? ((node as { _tag?: string })._tag ?? undefined) : undefined
+  isBranch(node) || isLeaf(node) ? ((node as { _tag?: string })._tag ?? undefined) : undefined
 
-/** Whatever wraps a node at its place, taken off. */
-const unwrapped = (node: unknown, tag: string): unknown =>
-  isBranch(node) && tagOf(node) !== tag && BASE in node ? unwrapped((node as Record<string, unknown>)[BASE], tag) : node
+/** What stands at a place: the node or leaf itself, and whatever wraps it, outermost first. */
+const unwrapped = (x: unknown, tag?: string): { readonly bare: unknown; readonly wrappers: readonly Branch[] } => {
+  if (!isBranch(x) || tagOf(x) === tag || !Object.hasOwn(x, BASE)) return { bare: x, wrappers: [] }
+  const { bare, wrappers } = unwrapped((x as Readonly<Record<string, unknown>>)[BASE], tag)
+  return { bare, wrappers: [x, ...wrappers] }
+}
 
 const checkNode = (
-  wrapped: unknown,
+  place: unknown,
   kind: AnyKind,
   kinds: Kinds,
   path: readonly string[],
   bound: Bound,
   issues: Issue[],
 ): void => {
-  const node = unwrapped(wrapped, kind.tag)
-  if (tagOf(node) !== kind.tag) {
-    issues.push(issue(path, `a ${kind.tag}`, tagOf(node) ?? typeof node, 'Build the node with its kind, or decode it again.'))
+  const { bare, wrappers } = unwrapped(place, kind.tag)
+  if (tagOf(bare) !== kind.tag) {
+    issues.push(issue(path, `a ${kind.tag}`, tagOf(bare) ?? typeof bare, 'Build the node with its kind, or decode it again.'))
     return
   }
+  checkFields(bare as Branch, kind, kinds, path, bound, issues)
+  checkWrappers(wrappers, kinds, path, bound, issues)
+}
+
+// A wrapper speaks of the dimensions of what it wraps by their names there.
+const checkWrappers = (
+  wrappers: readonly Branch[],
+  kinds: Kinds,
+  path: readonly string[],
+  bound: Bound,
+  issues: Issue[],
+): void => {
+  for (const wrapper of wrappers) {
+    const tag = tagOf(wrapper) ?? ''
+    const kind = Object.hasOwn(kinds, tag) ? kinds[tag] : undefined
+    if (kind !== undefined) checkFields(wrapper, kind, kinds, path, new Map(bound), issues)
+  }
+}
+
+const checkFields = (
+  node: Branch,
+  kind: AnyKind,
+  kinds: Kinds,
+  path: readonly string[],
+  bound: Bound,
+  issues: Issue[],
+): void => {
   const record = node as Readonly<Record<string, unknown>>
   for (const name of Object.keys(record))
-    if (name !== '_tag' && !name.startsWith('~') && !(name in kind.fields))
+    if (name !== '_tag' && name !== BASE && !name.startsWith('~') && !Object.hasOwn(kind.fields, name))
       issues.push(issue([...path, name], `no such field in ${kind.tag}`, 'one', `It has ${Object.keys(kind.fields).join(', ')}.`))
   for (const [name, field] of Object.entries(kind.fields))
     checkField(record[name], field, kinds, [...path, name], bound, issues)
@@ -58,12 +89,13 @@ const checkField = (
     case 'ParamField': {
       // The bias of a layer made without one.
       if (value === null && field.form === 'vector') return
-      const leaf = bareLeaf(value)
+      const { bare: leaf, wrappers } = unwrapped(value)
       if (!isLeaf(leaf)) return void issues.push(issue(path, `a ${field.form}`, String(tagOf(value) ?? value), 'Put a parameter there.'))
       const { shape } = leaf.value
       if (shape.length !== field.axes.length)
         return void issues.push(issue(path, `axes [${field.axes.join(', ')}]`, `shape [${shape.join(', ')}]`, ''))
       field.axes.forEach((axis, i) => unify(axis, shape[i] ?? 0, path, i, bound, issues))
+      checkWrappers(wrappers, kinds, path, new Map([['in', shape[0] ?? 0], ['out', shape[1] ?? 0]]), issues)
       return
     }
     case 'NodeField': {
@@ -92,28 +124,34 @@ const checkField = (
   }
 }
 
-const bareLeaf = (value: unknown): unknown =>
-  isBranch(value) && BASE in value ? bareLeaf((value as Record<string, unknown>)[BASE]) : value
-
 const product = (axis: string, bound: Bound): number | undefined => {
+  const whole = bound.get(axis)
+  if (whole !== undefined) return whole
   let total = 1
   for (const name of axis.split('*')) {
-    const n = /^\d+$/.test(name) ? Number(name) : bound.get(name)
+    const n = isNumber(name) ? Number(name) : bound.get(name)
     if (n === undefined) return undefined
     total *= n
   }
   return total
 }
 
+const isNumber = (name: string): boolean => /^\d+$/.test(name)
+
 const unify = (axis: string, length: number, path: readonly string[], at: number | undefined, bound: Bound, issues: Issue[]): void => {
-  const free = axis.split('*').filter(n => !/^\d+$/.test(n) && !bound.has(n))
-  const known = axis.split('*').reduce((n, name) => n * (/^\d+$/.test(name) ? Number(name) : (bound.get(name) ?? 1)), 1)
+  const expected = product(axis, bound)
+  if (expected === length) return
+  const free = axis.split('*').filter(n => !isNumber(n) && !bound.has(n))
+  const known = axis.split('*').reduce((n, name) => n * (isNumber(name) ? Number(name) : (bound.get(name) ?? 1)), 1)
   const [only] = free
-  if (only !== undefined && free.length === 1 && length % known === 0) bound.set(only, length / known)
-  else if (free.length === 0 && known !== length)
-    issues.push(
-      issue(path, `${axis} = ${known}${at === undefined ? '' : ` at axis ${at}`}`, String(length), 'The shapes of one model must agree.'),
-    )
+  const where = at === undefined ? '' : ` at axis ${at}`
+  const wrong = (text: string): void => {
+    issues.push(issue(path, text + where, String(length), 'The shapes of one model must agree.'))
+  }
+  if (expected !== undefined) wrong(`${axis} = ${expected}`)
+  else if (length % known !== 0) wrong(`${axis}, a multiple of ${known},`)
+  // Two unknown factors cannot be told apart, but their product must be the same everywhere.
+  else bound.set(only !== undefined && free.length === 1 ? only : axis, length / (free.length === 1 ? known : 1))
 }
 
 const issue = (path: readonly string[], expected: string, found: string, hint: string): Issue => ({

@@ -88,6 +88,22 @@ export const table = <R extends string, W extends string>(
 export const vector = <W extends string>(width: W, init: Init = allZeros): Field<Param<'trainable', 'vector'>, DimsIn<W>> =>
   paramField('vector', [width], init)
 
+/**
+ * A field that is a list of alike nodes, as many as the dimension `length` says.
+ *
+ * @example
+ * ```ts
+ * import { define, layer, linear, list, key, count } from 'espalier'
+ * const Stack = define('Stack', { layers: list(linear('d', 'd'), 'depth') }, (n, x, ctx) =>
+ *   n.layers.reduce((h, l) => layer(l, h, ctx), x))
+ * count(Stack.init({ d: 2, depth: 3 }, key(0))).parameters // => 18
+ * ```
+ */
+export const list = <V, D extends string, L extends string>(
+  of: Field<V, D>,
+  length: L,
+): Field<readonly V[], D | DimsIn<L>> => ({ _tag: 'ListField', of, length })
+
 /** Plain data that stands in every node of a kind. */
 export const fixed = <V extends number | string | boolean>(value: V): Field<V> => ({ _tag: 'StaticField', value })
 

@@ -1,6 +1,6 @@
 export { dropout, embed, layer, lookup, materialize, project, projectT, runModel, shapeOf, under } from './context.ts'
 export type { Ctx } from './context.ts'
-export { absent, allOnes, allZeros, fanIn, fixed, gaussian, matrix, table, vector } from './field.ts'
+export { absent, allOnes, allZeros, fanIn, fixed, gaussian, list, matrix, table, vector } from './field.ts'
 export type { AnyField, DimsIn, Field, Fields, Init, ListField, NodeField, ParamField, StaticField } from './field.ts'
 export { axisLength, initialise, initialiseField } from './init.ts'
 export type { Dims } from './init.ts'

@@ -62,6 +62,8 @@ export interface Subject {
   readonly name: string
   readonly samples: fc.Arbitrary<Sample>
   readonly hasOutputs: boolean
+  /** Patterns of parameters whose gradient is zero by nature. */
+  readonly nullDirections: readonly string[]
 }
 
 const isSllm = (on: On): on is typeof sllm => on === sllm
@@ -96,6 +98,7 @@ const drawInput = ({ shape, below }: InputSpec, key: Key, style: Style): Tensor 
 const definitionSubject = (on: AnyDefinition, { dims, input, kinds = {} }: ModelOptions): Subject => ({
   name: on.tag,
   hasOutputs: true,
+  nullDirections: [],
   samples: fc.record({ dims: drawnDims(dimsOfFields(on.fields), dims), ...seeds }).map(({ dims, style, seed, batch }) => {
     const key = seedKey(seed)
     const spec = input?.(dims, batch) ?? guessInput(on, dims, batch)
@@ -137,6 +140,8 @@ const tokensOf = (key: Key, shape: readonly number[], vocab: number, padded: boo
 const sllmSubject = ({ kinds = {}, dims: given = {} }: ModelOptions): Subject => ({
   name: 'sllm',
   hasOutputs: true,
+  // Softmax does not see what all keys have in common.
+  nullDirections: ['**.Wk.bias'],
   samples: fc
     .record({ config: configs, length: small(4, 2), padded: fc.boolean(), ...seeds })
     .map(({ config, length, padded, style, seed, batch }) => {
@@ -158,6 +163,7 @@ const sllmSubject = ({ kinds = {}, dims: given = {} }: ModelOptions): Subject =>
 const treeSubject = (on: fc.Arbitrary<unknown>): Subject => ({
   name: 'trees',
   hasOutputs: false,
+  nullDirections: [],
   samples: fc
     .record({ model: on, style: seeds.style, seed: seeds.seed })
     .map(({ model, style, seed }) => ({ model, key: seedKey(seed), style, drawnFrom: `a tree, seed ${seed}` })),

@@ -27,7 +27,7 @@ const shapes: readonly (readonly number[])[] = [[2], [1], [2, 3], [3, 1], [], [0
 
 const entry: fc.Arbitrary<Entry> = fc.record({
   path: fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 4 }),
-  what: fc.constantFrom('param', 'constant', 'wrapped', 'tie', 'share', 'empty'),
+  what: fc.constantFrom('param', 'param', 'param', 'constant', 'wrapped', 'tie', 'share', 'empty'),
   form: fc.constantFrom('matrix', 'table', 'vector'),
   frozen: fc.boolean(),
   shape: fc.constantFrom(...shapes),

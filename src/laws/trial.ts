@@ -1,7 +1,6 @@
 import type { Kinds } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { mul, read, sum } from '../ops/index.ts'
-import { detach, merge } from '../transform/index.ts'
 import type { Selector } from '../tree/select.ts'
 import { show } from '../tree/show.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -61,12 +60,6 @@ export interface Trial extends Sample {
   readonly kinds: Kinds
   readonly tools: Tools
 }
-
-/** The library's own `merge` and `detach`, knowing some kinds more. */
-export const libraryTools = (kinds: Kinds): Pick<Tools, 'merge' | 'detach'> => ({
-  merge: (model) => merge.knowing(kinds)(model),
-  detach: (model) => detach(model),
-})
 
 /** The trial's own input, or another of the same form. */
 export const inputOf = (trial: Sample, salt: string | number = 'input'): ModelInput => {

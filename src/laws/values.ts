@@ -89,7 +89,7 @@ export const digests = (tree: unknown): ReadonlyMap<string, string> =>
 export const difference = (a: Tensor, b: Tensor, tolerance = 0): string | undefined => {
   if (a.shape.join() !== b.shape.join() || a.dtype !== b.dtype)
     return `${a.dtype} [${a.shape.join(', ')}] became ${b.dtype} [${b.shape.join(', ')}]`
-  const [x, y] = [read(a), read(b)]
+  const [x, y] = [[...read(a)], read(b)]
   const largest = x.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
   const allowed = tolerance === 0 ? 0 : tolerance * Math.max(1, largest)
   const at = x.findIndex((v, i) => !within(v, y[i] ?? Number.NaN, allowed))

@@ -7,7 +7,8 @@ import { add, argmax, concat, crossEntropy, full, mul, reshape, slice, takeRows,
 import { EspalierError } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
-import type { Tensor } from '../tree/tensor.ts'
+import { isTensor } from '../tree/tensor.ts'
+import type { DType, Tensor } from '../tree/tensor.ts'
 
 type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'> | null>
 type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'> | null>
@@ -183,19 +184,31 @@ const sllmKind = (config: SllmConfig): Kind<AnySllm, 'model'> => ({
   ops: { model: (m, tokens, ctx) => layer(m.out_head, body(m, tokens, ctx).hidden, ctx) },
 })
 
-const kind: Kind<AnySllm, 'model'> = sllmKind(seed)
-const own: Kinds = { Sllm: kind, Block: blockKind(seed), EmbeddingBlock: EmbeddingBlockKind }
+// With every bias a model may have: the check takes null for a vector, but nothing for an absent field.
+const kind: Kind<AnySllm, 'model'> = sllmKind({ ...seed, bias: true })
+const own: Kinds = { Sllm: kind, Block: blockKind({ ...seed, bias: true }), EmbeddingBlock: EmbeddingBlockKind }
 
 const inputOf = (input: Tensor | Tokens): Tokens => {
-  const tokens = 'ids' in input ? input : { ids: input }
-  if (tokens.ids.shape.length === 2 && tokens.ids.dtype === 'int32') return tokens
+  const tokens: Tokens = isTensor(input) ? { ids: input } : input
+  const [batch = 0, length = 0] = requireTokens('ids', tokens?.ids, 'int32')
+  if (tokens.mask !== undefined) requireTokens('mask', tokens.mask, undefined, [batch, length])
+  return tokens
+}
+
+/** The shape of a tensor that must be [batch, tokens], or like another one that is. */
+const requireTokens = (path: string, x: unknown, dtype?: DType, like?: readonly number[]): readonly number[] => {
+  const good =
+    isTensor(x) &&
+    (dtype === undefined || x.dtype === dtype) &&
+    (like === undefined ? x.shape.length === 2 && x.size > 0 : x.shape.join() === like.join())
+  if (good) return x.shape
   throw new EspalierError([
     {
       _tag: 'ShapeMismatch',
-      path: 'ids',
-      expected: 'int32 [batch, tokens]',
-      found: `${tokens.ids.dtype} [${tokens.ids.shape.join(', ')}]`,
-      hint: 'Make ids with tensor([[…]], undefined, "int32").',
+      path,
+      expected: [dtype, like === undefined ? '[batch, tokens], neither of them 0' : `[${like.join(', ')}]`].filter(Boolean).join(' '),
+      found: isTensor(x) ? `${x.dtype} [${x.shape.join(', ')}]` : Array.isArray(x) ? 'an array' : String(x),
+      hint: `Make ${path} with tensor([[…]], undefined, "${dtype ?? 'int32'}").`,
     },
   ])
 }
@@ -237,6 +250,8 @@ const nextLogits = (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>):
 
 /** Mean cross-entropy of each next token; `labels` [batch, tokens] lie beside `ids`, −100 does not count. */
 const loss = (model: AnySllm, batch: Tokens & { readonly labels: Tensor }, ctx?: Partial<Ctx>): Tensor => {
+  const { ids } = inputOf(batch)
+  requireTokens('labels', batch.labels, 'int32', ids.shape)
   const { hidden: h } = hidden(model, batch, ctx)
   const [rows = 0, length = 0, d = 0] = h.shape
   const virtual = length - lengthOf(batch.ids)

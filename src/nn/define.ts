@@ -1,10 +1,12 @@
 import { initialise, layer } from '../kind/index.ts'
 import type { AnyField, Ctx, Embed, Field, Kind, Kinds, Layer, Weight } from '../kind/index.ts'
+import { EspalierError } from '../tree/error.ts'
+import type { Issue } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { DimsOf, ValuesOf } from '../weight/index.ts'
-import { context, kindsIn } from './kinds.ts'
+import { context, kinds, kindsIn } from './kinds.ts'
 
 /** The node type that fields describe. */
 export type NodeOf<T extends string, F> = { readonly _tag: T; readonly '~role'?: 'layer' } & ValuesOf<F>
@@ -51,6 +53,7 @@ interface WrappedShell<T extends string, F> extends Layer {
  *
  * Inside the function each child is its role only, so call it through `layer`, `embed` or `project`.
  *
+ * @throws EspalierError `BadName` for a tag that one of our kinds or of its fields has, or a field whose name a path cannot hold.
  * @example
  * ```ts
  * import { define, linear, layer, key, count, freeze, lora, pipe } from 'espalier'
@@ -67,6 +70,7 @@ export const define = <const T extends string, const F extends Readonly<Record<s
   fields: F,
   call: (node: ShellOf<T, F>, x: Tensor, ctx: Ctx) => Tensor,
 ): Definition<T, F> => {
+  requireNames(tag, fields)
   const kind: Kind<ShellOf<T, F>, 'layer', DimsOf<F>> = { tag, role: 'layer', fields, ops: { layer: call } }
   const own: Kinds = { ...kindsIn(fields), [tag]: kind }
   return {
@@ -78,3 +82,25 @@ export const define = <const T extends string, const F extends Readonly<Record<s
     field: dims => ({ _tag: 'NodeField', kind, dims, statics: {} }) satisfies AnyField as never,
   }
 }
+
+// A field called `base` would make its node a wrapper, which `detach` takes off.
+const reserved = (name: string): boolean => name === '' || name === '_tag' || name === 'base' || /^~|[.*{},]/.test(name)
+
+const requireNames = (tag: string, fields: Readonly<Record<string, AnyField>>): void => {
+  const names = Object.keys(fields).filter(reserved)
+  const issues = [
+    ...names.map(n => badName(n, 'a name without . * { } or , that is not "base" or "_tag"', 'Paths and wrappers need those.')),
+    ...(tag === '' || Object.hasOwn({ ...kinds, ...kindsIn(fields) }, tag)
+      ? [badName(tag, 'a tag of its own', 'Each tag has one kind: choose another name.')]
+      : []),
+  ]
+  if (issues.length > 0) throw new EspalierError(issues)
+}
+
+const badName = (name: string, expected: string, hint: string): Issue => ({
+  _tag: 'BadName',
+  path: 'define',
+  expected,
+  found: `"${name}"`,
+  hint,
+})

@@ -1,4 +1,4 @@
-import { add, equal, full, mul, where } from '../ops/index.ts'
+import { add, equal, mul, scalar, where } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { mapLabelled, zipTensors } from './labelled.ts'
 import type { Labelled } from './labelled.ts'
@@ -35,7 +35,7 @@ export const accumulate = <S>(n: number, optimiser: Optimiser<S>): Optimiser<Acc
   requireParts('accumulate.n', n)
   return {
     init: (params) => ({
-      filled: full([], 0, 'int32'),
+      filled: scalar(0, 'int32'),
       sum: mapLabelled(params, zerosLike),
       inner: optimiser.init(params),
     }),

@@ -1,4 +1,4 @@
-import { add, cast, div, expm1, full, mul, sqrt, square } from '../ops/index.ts'
+import { add, cast, div, expm1, mul, scalar, sqrt, square } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { mapLabelled } from './labelled.ts'
 import type { Labelled } from './labelled.ts'
@@ -47,14 +47,14 @@ export const scaleByAdam = ({ betas = [0.9, 0.999], eps = 1e-8 }: AdamOptions = 
   const [keptMean, keptSquare] = betas
   return {
     init: (params) => ({
-      count: full([], 0, 'int32'),
+      count: scalar(0, 'int32'),
       mean: mapLabelled(params, zerosLike),
       square: mapLabelled(params, zerosLike),
     }),
     update: (grads, state) => {
       const count = add(state.count, 1)
-      const mean = blend(state.mean, grads, keptMean)
-      const squares = blend(state.square, mapLabelled(grads, square), keptSquare)
+      const mean = mapLabelled(grads, (g, label) => blend(state.mean[label]!, g, keptMean))
+      const squares = mapLabelled(grads, (g, label) => blend(state.square[label]!, square(g), keptSquare))
       // Two scalars, so that the bias costs no pass over the parameters.
       const toMean = div(1, unbiased(count, keptMean))
       const toRoot = div(1, sqrt(unbiased(count, keptSquare)))
@@ -66,8 +66,7 @@ export const scaleByAdam = ({ betas = [0.9, 0.999], eps = 1e-8 }: AdamOptions = 
   }
 }
 
-const blend = (old: Labelled, now: Labelled, kept: number): Labelled =>
-  mapLabelled(now, (x, label) => add(mul(old[label]!, kept), mul(x, 1 - kept)))
+const blend = (old: Tensor, now: Tensor, kept: number): Tensor => add(mul(old, kept), mul(now, 1 - kept))
 
 /** `1 - beta^count`: as it stands it would lose half its digits in float32 at the first steps. */
 const unbiased = (count: Tensor, beta: number): Tensor => mul(expm1(mul(cast(count, 'float32'), Math.log(beta))), -1)
@@ -102,7 +101,7 @@ export type AdamWState = readonly [Stateless, AdamState, Stateless, CountState]
  * ```
  */
 export const adamw = ({ rate, weightDecay = 0.01, clip, ...options }: AdamWOptions): Optimiser<AdamWState> =>
-  chain(
+  chain<AdamWState>(
     clip === undefined ? unchanged : clipByGlobalNorm(clip),
     scaleByAdam(options),
     addDecayedWeights(weightDecay, options),

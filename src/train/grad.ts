@@ -62,8 +62,8 @@ export interface GradOptions {
  * ```
  */
 export const valueAndGrad =
-  <M, B>(loss: Loss<M, B>, options: GradOptions = {}) =>
-  (model: M & NeedsTrainable<M>, batch: B, ctx: LossCtx = {}): ValueAndGrad =>
+  <L, B>(loss: Loss<L, B>, options: GradOptions = {}) =>
+  <M extends L>(model: M & NeedsTrainable<M>, batch: B, ctx: LossCtx = {}): ValueAndGrad =>
     differentiate(loss, model, batch, ctx, options)
 
 /** `valueAndGrad` where the model's type is open. @internal */
@@ -73,6 +73,7 @@ export const differentiate = <M, B>(
   batch: B,
   ctx: LossCtx,
   { unreached = 'error' }: GradOptions,
+  name = 'the loss',
 ): ValueAndGrad => {
   const params = requireTrainable(model)
   const labels = Object.keys(params)
@@ -82,7 +83,7 @@ export const differentiate = <M, B>(
     const handles = labels.map((label) => identity(params[label]!))
     const fresh = withValues(model, Object.fromEntries(labels.map((label, i) => [label, handles[i]!])))
     const { value, grads } = gradients(() => loss(fresh, batch, ctx), handles)
-    requireFinite(value)
+    requireFinite(value, name)
     const missed = labels.filter((_, i) => grads[i] === null)
     if (missed.length > 0 && unreached === 'error') failUnreached(missed)
     const own = labels.map((label, i): [string, Tensor] => [label, grads[i] ?? zeros(params[label]!.shape)])
@@ -105,9 +106,9 @@ export const requireTrainable = (model: unknown): Labelled => {
   return Object.fromEntries(params.map(([label, { value }]) => [label, value]))
 }
 
-/** Refuses a loss of NaN or infinity, and gives it as a number; one that is being recorded has none yet. @internal */
-export const requireFinite = (loss: Tensor, path = 'the loss'): number => {
-  if (isSymbolic(loss)) return 0
+/** Refuses a loss of NaN or infinity; one that is being recorded has no value yet. @internal */
+export const requireFinite = (loss: Tensor, path: string): void => {
+  if (isSymbolic(loss)) return
   const value = item(loss)
   if (!Number.isFinite(value))
     fail({
@@ -117,7 +118,6 @@ export const requireFinite = (loss: Tensor, path = 'the loss'): number => {
       found: String(value),
       hint: 'Lower the rate, warm up, or clip by the global norm; and look for log(0) or a division by 0 in the loss.',
     })
-  return value
 }
 
 const failUnreached = (labels: readonly string[]): never =>

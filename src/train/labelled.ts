@@ -1,12 +1,13 @@
+import { scope } from '../ops/index.ts'
 import { isTensor } from '../tree/tensor.ts'
 import type { Tensor } from '../tree/tensor.ts'
 
 /** Tensors by label: gradients, moments and updates, where a tied parameter is there once. */
 export type Labelled = Readonly<Record<string, Tensor>>
 
-/** Each tensor mapped, with its label. @internal */
+/** Each tensor mapped, with its label; what is computed on the way is freed one label at a time. @internal */
 export const mapLabelled = (all: Labelled, f: (tensor: Tensor, label: string) => Tensor): Labelled =>
-  Object.fromEntries(Object.entries(all).map(([label, tensor]) => [label, f(tensor, label)]))
+  Object.fromEntries(Object.entries(all).map(([label, tensor]) => [label, scope(() => f(tensor, label))]))
 
 /** Two plain values of one structure, combined tensor by tensor; what is no tensor is taken from the first. @internal */
 export const zipTensors = <T>(a: T, b: T, f: (a: Tensor, b: Tensor) => Tensor): T => {

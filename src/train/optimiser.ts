@@ -1,4 +1,4 @@
-import { add, div, full, maximum, mul, sqrt, square, sum } from '../ops/index.ts'
+import { add, div, maximum, mul, scalar, sqrt, square, sum, zeros } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { mapLabelled } from './labelled.ts'
 import type { Labelled } from './labelled.ts'
@@ -74,7 +74,7 @@ export const chain = <S extends readonly unknown[]>(
  * ```
  */
 export const globalNorm = (all: Labelled): Tensor =>
-  sqrt(Object.values(all).reduce((total, x) => add(total, sum(square(x))), full([], 0)))
+  sqrt(Object.values(all).reduce((total, x) => add(total, sum(square(x))), scalar(0)))
 
 /**
  * Scales all gradients by one factor so that their global norm is at most `norm`; smaller ones stay as they are.
@@ -203,7 +203,7 @@ export const scaleByRate = (rate: number | Schedule): Optimiser<CountState> => {
   if (typeof rate === 'number') requireSetting('scaleByRate.rate', rate, Number.isFinite(rate), 'a finite number')
   const factorAt = (count: Tensor): Tensor | number => (typeof rate === 'number' ? -rate : mul(rate(count), -1))
   return {
-    init: () => ({ count: full([], 0, 'int32') }),
+    init: () => ({ count: scalar(0, 'int32') }),
     update: (grads, { count }) => {
       const factor = factorAt(count)
       return { updates: mapLabelled(grads, (g) => mul(g, factor)), state: { count: add(count, 1) } }
@@ -212,7 +212,7 @@ export const scaleByRate = (rate: number | Schedule): Optimiser<CountState> => {
 }
 
 /** Zeros in the shape of a parameter. @internal */
-export const zerosLike = ({ shape }: Tensor): Tensor => full(shape, 0)
+export const zerosLike = ({ shape }: Tensor): Tensor => zeros(shape)
 
 /** Refuses a number of micro-batches that is none. @internal */
 export const requireParts = (path: string, n: number): void =>

@@ -1,4 +1,4 @@
-import { add, cast, cos, full, less, minimum, mul, where } from '../ops/index.ts'
+import { add, cast, cos, less, minimum, mul, scalar, where } from '../ops/index.ts'
 import { fail } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
 
@@ -22,7 +22,7 @@ export type Schedule = (count: Tensor) => Tensor
  */
 export const constantRate = (rate: number): Schedule => {
   requireSetting('constantRate.rate', rate, Number.isFinite(rate), 'a finite number')
-  return () => full([], rate)
+  return () => scalar(rate)
 }
 
 /** From one rate to another, in so many updates. */

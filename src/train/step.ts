@@ -1,4 +1,4 @@
-import { add, full, pad, reshape, scope } from '../ops/index.ts'
+import { add, pad, reshape, scalar, scope } from '../ops/index.ts'
 import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { withValues } from '../tree/partition.ts'
@@ -40,7 +40,7 @@ export const start = <M, S>(
 /** `start` where the model's type is open. @internal */
 export const begin = <M, S>(model: M, optimiser: Optimiser<S>, key: Key): Run<M, S> => {
   const params = requireTrainable(model)
-  return scope(() => ({ model, state: optimiser.init(params), count: full([], 0, 'int32'), key }))
+  return scope(() => ({ model, state: optimiser.init(params), count: scalar(0, 'int32'), key }))
 }
 
 /**
@@ -64,10 +64,21 @@ export const begin = <M, S>(model: M, optimiser: Optimiser<S>, key: Key): Run<M,
  * ```
  */
 export const step =
-  <M, B, S>(optimiser: Optimiser<S>, loss: Loss<M, B>, options: GradOptions = {}) =>
-  (run: Run<M, S>, batch: B): Run<M, S> =>
+  <L, B, S>(optimiser: Optimiser<S>, loss: Loss<L, B>, options: GradOptions = {}) =>
+  <M extends L>(run: Run<M, S>, batch: B): Run<M, S> =>
+    advance(optimiser, loss, options, run, batch, 'the loss')
+
+/** One step, with a name for it in errors. @internal */
+export const advance = <M, B, S>(
+  optimiser: Optimiser<S>,
+  loss: Loss<M, B>,
+  options: GradOptions,
+  run: Run<M, S>,
+  batch: B,
+  name: string,
+): Run<M, S> =>
     scope(() => {
-      const { value, grads } = differentiate(loss, run.model, batch, contextOf(run), options)
+      const { value, grads } = differentiate(loss, run.model, batch, contextOf(run), options, name)
       const params = requireTrainable(run.model)
       const { updates, state } = optimiser.update(grads, run.state, params)
       const model = withValues(

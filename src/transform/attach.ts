@@ -1,5 +1,6 @@
 import { initialise } from '../kind/index.ts'
 import type { AnyKind, Dims } from '../kind/index.ts'
+import { scope } from '../ops/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { key as seedKey } from '../tree/key.ts'
@@ -51,40 +52,49 @@ export interface AttachOptions {
 /** Wraps each weight matrix a selector takes in a node of a kind; all mistakes are found before anything is allocated. */
 export const wrapWeights = (model: unknown, kind: AnyKind, { at, dims, statics, key }: AttachOptions): unknown => {
   const places = targets(model, at, matrices)
-  const shared = ties(model)
+  const shared = new Map(Object.entries(ties(model)))
   const issues = [
     ...places.flatMap(p => {
-      const others = shared[p.node.label]
+      const others = shared.get(p.node.label)
       return others === undefined ? [] : [tied(p, others)]
     }),
     ...badDims(places, dims),
   ]
   if (issues.length > 0) throw new TransformFailure(issues)
-  return replaceAt(
-    model,
-    places.map(({ node, route }) => {
-      const [rows = 0, columns = 0] = node.value.shape
-      const own = { ...dims, in: rows, out: columns }
-      const { _tag, ...rest } = initialise(kind, own, key ?? seedKey(kind.tag), statics, node.label) as { _tag: string }
-      return { route, value: { _tag, base: node, ...rest } }
-    }),
+  // One initialiser that fails must not leave behind what those before it have allocated.
+  return scope(() =>
+    replaceAt(
+      model,
+      places.map(({ node, route }) => {
+        const [rows = 0, columns = 0] = node.value.shape
+        const own = { ...dims, in: rows, out: columns }
+        const { _tag, ...rest } = initialise(kind, own, key ?? seedKey(kind.tag), statics, node.label) as { _tag: string }
+        return { route, value: { _tag, base: node, ...rest } }
+      }),
+    ),
   )
 }
 
-const badDims = (places: readonly Place[], dims: Dims): readonly Issue[] =>
-  Object.entries(dims).flatMap(([name, length]) =>
-    Number.isSafeInteger(length) && length > 0
+/** The most elements a tensor can have on every engine. */
+const MOST = 2 ** 31 - 1
+
+const badDims = (places: readonly Place<Param>[], dims: Dims): readonly Issue[] => {
+  const widest = Math.max(1, ...places.flatMap(p => p.node.value.shape))
+  const most = Math.floor(MOST / widest)
+  return Object.entries(dims).flatMap(([name, length]) =>
+    Number.isSafeInteger(length) && length > 0 && length <= most
       ? []
       : [
           {
             _tag: 'BadDimension',
             path: showPath(places[0]?.path ?? []),
-            expected: `${name} to be a positive whole number`,
-            found: String(length),
+            expected: `${name} to be a positive whole number${length > most ? ` up to ${most}` : ''}`,
+            found: typeof length === 'string' ? `"${String(length)}"` : String(length),
             hint: `A ${name} of 4 to 16 is usual; parameters grow in proportion to it.`,
           },
         ],
   )
+}
 
 /** Options of a variant of one's own: a length for each dimension that is not `in` or `out`. */
 export type VariantOptions<F> = { readonly [D in Exclude<DimsOf<F>, 'in' | 'out'>]: number } & { readonly key?: Key }

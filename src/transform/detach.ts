@@ -1,3 +1,4 @@
+import { requireSound } from '../tree/labels.ts'
 import { isLeaf } from '../tree/leaf.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
@@ -17,6 +18,11 @@ const isWrapper = (node: unknown): node is { readonly base: unknown } => isBranc
 const bare = (node: unknown): unknown =>
   isWrapper(node) ? bare(node.base) : isLeaf(node) || !isBranch(node) ? node : rebuild(node, bare)
 
+const whole = (model: unknown): unknown => {
+  requireSound(model)
+  return bare(model)
+}
+
 const wrappers: Taste<unknown> = { verdict: node => (isWrapper(node) ? 'take' : 'into'), wants: 'something attached' }
 
 /** `detach` itself, and `detach.only` for some places. */
@@ -30,7 +36,7 @@ export interface Detach {
  *
  * Every leaf of the base, and every subtree that had nothing attached, is the same object as before.
  *
- * @throws TransformFailure (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
+ * @throws TransformFailure `LabelClash`, `Disposed`, `NotPlain`; (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
  * @example
  * ```ts
  * import { detach, lora, pipe, prompt, sllm, key } from 'espalier'
@@ -39,7 +45,7 @@ export interface Detach {
  * detach(tuned).out_head === base.out_head // => true
  * ```
  */
-export const detach: Detach = Object.assign(<M>(model: M) => bare(model) as Everywhere<M, 'detach'>, {
+export const detach: Detach = Object.assign(whole as <M>(model: M) => Everywhere<M, 'detach'>, {
   only: targeted<unknown, 'detach'>((model, { at }) =>
     replaceAt(
       model,

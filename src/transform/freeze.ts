@@ -1,3 +1,4 @@
+import { requireSound } from '../tree/labels.ts'
 import { isParam, withStatus } from '../tree/leaf.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import { targets } from '../tree/target.ts'
@@ -18,6 +19,13 @@ const parameters: Taste<Param> = { verdict: node => (isParam(node) ? 'take' : 'i
 const setStatus = (model: unknown, which: (p: Param) => boolean, status: Status): unknown =>
   mapLeaves(model, leaf => (isParam(leaf) && which(leaf) ? withStatus(leaf, status) : leaf))
 
+const setAll =
+  (status: Status) =>
+  (model: unknown): unknown => {
+    requireSound(model)
+    return setStatus(model, () => true, status)
+  }
+
 const setAt = (status: Status) =>
   (model: unknown, { at }: { readonly at: Parameters<typeof targets>[1] }): unknown => {
     const chosen = new Set(targets(model, at, parameters).map(p => p.node))
@@ -36,7 +44,7 @@ export interface Freeze {
  * `freeze.only({ at })` freezes a part. Tied places are one parameter, so they freeze together.
  * Freezing what is frozen gives the same object back.
  *
- * @throws TransformFailure (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
+ * @throws TransformFailure `LabelClash`, `Disposed`, `NotPlain`; (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
  * @example
  * ```ts
  * import { count, freeze, pipe, sllm, key } from 'espalier'
@@ -45,7 +53,7 @@ export interface Freeze {
  * count(pipe(base, freeze.only({ at: ['embedding_block', 'transformer_blocks'] }))).trainable // => 13_028
  * ```
  */
-export const freeze: Freeze = Object.assign(<M>(model: M) => setStatus(model, () => true, 'frozen') as Everywhere<M, 'freeze'>, {
+export const freeze: Freeze = Object.assign(setAll('frozen') as <M>(model: M) => Everywhere<M, 'freeze'>, {
   only: targeted<unknown, 'freeze'>(setAt('frozen')),
 })
 
@@ -58,7 +66,7 @@ export interface Unfreeze {
 /**
  * Makes every parameter trainable; `unfreeze.only({ at })` a part, such as a head trained in full beside an adapter.
  *
- * @throws TransformFailure (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
+ * @throws TransformFailure `LabelClash`, `Disposed`, `NotPlain`; (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
  * @example
  * ```ts
  * import { count, freeze, unfreeze, pipe, sllm, key } from 'espalier'
@@ -67,6 +75,6 @@ export interface Unfreeze {
  * ```
  */
 export const unfreeze: Unfreeze = Object.assign(
-  <M>(model: M) => setStatus(model, () => true, 'trainable') as Everywhere<M, 'unfreeze'>,
+  setAll('trainable') as <M>(model: M) => Everywhere<M, 'unfreeze'>,
   { only: targeted<unknown, 'unfreeze'>(setAt('trainable')) },
 )

@@ -2,6 +2,7 @@ import { materialize } from '../kind/index.ts'
 import type { Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
+import { requireSound } from '../tree/labels.ts'
 import { isParam, withValue } from '../tree/leaf.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
@@ -28,6 +29,7 @@ const mergeAt = (model: unknown, at: readonly Place<Weight>[], kinds: Kinds): un
   )
 
 const outermost = (model: unknown): readonly Place<Weight>[] => {
+  requireSound(model)
   const found: Place<Weight>[] = []
   for (const p of places(model))
     if (isBranch(p.node) && isWrappedWeight(p.node) && !found.some(f => f.route.every((s, i) => p.route[i] === s)))
@@ -54,7 +56,7 @@ const mergeKnowing = (own: Kinds): Merge =>
  *
  * The base's label and status stay; the model that was merged keeps working. A model without adapters comes back as it is.
  *
- * @throws TransformFailure (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
+ * @throws TransformFailure `LabelClash`, `Disposed`, `NotPlain`; (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
  * @example
  * ```ts
  * import { count, freeze, lora, merge, pipe, sllm, key } from 'espalier'

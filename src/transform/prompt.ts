@@ -3,7 +3,7 @@ import type { Weight } from '../kind/index.ts'
 import { gaussian, table } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import type { Prompted } from '../nn/index.ts'
-import { read, tensor, uniform } from '../ops/index.ts'
+import { read, scope, tensor, uniform } from '../ops/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
@@ -49,8 +49,11 @@ const embeddings: Taste<EmbeddingNode> = {
   wants: 'a token embedding',
 }
 
-const problem = (tag: string, expected: string, found: unknown, hint: string): TransformFailure =>
-  new TransformFailure([{ _tag: tag, path: 'prompt.length', expected, found: String(found), hint }])
+const problem = (tag: string, option: string, expected: string, found: unknown, hint: string): TransformFailure =>
+  new TransformFailure([{ _tag: tag, path: `prompt.${option}`, expected, found: String(found), hint }])
+
+// Far beyond any context window, and far from what memory would refuse.
+const LONGEST = 65_536
 
 const idsOf = (init: PromptInit): ArrayLike<number> | undefined =>
   typeof init === 'string' ? undefined : 'ids' in init ? init.ids : init.tokenizer.encode(init.text)
@@ -58,11 +61,21 @@ const idsOf = (init: PromptInit): ArrayLike<number> | undefined =>
 const rowsFor = (node: EmbeddingNode, label: string, options: PromptOptions): Param<'trainable', 'table'> => {
   const { init = 'vocabulary', key = seedKey('prompt') } = options
   const ids = idsOf(init)
-  const length = options.length ?? ids?.length
-  if (length === undefined || !Number.isSafeInteger(length) || length <= 0)
-    throw problem('BadDimension', 'a positive whole number of virtual tokens', length, 'Give `length`, or a text to begin from.')
-  if (ids?.length === 0) throw problem('BadOption', 'at least one token to begin from', 'none', 'The text has no tokens.')
+  if (ids?.length === 0)
+    throw problem('BadOption', 'init', 'at least one token to begin from', 'none', 'The text has no tokens.')
   const [vocabulary = 0, d = 0] = (innermost(node.weight) as Param).value.shape
+  const strange = ids && Array.from(ids).find(id => !(Number.isInteger(id) && id >= 0 && id < vocabulary))
+  if (strange !== undefined)
+    throw problem('BadOption', 'init', `token ids from 0 to ${vocabulary - 1}`, strange, 'Use the tokenizer of this model.')
+  const length = options.length ?? ids?.length
+  if (length === undefined || !Number.isSafeInteger(length) || length <= 0 || length > LONGEST)
+    throw problem(
+      'BadDimension',
+      'length',
+      `a positive whole number of virtual tokens, at most ${LONGEST}`,
+      length,
+      'Give `length`, or a text to begin from.',
+    )
   if (init === 'random')
     return initialiseField(table('length', 'd', gaussian(0.02)), { length, d }, key, label) as Param<'trainable', 'table'>
   const chosen = ids === undefined ? drawn(fold(key, label), length, vocabulary) : repeated(ids, length)
@@ -84,18 +97,20 @@ export interface Prompt extends Targeted<PromptOptions, 'prompt'> {
 }
 
 const run = (model: unknown, { at = '**', ...options }: PromptOptions & { readonly at?: Selector }): unknown =>
-  replaceAt(
-    model,
-    targets(model, at, embeddings).map(({ node, route }) => {
-      const weight = leaves(node)[0]?.label ?? 'weight'
-      const label = [...weight.split('.').slice(0, -1), 'prompt'].join('.')
-      const value: Omit<Prompted, 'base'> & { base: EmbeddingNode } = {
-        _tag: 'Prompted',
-        base: node,
-        prompt: rowsFor(node, label, options),
-      }
-      return { route, value }
-    }),
+  scope(() =>
+    replaceAt(
+      model,
+      targets(model, at, embeddings).map(({ node, route }) => {
+        const weight = leaves(node)[0]?.label ?? 'weight'
+        const label = [...weight.split('.').slice(0, -1), 'prompt'].join('.')
+        const value: Omit<Prompted, 'base'> & { base: EmbeddingNode } = {
+          _tag: 'Prompted',
+          base: node,
+          prompt: rowsFor(node, label, options),
+        }
+        return { route, value }
+      }),
+    ),
   )
 
 /**

@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import type { Embed } from '../kind/index.ts'
 import type { Prompted } from '../nn/index.ts'
+import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
@@ -39,8 +40,10 @@ const Finite = t.refinement(t.number, Number.isFinite, 'a number')
 const Whole = t.refinement(t.number, n => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
 const Rate = t.refinement(t.number, n => n >= 0 && n < 1, 'a number in [0, 1)')
 const Globs = t.union([t.string, t.readonlyArray(t.string)], 'a pattern or a list of patterns')
+// A mistyped key must not read as "no such condition", which would select everything.
+const isKnown = (query: object): boolean => Object.keys(query).every(k => ['glob', 'except', 'kind'].includes(k))
 const Query = t.union(
-  [Globs, t.partial({ glob: Globs, except: Globs, kind: t.string })],
+  [Globs, t.refinement(t.partial({ glob: Globs, except: Globs, kind: t.string }), isKnown)],
   'a pattern, a list of patterns, or { glob, except, kind }',
 )
 const Scaling = t.keyof({ alpha: null, 'alpha/rank': null, 'alpha/sqrt(rank)': null }, "'alpha', 'alpha/rank' or 'alpha/sqrt(rank)'")
@@ -148,7 +151,7 @@ export const decodeRecipe = (json: unknown): E.Either<readonly Issue[], Recipe> 
 /**
  * The transform that a recipe stands for: its steps in order, each with a key of its own.
  *
- * @throws TransformFailure what its steps throw.
+ * @throws TransformFailure `BadRecipe`, and what its steps throw.
  * @example
  * ```ts
  * import { applyRecipe, count, sllm, key } from 'espalier'
@@ -159,8 +162,11 @@ export const decodeRecipe = (json: unknown): E.Either<readonly Issue[], Recipe> 
  */
 export const applyRecipe =
   (recipe: Recipe, key: Key = seedKey('recipe')) =>
-  <M>(model: M): Adaptable<M> =>
-    recipe.reduce<unknown>((m, step, i) => {
+  <M>(model: M): Adaptable<M> => {
+    const decoded = decodeRecipe(recipe)
+    if (E.isLeft(decoded)) throw new TransformFailure(decoded.left)
+    return decoded.right.reduce<unknown>((m, step, i) => {
       const [[name, options] = ['', {}]] = Object.entries(step)
-      return methods[name]?.step(options, fold(key, i))(m) ?? m
+      return methods[name]?.step(options, fold(key, i))(m)
     }, model) as Adaptable<M>
+  }

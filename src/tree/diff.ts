@@ -1,4 +1,5 @@
-import { isBranch, leaves, places, showPath } from './walk.ts'
+import { statics } from './show.ts'
+import { isBranch, isLeafOrHole, leaves, places, showPath } from './walk.ts'
 import type { Place } from './walk.ts'
 
 /** What became of one place between two trees. */
@@ -22,7 +23,9 @@ export interface Diff {
 }
 
 const describe = (node: unknown): string => {
-  if (isBranch(node)) return (node as { _tag?: string })._tag ?? (Array.isArray(node) ? `[${node.length}]` : '{}')
+  if (isBranch(node))
+    return ((node as { _tag?: string })._tag ?? (Array.isArray(node) ? `[${node.length}]` : '{}')) + statics(node)
+  if (!isLeafOrHole(node)) return String(node)
   const leaf = node as { _tag: string; status?: string; value?: { shape: readonly number[] } }
   return [leaf.status, leaf._tag, leaf.value?.shape.join('×')].filter(Boolean).join(' ')
 }

@@ -3,7 +3,8 @@ import type { Issue } from './error.ts'
 import type { Constant, Hole, Param } from './leaf.ts'
 import { find } from './select.ts'
 import type { Selector } from './select.ts'
-import { leafPlaces, mapLeaves, replaceAt, showPath } from './walk.ts'
+import { isTensor } from './tensor.ts'
+import { isBranch, isLeafOrHole, leafPlaces, mapLeaves, places, replaceAt, showPath } from './walk.ts'
 import type { Place } from './walk.ts'
 
 /** The leaf places of a tree grouped by label. */
@@ -35,9 +36,31 @@ export const ties = (tree: unknown): Readonly<Record<string, readonly string[]>>
       .map(([label, at]) => [label, at.map(p => showPath(p.path))]),
   )
 
-/** What is wrong with the leaves of a tree: one label on two different leaves, or a leaf whose tensor is gone. */
+/** What of a tree can be neither looked into nor rebuilt: Maps, dates, instances of classes. */
+const opaque = (tree: unknown): readonly Issue[] => {
+  const check = (path: string, x: unknown): readonly Issue[] =>
+    typeof x !== 'object' || x === null || isBranch(x) || isLeafOrHole(x) || isTensor(x)
+      ? []
+      : [
+          {
+            _tag: 'NotPlain',
+            path,
+            expected: 'plain records, arrays, leaves and plain data',
+            found: `a ${(x.constructor as { name?: string } | undefined)?.name ?? 'object'}`,
+            hint: 'Parameters in there would be missed: write it as a record, or keep it outside of the tree.',
+          },
+        ]
+  const inside = ({ node, path }: Place): readonly Issue[] =>
+    isBranch(node) ? Object.entries(node).flatMap(([k, v]) => check(showPath([...path, k]), v)) : []
+  return [...check('', tree), ...[...places(tree)].flatMap(inside)]
+}
+
+/**
+ * What is wrong with a tree: one label on two different leaves, a leaf without a tensor or whose tensor is gone,
+ * or something that is no plain data.
+ */
 export const unsound = (tree: unknown): readonly Issue[] => {
-  const issues: Issue[] = []
+  const issues: Issue[] = [...opaque(tree)]
   for (const [label, at] of byLabel(tree)) {
     const other = at.find(p => p.node !== at[0]?.node)
     if (at[0] && other)
@@ -49,7 +72,15 @@ export const unsound = (tree: unknown): readonly Issue[] => {
         hint: 'Give each model a name with nest("name", model), or part a tie with untie(model, path).',
       })
     for (const p of at)
-      if (p.node.value.isDisposed)
+      if (!isTensor(p.node.value))
+        issues.push({
+          _tag: 'BadLeaf',
+          path: showPath(p.path),
+          expected: 'a leaf that holds a tensor',
+          found: `${typeof p.node.value}`,
+          hint: 'Make leaves with param(form, label, value) or constant(label, value).',
+        })
+      else if (p.node.value.isDisposed)
         issues.push({
           _tag: 'Disposed',
           path: showPath(p.path),

@@ -46,8 +46,10 @@ export const combine = <M>({ trainable, frozen }: Parts<M>): M => {
   const go = (a: unknown, b: unknown, path: readonly string[]): unknown => {
     if (isLeafOrHole(a) && isLeafOrHole(b)) {
       if (isHole(a) === isHole(b)) throw mismatch(path, isHole(a) ? 'neither half' : 'both halves')
+      if (a.label !== b.label) throw mismatch(path, `halves of two models, "${a.label}" here and "${b.label}" there`)
       return isHole(a) ? b : a
     }
+    if (kindOf(a) !== kindOf(b)) throw mismatch(path, 'halves of different structure')
     if (!isBranch(a) || !isBranch(b)) return a
     if (Object.keys(a).join() !== Object.keys(b).join()) throw mismatch(path, 'halves of different structure')
     return rebuild(a, (child, key) =>
@@ -56,6 +58,8 @@ export const combine = <M>({ trainable, frozen }: Parts<M>): M => {
   }
   return go(trainable, frozen, []) as M
 }
+
+const kindOf = (x: unknown): string => (isLeafOrHole(x) ? 'leaf' : !isBranch(x) ? 'data' : Array.isArray(x) ? 'list' : 'record')
 
 const mismatch = (path: readonly string[], found: string): EspalierError =>
   new EspalierError([
@@ -79,6 +83,6 @@ export const trainableOf = (model: unknown): Readonly<Record<string, Param<'trai
 /** The model with new values for some of its leaves, by label; tied places change together. */
 export const withValues = <M>(model: M, values: Readonly<Record<string, Param['value']>>): M =>
   mapLeaves(model, leaf => {
-    const value = values[leaf.label]
+    const value = Object.hasOwn(values, leaf.label) ? values[leaf.label] : undefined
     return value === undefined || isHole(leaf) || leaf.value === value ? leaf : { ...leaf, value }
   }) as M

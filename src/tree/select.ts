@@ -3,7 +3,7 @@ import type { Issue } from './error.ts'
 import { accepts, parseGlob, startState, step } from './glob.ts'
 import type { Glob, State } from './glob.ts'
 import { isParam } from './leaf.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean, nearestPattern } from './nearest.ts'
 import { BASE, childPlaces, isBranch, leafPlaces, places, showPath } from './walk.ts'
 import type { Branch, Place } from './walk.ts'
 
@@ -27,40 +27,47 @@ export interface Selection {
   readonly _tag: 'Selection'
   /** Paths of the nodes hit, outermost first; a hit never lies inside another. */
   readonly paths: readonly string[]
-  /** How many places each pattern hit. */
+  /** How many places each pattern hits by itself. */
   readonly perPattern: Readonly<Record<string, number>>
   /** How many parameters lie at or under the hits, a tied one once. */
   readonly parameters: number
 }
 
-const isSelection = (s: Selector): s is Selection => typeof s === 'object' && '_tag' in s
-
 const list = <A>(x: A | readonly A[] | undefined): readonly A[] =>
   x === undefined ? [] : Array.isArray(x) ? x : [x as A]
 
+const badSelector = (found: unknown, hint: string): Issue => ({
+  _tag: 'BadSelector',
+  path: '',
+  expected: 'a pattern, a list of patterns, { glob, except, kind }, a predicate or a selection',
+  found: typeof found === 'object' && found !== null ? JSON.stringify(found) : String(found),
+  hint,
+})
+
 /** Reads patterns, all mistakes at once. */
 const parseAll = (sources: readonly string[]): readonly Glob[] => {
-  const parsed = sources.map(parseGlob)
+  const parsed = sources.map(s => (typeof s === 'string' ? parseGlob(s) : badSelector(s, 'A pattern is a string.')))
   const issues = parsed.filter((g): g is Issue => '_tag' in g)
   if (issues.length > 0) throw new TransformFailure(issues)
   return parsed as readonly Glob[]
 }
 
-/** Outermost places that satisfy the patterns, with the pattern indices that hit each. */
+/** Outermost places that satisfy the patterns. */
 const match = (
   tree: unknown,
   globs: readonly Glob[],
   keep: (place: Place) => boolean,
   except: readonly Glob[],
-): readonly (readonly [Place, readonly number[]])[] => {
-  const found: (readonly [Place, readonly number[]])[] = []
+): readonly Place[] => {
+  const found: Place[] = []
   const go = (place: Place, states: readonly State[], excluded: readonly State[]): void => {
+    if (states.every(s => s.length === 0)) return
     if (except.some((g, i) => accepts(g, excluded[i] ?? []))) return
     const hits = globs.flatMap((g, i) => (accepts(g, states[i] ?? []) ? [i] : []))
     // Exclusions below a hit split it, so the walk goes on to the parts that stay.
     const split = except.some((g, i) => (excluded[i] ?? []).length > 0 && mayExcludeBelow(place, g, excluded[i] ?? []))
     if (hits.length > 0 && !split && keep(place)) {
-      found.push([place, hits])
+      found.push(place)
       return
     }
     if (!isBranch(place.node)) return
@@ -92,36 +99,71 @@ const mayExcludeBelow = (place: Place, glob: Glob, state: State): boolean => {
 }
 
 /** The outermost places a selector hits, in path order; a pattern without a hit is an error with the nearest names. */
-export const find = (tree: unknown, selector: Selector): readonly Place[] => hits(tree, selector).map(([p]) => p)
-
-const hits = (tree: unknown, selector: Selector): readonly (readonly [Place, readonly string[]])[] => {
-  if (typeof selector === 'function') {
-    const all = match(tree, parseAll(['**']), p => selector(showPath(p.path), p.node), [])
-    if (all.length === 0) throw new TransformFailure([noHit('a predicate that holds somewhere', 'no hit', tree, '')])
-    return all.map(([p]) => [p, []])
-  }
-  const query: Query =
-    typeof selector === 'string' || Array.isArray(selector)
-      ? { glob: selector as string | readonly string[] }
-      : isSelection(selector)
-        ? { glob: selector.paths.map(p => (p === '' ? '**' : p)) }
-        : (selector as Query)
-  const sources = list(query.glob ?? '**')
+export const find = (tree: unknown, selector: Selector): readonly Place[] => {
+  if (typeof selector === 'function') return findBy(tree, p => selector(showPath(p.path), p.node))
+  if (isSelection(selector)) return findSelected(tree, selector)
+  const { sources, except, kind } = readQuery(selector)
   const globs = parseAll(sources)
-  const except = parseAll(list(query.except))
-  const ofKind = (p: Place): boolean =>
-    query.kind === undefined || (p.node as { _tag?: unknown } | null)?._tag === query.kind
-  const found = match(tree, globs, ofKind, except)
-  const missed = sources.filter((_, i) => !found.some(([, at]) => at.includes(i)))
+  const excluded = parseAll(except)
+  const ofKind = (p: Place): boolean => kind === undefined || tagOf(p.node) === kind
   if (sources.length === 0) throw new TransformFailure([noHit('at least one pattern', 'an empty list', tree, '')])
+  // Each alone, since all that one pattern hits may lie inside the hits of another.
+  const missed = globs.filter(g => match(tree, [g], ofKind, excluded).length === 0)
+  if (missed.length > 0) throw new TransformFailure(missed.map(g => noMatch(tree, g, kind, excluded)))
+  return match(tree, globs, ofKind, excluded)
+}
+
+const everywhere = parseAll(['**'])
+
+const findBy = (tree: unknown, holds: (place: Place) => boolean): readonly Place[] => {
+  const found = match(tree, everywhere, holds, [])
+  if (found.length === 0) throw new TransformFailure([noHit('a predicate that holds somewhere', 'no hit', tree, '')])
+  return found
+}
+
+// By path and not by pattern: a name in a path may have a dot or a brace in it.
+const findSelected = (tree: unknown, { paths }: Selection): readonly Place[] => {
+  const there = new Set([...places(tree)].map(p => showPath(p.path)))
+  const missed = paths.filter(p => !there.has(p))
   if (missed.length > 0)
-    throw new TransformFailure(
-      missed.map(g => {
-        const what = query.kind === undefined ? '' : ` of kind ${query.kind}`
-        return noHit(`a pattern that matches this model${what}`, `no match for "${g}"`, tree, g)
-      }),
-    )
-  return found.map(([p, at]) => [p, at.map(i => sources[i] ?? '')])
+    throw new TransformFailure(missed.map(p => noHit('the places of the selection', `no place at "${p}"`, tree, p)))
+  const wanted = new Set(paths)
+  return findBy(tree, p => wanted.has(showPath(p.path)))
+}
+
+const isSelection = (s: Selector): s is Selection => tagOf(s) === 'Selection' && Array.isArray((s as Selection).paths)
+
+const tagOf = (node: unknown): unknown => (node as { _tag?: unknown } | null | undefined)?._tag
+
+interface ReadQuery {
+  readonly sources: readonly string[]
+  readonly except: readonly string[]
+  readonly kind: string | undefined
+}
+
+const readQuery = (selector: string | readonly string[] | Query): ReadQuery => {
+  if (typeof selector === 'string' || Array.isArray(selector))
+    return { sources: list(selector as string | readonly string[]), except: [], kind: undefined }
+  const query = selector as Query
+  const unknown = isBranch(query) ? Object.keys(query).filter(k => !['glob', 'except', 'kind'].includes(k)) : undefined
+  if (unknown === undefined || !['undefined', 'string'].includes(typeof query.kind))
+    throw new TransformFailure([badSelector(selector, 'For example "**.ln_1", or { glob: "**", kind: "Linear" }.')])
+  if (unknown.length > 0)
+    throw new TransformFailure(unknown.map(k => badSelector(query, didYouMean(k, ['glob', 'except', 'kind']))))
+  return { sources: list(query.glob ?? '**'), except: list(query.except), kind: query.kind }
+}
+
+const noMatch = (tree: unknown, glob: Glob, kind: string | undefined, except: readonly Glob[]): Issue => {
+  const found = `no match for "${glob.source}"`
+  if (match(tree, [glob], () => true, []).length === 0) return noHit('a pattern that matches this model', found, tree, glob.source)
+  const tags = new Set([...places(tree)].map(p => tagOf(p.node)).filter(tag => typeof tag === 'string'))
+  return {
+    _tag: 'NoMatch',
+    path: glob.source,
+    expected: kind === undefined ? 'something that `except` leaves' : `a place of kind ${kind}`,
+    found: kind === undefined || except.length > 0 ? `nothing left of "${glob.source}"` : found,
+    hint: kind === undefined ? 'Every hit is excluded: leave a pattern of `except` out.' : didYouMean(kind, tags),
+  }
 }
 
 const noHit = (expected: string, found: string, tree: unknown, glob: string): Issue => ({
@@ -129,18 +171,8 @@ const noHit = (expected: string, found: string, tree: unknown, glob: string): Is
   path: glob,
   expected,
   found,
-  hint: didYouMean(glob, spellings(tree, glob)),
+  hint: nearestPattern([...places(tree)].map(p => p.path), glob),
 })
-
-/** How the places of a tree could be written in the style of a pattern: indices as `*`, tails after `**`. */
-const spellings = (tree: unknown, like: string): readonly string[] => {
-  const full = [...places(tree)].filter(p => p.path.length > 0).map(p => starred(p))
-  if (!like.startsWith('**')) return full.map(showPath)
-  const tail = like.split('.').length - 1
-  return full.filter(p => p.length >= tail).map(p => `**.${showPath(p.slice(p.length - Math.max(1, tail)))}`)
-}
-
-const starred = (p: Place): readonly string[] => p.path.map(s => (/^\d+$/.test(s) ? '*' : s))
 
 /**
  * Says what a selector hits in a model, and how many parameters that is, before anything is built.
@@ -155,14 +187,19 @@ const starred = (p: Place): readonly string[] => p.path.map(s => (/^\d+$/.test(s
  * ```
  */
 export const select = (tree: unknown, selector: Selector): Selection => {
-  const found = hits(tree, selector)
-  const perPattern: Record<string, number> = {}
-  for (const [, globs] of found) for (const g of globs) perPattern[g] = (perPattern[g] ?? 0) + 1
-  const params = new Set(found.flatMap(([p]) => leafPlaces(p.node).map(l => l.node)))
+  const found = find(tree, selector)
+  const params = new Set(found.flatMap(p => leafPlaces(p.node).map(l => l.node)))
   return {
     _tag: 'Selection',
-    paths: found.map(([p]) => showPath(p.path)),
-    perPattern,
+    paths: found.map(p => showPath(p.path)),
+    perPattern: perPattern(tree, selector),
     parameters: [...params].reduce((n, l) => n + (isParam(l) ? l.value.size : 0), 0),
   }
+}
+
+const perPattern = (tree: unknown, selector: Selector): Selection['perPattern'] => {
+  if (typeof selector === 'function' || isSelection(selector)) return {}
+  const { sources, except, kind } = readQuery(selector)
+  const alone = (glob: string): Query => ({ glob, except, ...(kind === undefined ? {} : { kind }) })
+  return Object.fromEntries(sources.map(glob => [glob, find(tree, alone(glob)).length]))
 }

@@ -89,7 +89,7 @@ export const show = (tree: unknown, { color = false, full = false }: ShowOptions
 }
 
 /** The plain data of a node that a reader wants to see beside its kind: alpha, heads, dropout. */
-const statics = (node: object): string => {
+export const statics = (node: object): string => {
   const shown = Object.entries(node).filter(
     ([k, v]) => k !== '_tag' && !k.startsWith('~') && (typeof v === 'number' || typeof v === 'string'),
   )

@@ -1,7 +1,7 @@
 import { TransformFailure } from './error.ts'
 import type { Issue } from './error.ts'
 import { requireSound } from './labels.ts'
-import { didYouMean } from './nearest.ts'
+import { nearestPattern } from './nearest.ts'
 import { find } from './select.ts'
 import type { Selector } from './select.ts'
 import { below, childPlaces, isBranch, places, showPath } from './walk.ts'
@@ -31,7 +31,7 @@ export const targets = <N>(tree: unknown, at: Selector, taste: Taste<N>): readon
   const patterns: readonly Selector[] = Array.isArray(at) && at.length > 0 ? (at as readonly string[]) : [at]
   for (const pattern of patterns) {
     const found = find(tree, pattern)
-    const here = found.flatMap(place => under(place, taste))
+    const here = found.flatMap(place => outer(tree, place, taste) ?? under(place, taste))
     const adapted = here.filter(([v]) => v === 'adapted')
     issues.push(...adapted.map(([, place]) => alreadyAdapted(place)))
     if (here.length === 0) issues.push(notATarget(tree, pattern, found, taste))
@@ -51,6 +51,16 @@ const under = <N>(place: Place, taste: Taste<N>): readonly (readonly ['take' | '
   return isBranch(place.node) ? childPlaces(place as Place<Branch>).flatMap(c => under(c, taste)) : []
 }
 
+/** The place above a hit that is adapted already: what lies in an adapter, its base included, is no target. */
+const outer = <N>(tree: unknown, hit: Place, taste: Taste<N>): readonly (readonly ['adapted', Place])[] | undefined => {
+  let node = tree
+  for (const [i, key] of hit.route.entries()) {
+    if (taste.verdict(node) === 'adapted') return [['adapted', { ...hit, node, route: hit.route.slice(0, i) }]]
+    node = (node as Readonly<Record<string, unknown>>)[key]
+  }
+  return undefined
+}
+
 const kindOf = (node: unknown): string => {
   const tag = (node as { _tag?: unknown; form?: unknown } | null)?._tag
   if (tag === 'Param') return `a ${(node as { form: string }).form}`
@@ -66,14 +76,16 @@ const alreadyAdapted = (place: Place): Issue => ({
 })
 
 const notATarget = <N>(tree: unknown, at: Selector, found: readonly Place[], taste: Taste<N>): Issue => {
-  const all = [...places(tree)].filter(p => taste.verdict(p.node) === 'take').map(p => showPath(p.path))
   const path = showPath(found[0]?.path ?? [])
+  const all = [...places(tree)].filter(p => taste.verdict(p.node) === 'take')
+  // A layer is named as readily as its weight.
+  const named = all.flatMap(p => [p.path, p.path.slice(0, -1)])
   return {
     _tag: 'NotATarget',
     path,
     expected: taste.wants,
     found: [...new Set(found.map(p => kindOf(p.node)))].join(', '),
-    hint: all.length === 0 ? `This model has no ${taste.wants}.` : didYouMean(typeof at === 'string' ? at : path, all),
+    hint: all.length === 0 ? `This model does not have ${taste.wants}.` : nearestPattern(named, typeof at === 'string' ? at : path),
   }
 }
 

@@ -1,3 +1,4 @@
+import { EspalierError } from './error.ts'
 import { isHole, isLeaf } from './leaf.ts'
 import type { Constant, Hole, Param } from './leaf.ts'
 import { isTensor } from './tensor.ts'
@@ -27,11 +28,21 @@ export const isLeafOrHole = (x: unknown): x is Param | Constant | Hole => isLeaf
 
 /** Whether a value is looked into: a plain record or an array, and neither a leaf nor a tensor. */
 export const isBranch = (x: unknown): x is Branch =>
-  typeof x === 'object' && x !== null && !isLeafOrHole(x) && !isTensor(x)
+  typeof x === 'object' && x !== null && isPlain(x) && !isLeafOrHole(x) && !isTensor(x)
+
+// A Map or a class instance cannot be rebuilt without losing what it is. The prototype of a prototype tells plain
+// records of every realm.
+const isPlain = (x: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(x)
+  return Array.isArray(x) || prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+const entries = (x: Branch): readonly (readonly [string, unknown])[] =>
+  Array.isArray(x) ? x.map((child: unknown, i) => [String(i), child] as const) : Object.entries(x)
 
 /** The children of a branch in path order; `_tag` and phantom fields are no children, nor is what holds no tree. */
 export const childrenOf = (x: Branch): readonly (readonly [string, unknown])[] =>
-  Object.entries(x).filter(([k, v]) => k !== '_tag' && !k.startsWith('~') && (isLeafOrHole(v) || isBranch(v)))
+  entries(x).filter(([k, v]) => k !== '_tag' && !k.startsWith('~') && (isLeafOrHole(v) || isBranch(v)))
 
 /** Every position of a tree, parents before children, in path order. */
 export function* places(tree: unknown): Generator<Place> {
@@ -44,14 +55,35 @@ export function* below(place: Place): Generator<Place> {
   if (isBranch(place.node)) for (const child of childPlaces(place as Place<Branch>)) yield* below(child)
 }
 
-/** The positions directly under a branch. */
-export const childPlaces = ({ node, path, route }: Place<Branch>): readonly Place[] =>
-  childrenOf(node).map(([key, child]) => ({
+/**
+ * The positions directly under a branch.
+ *
+ * @throws EspalierError `TooDeep`, which is also how a tree that contains itself shows.
+ */
+export const childPlaces = ({ node, path, route }: Place<Branch>): readonly Place[] => {
+  requireShallow(path, route.length)
+  return childrenOf(node).map(([key, child]) => ({
     node: child,
     path: key === BASE ? path : [...path, key],
     route: [...route, key],
     ...(Array.isArray(node) ? { siblings: node.length } : {}),
   }))
+}
+
+const DEEPEST = 500
+
+const requireShallow = (path: readonly string[], depth: number): void => {
+  if (depth <= DEEPEST) return
+  throw new EspalierError([
+    {
+      _tag: 'TooDeep',
+      path: `${showPath(path.slice(0, 6))}…`,
+      expected: `a tree at most ${DEEPEST} levels deep`,
+      found: 'a deeper one, or one that contains itself',
+      hint: 'A model is a tree: take out what points back to a parent.',
+    },
+  ])
+}
 
 /** The positions of all leaves, in path order. */
 export const leafPlaces = (tree: unknown): readonly Place<Param | Constant>[] =>
@@ -94,13 +126,16 @@ export const replaceAt = (tree: unknown, edits: readonly Edit[]): unknown => {
 /** A branch with each own value mapped; the same reference when no value changed. */
 export const rebuild = (x: Branch, f: (child: unknown, key: string) => unknown): Branch => {
   let changed = false
-  const next = Object.entries(x).map(([key, child]) => {
+  const visit = (child: unknown, key: string): unknown => {
     const after = f(child, key)
     if (after !== child) changed = true
-    return [key, after] as const
-  })
-  if (!changed) return x
-  return Array.isArray(x) ? next.map(([, v]) => v) : Object.fromEntries(next)
+    return after
+  }
+  // Array.from, since the gaps of a sparse array hold the places of what follows them.
+  const next: Branch = Array.isArray(x)
+    ? Array.from(x, (child: unknown, i) => visit(child, String(i)))
+    : Object.fromEntries(Object.entries(x).map(([key, child]) => [key, visit(child, key)]))
+  return changed ? next : x
 }
 
 /**
@@ -113,7 +148,8 @@ export const mapLeaves = (
   f: (leaf: Param | Constant | Hole, path: readonly string[]) => unknown,
 ): unknown => {
   const done = new Map<object, unknown>()
-  const go = (node: unknown, path: readonly string[]): unknown => {
+  const go = (node: unknown, path: readonly string[], depth: number): unknown => {
+    requireShallow(path, depth)
     if (isLeafOrHole(node)) {
       if (!done.has(node)) done.set(node, f(node, path))
       return done.get(node)
@@ -122,9 +158,9 @@ export const mapLeaves = (
     const seen = done.get(node)
     if (seen !== undefined) return seen
     const keys = new Set(childrenOf(node).map(([k]) => k))
-    const after = rebuild(node, (c, k) => (keys.has(k) ? go(c, k === BASE ? path : [...path, k]) : c))
+    const after = rebuild(node, (c, k) => (keys.has(k) ? go(c, k === BASE ? path : [...path, k], depth + 1) : c))
     done.set(node, after)
     return after
   }
-  return go(tree, [])
+  return go(tree, [], 0)
 }

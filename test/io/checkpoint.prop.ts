@@ -13,7 +13,13 @@ import { bytesOf, data, inFolder, makeLeaf, make, plan, pool, same, shapeOf, sha
 
 const model = shapeOf(data)
 const oddData = fc.constantFrom(Number.NaN, Infinity, -Infinity, undefined).map((x) => ({ data: x }))
-const run = shapeOf(fc.oneof(data, oddData, fc.nat(3).map((tensor) => ({ tensor }))))
+const run = shapeOf(
+  fc.oneof(
+    data,
+    oddData,
+    fc.nat(3).map((tensor) => ({ tensor })),
+  ),
+)
 
 test.prop([model, pool])('a model comes back bit for bit, its ties ties', async (shape, plans) => {
   const before = memory().tensors
@@ -35,7 +41,10 @@ test.prop([run, pool, pool, fc.array(plan, { minLength: 1, maxLength: 4 })])(
       const first = hold(plans.map(makeLeaf))
       const second = hold(others.map((o, i) => makeLeaf({ ...o, label: plans[i]?.label ?? o.label + plans[0]!.label })))
       const tensors = hold(bare.map(make))
-      const given = { model: tree(shape, first, tensors), best: tree(shape, [...second, first[0]], [...tensors, first[0]!.value]) }
+      const given = {
+        model: tree(shape, first, tensors),
+        best: tree(shape, [...second, first[0]], [...tensors, first[0]!.value]),
+      }
       await orThrow(saveRun(given, folder))
       const again = hold(await orThrow(loadRun(folder, given)))
       expect(same(again, given)).toBe(true)
@@ -56,43 +65,55 @@ test.prop([model, pool])('the same model gives the same bytes, and so does what 
   })
 })
 
-test.prop([model, pool])('a file is its tensors, a header of 64 bytes and the name and shape of each, and the JSON', async (shape, plans) => {
-  await inFolder(async (folder, hold) => {
-    const given = tree(shape, hold(plans.map(makeLeaf)))
-    await orThrow(saveModel(given, folder))
-    const files = bytesOf(folder)
-    const file = files['model.safetensors']!
-    const stored = leaves(given)
-    const elements = stored.reduce((n, l) => n + l.value.size * (l.value.dtype === 'bool' ? 1 : 4), 0)
-    const described = stored.reduce((n, l) => n + 64 + Buffer.byteLength(JSON.stringify(l.label)) + JSON.stringify(l.value.shape).length, 0)
-    expect(Object.keys(files)).toEqual(['model.json', 'model.safetensors'])
-    expect(file.length - elements).toBeLessThanOrEqual(8 + 10 + described)
-    expect((await orThrow(readHeader(join(folder, 'model.safetensors')))).tensors.size).toBe(stored.length)
-  })
-})
+test.prop([model, pool])(
+  'a file is its tensors, a header of 64 bytes and the name and shape of each, and the JSON',
+  async (shape, plans) => {
+    await inFolder(async (folder, hold) => {
+      const given = tree(shape, hold(plans.map(makeLeaf)))
+      await orThrow(saveModel(given, folder))
+      const files = bytesOf(folder)
+      const file = files['model.safetensors']!
+      const stored = leaves(given)
+      const elements = stored.reduce((n, l) => n + l.value.size * (l.value.dtype === 'bool' ? 1 : 4), 0)
+      const described = stored.reduce(
+        (n, l) => n + 64 + Buffer.byteLength(JSON.stringify(l.label)) + JSON.stringify(l.value.shape).length,
+        0,
+      )
+      expect(Object.keys(files)).toEqual(['model.json', 'model.safetensors'])
+      expect(file.length - elements).toBeLessThanOrEqual(8 + 10 + described)
+      expect((await orThrow(readHeader(join(folder, 'model.safetensors')))).tensors.size).toBe(stored.length)
+    })
+  },
+)
 
 /** Some damage to a file: bytes changed, or the end cut off. */
 const damage = fc.record({
   file: fc.constantFrom('model.json', 'model.safetensors'),
   cut: fc.option(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })),
-  flips: fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 4 }),
+  flips: fc.array(
+    fc.tuple(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), fc.integer({ min: 1, max: 255 })),
+    { minLength: 1, maxLength: 4 },
+  ),
 })
 
-test.prop([model, pool, damage], { numRuns: 300 })('a damaged file is an error or makes no difference', async (shape, plans, { file, cut, flips }) => {
-  const before = memory().tensors
-  await inFolder(async (folder, hold) => {
-    const given = tree(shape, hold(plans.map(makeLeaf)))
-    await orThrow(saveModel(given, folder))
-    const path = join(folder, file)
-    const bytes = readFileSync(path)
-    if (cut === null) for (const [at, xor] of flips) bytes[Math.floor(at * bytes.length)]! ^= xor
-    writeFileSync(path, cut === null ? bytes : bytes.subarray(0, Math.floor(cut * bytes.length)))
-    const result = await loadModel(folder)()
-    if (E.isRight(result)) expect(same(hold(result.right), given)).toBe(true)
-    else expect(result.left.filter((i) => i._tag === 'Unexpected' || i._tag === 'TooLarge')).toEqual([])
-  })
-  expect(memory().tensors).toBe(before)
-})
+test.prop([model, pool, damage], { numRuns: 300 })(
+  'a damaged file is an error or makes no difference',
+  async (shape, plans, { file, cut, flips }) => {
+    const before = memory().tensors
+    await inFolder(async (folder, hold) => {
+      const given = tree(shape, hold(plans.map(makeLeaf)))
+      await orThrow(saveModel(given, folder))
+      const path = join(folder, file)
+      const bytes = readFileSync(path)
+      if (cut === null) for (const [at, xor] of flips) bytes[Math.floor(at * bytes.length)]! ^= xor
+      writeFileSync(path, cut === null ? bytes : bytes.subarray(0, Math.floor(cut * bytes.length)))
+      const result = await loadModel(folder)()
+      if (E.isRight(result)) expect(same(hold(result.right), given)).toBe(true)
+      else expect(result.left.filter((i) => i._tag === 'Unexpected' || i._tag === 'TooLarge')).toEqual([])
+    })
+    expect(memory().tensors).toBe(before)
+  },
+)
 
 /** Puts a value at a random place of JSON. */
 const planted = (json: Json, at: readonly number[], value: Json): Json => {
@@ -100,13 +121,19 @@ const planted = (json: Json, at: readonly number[], value: Json): Json => {
   if (first === undefined || typeof json !== 'object' || json === null || Object.keys(json).length === 0) return value
   const keys = Object.keys(json)
   const key = keys[first % keys.length]!
-  const next = Object.entries(json).map(([k, v]) => [k, k === key ? planted(v as Json, rest, value) : (v as Json)] as const)
+  const next = Object.entries(json).map(([k, v]) => [k, k === key ? planted(v, rest, value) : v] as const)
   return Array.isArray(json) ? next.map(([, v]) => v) : Object.fromEntries(next)
 }
 
 const foreign = fc.oneof(
   fc.jsonValue(),
-  fc.constantFrom({ _tag: 'Param' }, { _tag: 'Constant', label: 'a', shape: [1e9], dtype: 'float32' }, { _tag: '~tensor', stored: '__proto__', shape: [], dtype: 'int32' }, { _tag: 'Hole', label: 'a', value: 1 }, { _tag: '~value', value: 'toString' }),
+  fc.constantFrom(
+    { _tag: 'Param' },
+    { _tag: 'Constant', label: 'a', shape: [1e9], dtype: 'float32' },
+    { _tag: '~tensor', stored: '__proto__', shape: [], dtype: 'int32' },
+    { _tag: 'Hole', label: 'a', value: 1 },
+    { _tag: '~value', value: 'toString' },
+  ),
 ) as fc.Arbitrary<Json>
 
 test.prop([model, pool, fc.array(fc.nat(9), { maxLength: 5 }), foreign], { numRuns: 300 })(
@@ -121,7 +148,8 @@ test.prop([model, pool, fc.array(fc.nat(9), { maxLength: 5 }), foreign], { numRu
       const checksum = createHash('sha256').update(writeJson(changed)).digest('hex')
       writeFileSync(path, writeJson({ ...changed, checksum }))
       const result = await loadModel(folder)()
-      if (E.isRight(result)) for (const leaf of leaves(hold(result.right))) expect(read(leaf.value).length).toBe(leaf.value.size)
+      if (E.isRight(result))
+        for (const leaf of leaves(hold(result.right))) expect(read(leaf.value).length).toBe(leaf.value.size)
       else expect(result.left.filter((i) => i._tag === 'Unexpected')).toEqual([])
     })
     expect(memory().tensors).toBe(before)

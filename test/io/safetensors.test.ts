@@ -34,7 +34,11 @@ describe('a file of the reference implementation', () => {
     mask: { dtype: 'BOOL', shape: [2, 2], data: new Uint8Array([1, 0, 0, 1]) },
     codes: { dtype: 'U8', shape: [5], data: new Uint8Array([0, 1, 127, 128, 255]) },
     big: { dtype: 'I64', shape: [2], data: new BigInt64Array([-(2n ** 63n), 2n ** 53n + 1n]) },
-    half: { dtype: 'F16', shape: [2, 4], data: new Uint16Array([0, 0x8001, 0x3ff, 0x400, 0x3c00, 0xc000, 0x7c00, 0x7bff]) },
+    half: {
+      dtype: 'F16',
+      shape: [2, 4],
+      data: new Uint16Array([0, 0x8001, 0x3ff, 0x400, 0x3c00, 0xc000, 0x7c00, 0x7bff]),
+    },
     brain: { dtype: 'BF16', shape: [4], data: new Uint16Array([0x3f80, 0xbf80, 1, 0x7f80]) },
     empty: { dtype: 'F32', shape: [0, 3], data: new Float32Array(0) },
     scalar: { dtype: 'F32', shape: [], data: new Float32Array([0.1]) },
@@ -85,43 +89,73 @@ describe('every half', () => {
 })
 
 describe('hostile files', () => {
-  const entry = (dtype: string, shape: string, offsets: string): string => `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`
+  const entry = (dtype: string, shape: string, offsets: string): string =>
+    `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`
   const f32 = (offsets: string, shape = '[1]'): string => entry('F32', shape, offsets)
 
   test.each([
     ['no bytes at all', () => (writeFileSync(file('h'), ''), file('h')), /Truncated/],
-    ['a header longer than the file', () => (writeFileSync(file('h'), Buffer.from([255, 255, 255, 5, 0, 0, 0, 0])), file('h')), /BadHeader/],
+    [
+      'a header longer than the file',
+      () => (writeFileSync(file('h'), Buffer.from([255, 255, 255, 5, 0, 0, 0, 0])), file('h')),
+      /BadHeader/,
+    ],
     ['a header of 2^64 - 1 bytes', () => (writeFileSync(file('h'), Buffer.alloc(16, 255)), file('h')), /BadHeader/],
     ['no JSON', () => written('h', '{"a":'), /BadJson/],
     ['a list', () => written('h', '[]'), /BadHeader: a header that begins/],
     ['leading spaces', () => written('h', ' {}'), /BadHeader: a header that begins/],
-    ['not UTF-8', () => (writeFileSync(file('h'), Buffer.from([4, 0, 0, 0, 0, 0, 0, 0, 123, 255, 254, 125])), file('h')), /BadJson: text in UTF-8/],
-    ['an unknown dtype', () => written('h', `{"a":${entry('F33', '[1]', '[0,4]')}}`, 4), /a dtype of the format \/ "F33"/],
+    [
+      'not UTF-8',
+      () => (writeFileSync(file('h'), Buffer.from([4, 0, 0, 0, 0, 0, 0, 0, 123, 255, 254, 125])), file('h')),
+      /BadJson: text in UTF-8/,
+    ],
+    [
+      'an unknown dtype',
+      () => written('h', `{"a":${entry('F33', '[1]', '[0,4]')}}`, 4),
+      /a dtype of the format \/ "F33"/,
+    ],
     ['a negative length', () => written('h', `{"a":${f32('[0,4]', '[-1]')}}`, 4), /whole number >= 0 \/ -1/],
-    ['a length that overflows', () => written('h', `{"a":${f32('[0,0]', '[9007199254740991,9007199254740991,0]')}}`), /^$/],
-    ['a shape that is too large', () => written('h', `{"a":${f32('[0,4]', '[4294967296,4294967296]')}}`, 4), /73786976294838210000 bytes/],
+    [
+      'a shape that is too large',
+      () => written('h', `{"a":${f32('[0,4]', '[4294967296,4294967296]')}}`, 4),
+      /73786976294838210000 bytes/,
+    ],
     ['offsets outside', () => written('h', `{"a":${f32('[0,4]')}}`, 2), /Truncated/],
-    ['offsets that run backwards', () => written('h', `{"a":${f32('[4,0]')}}`, 4), /4 bytes for F32 \[1\] \/ offsets 4 to 0/],
+    [
+      'offsets that run backwards',
+      () => written('h', `{"a":${f32('[4,0]')}}`, 4),
+      /4 bytes for F32 \[1\] \/ offsets 4 to 0/,
+    ],
     ['an overlap', () => written('h', `{"a":${f32('[0,4]')},"b":${f32('[0,4]')}}`, 4), /begins at 4 \/ 0/],
     ['a gap', () => written('h', `{"a":${f32('[0,4]')},"b":${f32('[8,12]')}}`, 12), /begins at 4 \/ 8/],
     ['something behind', () => written('h', `{"a":${f32('[0,4]')}}`, 8), /4 bytes of tensors \/ 8/],
     ['a name twice', () => written('h', `{"a":${f32('[0,4]')},"\\u0061":${f32('[0,4]')}}`, 4), /each key once/],
     ['metadata that is no text', () => written('h', '{"__metadata__":{"a":1}}'), /string \/ 1/],
-    ['nesting without end', () => written('h', `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`), /at most 500 levels/],
+    [
+      'nesting without end',
+      () => written('h', `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`),
+      /at most 500 levels/,
+    ],
     ['an entry that is no object', () => written('h', '{"a":null}'), /\/ null/],
     ['a folder', () => folder, /NotAFile/],
     ['nothing there', () => file('nowhere'), /FileSystem: .* ENOENT/],
-  ])('%s', async (what, make, message) => {
+  ])('%s', async (_, make, message) => {
     const issues = await left(make())
-    if (what === 'a length that overflows') expect(issues).toEqual([])
-    else expect(issues.join('\n')).toMatch(message)
+    expect(issues.join('\n')).toMatch(message)
+  })
+
+  test('an empty tensor may have long axes', async () => {
+    expect(await left(written('h', `{"a":${f32('[0,0]', '[9007199254740991,9007199254740991,0]')}}`))).toEqual([])
   })
 
   test('names of objects are names', async () => {
     const path = written('h', `{"__proto__":${f32('[0,4]')},"__metadata__":{"__proto__":"a","constructor":"b"}}`, 4)
     const { tensors, metadata } = await orThrow(readSafetensors(path))
     expect([...tensors.keys()]).toEqual(['__proto__'])
-    expect(Object.entries(metadata)).toEqual([['__proto__', 'a'], ['constructor', 'b']])
+    expect(Object.entries(metadata)).toEqual([
+      ['__proto__', 'a'],
+      ['constructor', 'b'],
+    ])
     expect(({} as { dtype?: unknown }).dtype).toBe(undefined)
   })
 
@@ -154,14 +188,20 @@ describe('writing', () => {
   test('a writer that fails leaves the old files whole, and nothing else', async () => {
     const inside = file('atomic')
     const put = (text: string) => (sink: (b: Uint8Array) => Promise<void>) => sink(Buffer.from(text))
-    await commit(inside, [{ name: 'a', write: put('old a') }, { name: 'b', write: put('old b') }])
+    await commit(inside, [
+      { name: 'a', write: put('old a') },
+      { name: 'b', write: put('old b') },
+    ])
     const failing = commit(inside, [
       { name: 'a', write: put('new a') },
       { name: 'b', write: async (sink) => (await sink(Buffer.from('new')), Promise.reject(new Error('power cut'))) },
     ])
     await expect(failing).rejects.toThrow('power cut')
     expect(readdirSync(inside)).toEqual(['a', 'b'])
-    expect([readFileSync(join(inside, 'a'), 'utf8'), readFileSync(join(inside, 'b'), 'utf8')]).toEqual(['old a', 'old b'])
+    expect([readFileSync(join(inside, 'a'), 'utf8'), readFileSync(join(inside, 'b'), 'utf8')]).toEqual([
+      'old a',
+      'old b',
+    ])
   })
 
   test('a rename that fails puts the files before it back', async () => {
@@ -170,7 +210,10 @@ describe('writing', () => {
     await commit(inside, [{ name: 'a', write: put('old a') }])
     // A folder stands where the last file belongs.
     await commit(join(inside, 'b'), [{ name: 'x', write: put('x') }])
-    const failing = commit(inside, [{ name: 'a', write: put('new a') }, { name: 'b', write: put('b') }])
+    const failing = commit(inside, [
+      { name: 'a', write: put('new a') },
+      { name: 'b', write: put('b') },
+    ])
     await expect(failing).rejects.toThrow(/EISDIR|ENOTEMPTY|EEXIST/)
     expect(readFileSync(join(inside, 'a'), 'utf8')).toBe('old a')
     expect(readdirSync(inside)).toEqual(['a', 'b'])

@@ -33,7 +33,11 @@ export const plan: fc.Arbitrary<Plan> = fc.record({
 export const make = ({ shape, dtype, words }: Plan): Tensor => {
   const size = shape.reduce((n, length) => n * length, 1)
   const bits = Uint32Array.from(words.slice(0, size))
-  if (dtype === 'bool') return adopt(Uint8Array.from(bits, (w) => w & 1), shape)
+  if (dtype === 'bool')
+    return adopt(
+      Uint8Array.from(bits, (w) => w & 1),
+      shape,
+    )
   return adopt(dtype === 'int32' ? new Int32Array(bits.buffer) : new Float32Array(bits.buffer), shape)
 }
 
@@ -55,7 +59,11 @@ const leafPlan: fc.Arbitrary<LeafPlan> = fc
   .map(([p, l]) => ({ ...p, ...l }))
 
 /** Leaves with labels of their own. */
-export const pool: fc.Arbitrary<readonly LeafPlan[]> = fc.uniqueArray(leafPlan, { selector: (l) => l.label, minLength: 1, maxLength: 6 })
+export const pool: fc.Arbitrary<readonly LeafPlan[]> = fc.uniqueArray(leafPlan, {
+  selector: (l) => l.label,
+  minLength: 1,
+  maxLength: 6,
+})
 
 export const makeLeaf = (l: LeafPlan): Param | Constant =>
   l.kind === 'constant'
@@ -71,16 +79,24 @@ export type Shape =
   | { readonly tag: string | null; readonly fields: readonly (readonly [string, Shape])[] }
 
 const key = fc
-  .oneof(fc.constantFrom('fc1', 'weight', 'base', '__proto__', 'constructor', 'toString', '0', 'length', 'label'), fc.string({ unit: 'binary', maxLength: 4 }))
+  .oneof(
+    fc.constantFrom('fc1', 'weight', 'base', '__proto__', 'constructor', 'toString', '0', 'length', 'label'),
+    fc.string({ unit: 'binary', maxLength: 4 }),
+  )
   .filter((k) => k !== '_tag' && !k.startsWith('~'))
-const tag = fc.option(fc.oneof(fc.constantFrom('Linear', 'Lora', 'Net', 'Tensor'), label)).filter((s) => !/^(~|(Param|Constant|Hole)$)/.test(s ?? ''))
+const tag = fc
+  .option(fc.oneof(fc.constantFrom('Linear', 'Lora', 'Net', 'Tensor'), label))
+  .filter((s) => !/^(~|(Param|Constant|Hole)$)/.test(s ?? ''))
 
 /** Shapes of trees: `atoms` are what stands at the ends besides leaves. */
 export const shapeOf = (atoms: fc.Arbitrary<Shape>, keys: fc.Arbitrary<string> = key): fc.Arbitrary<Shape> =>
   fc.letrec<{ tree: Shape }>((tie) => ({
     tree: fc.oneof(
       { depthSize: 'small', withCrossShrink: true },
-      fc.oneof(fc.nat(5).map((leaf) => ({ leaf })), atoms),
+      fc.oneof(
+        fc.nat(5).map((leaf) => ({ leaf })),
+        atoms,
+      ),
       fc.array(tie('tree'), { maxLength: 4 }).map((list) => ({ list })),
       fc.record({ tag, fields: fc.uniqueArray(fc.tuple(keys, tie('tree')), { selector: ([k]) => k, maxLength: 4 }) }),
     ),
@@ -90,7 +106,13 @@ export const plainKey: fc.Arbitrary<string> = key.filter((k) => k !== 'base')
 
 /** Plain data that a model may hold. */
 export const data: fc.Arbitrary<Shape> = fc
-  .oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constant(-0), fc.string({ unit: 'binary' }), fc.boolean(), fc.constant(null))
+  .oneof(
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.constant(-0),
+    fc.string({ unit: 'binary' }),
+    fc.boolean(),
+    fc.constant(null),
+  )
   .map((x) => ({ data: x }))
 
 export const tree = (s: Shape, leaves: readonly unknown[], tensors: readonly Tensor[] = []): unknown => {
@@ -108,7 +130,9 @@ const bitsOf = (t: Tensor): string => {
 }
 
 /** The same structure, and the same bits in every tensor. */
-export const same = equalBy((a, b) => a.dtype === b.dtype && a.shape.join() === b.shape.join() && bitsOf(a) === bitsOf(b))
+export const same = equalBy(
+  (a, b) => a.dtype === b.dtype && a.shape.join() === b.shape.join() && bitsOf(a) === bitsOf(b),
+)
 
 /** Which places of a tree hold one and the same leaf or tensor. */
 export const sharing = (x: unknown): readonly number[] => {
@@ -140,4 +164,8 @@ export const inFolder = async <A>(use: (folder: string, hold: <T>(x: T) => T) =>
 
 /** Every file of a folder, by name. */
 export const bytesOf = (folder: string): Readonly<Record<string, Buffer>> =>
-  Object.fromEntries(readdirSync(folder).toSorted().map((name) => [name, readFileSync(join(folder, name))]))
+  Object.fromEntries(
+    readdirSync(folder)
+      .toSorted()
+      .map((name) => [name, readFileSync(join(folder, name))]),
+  )

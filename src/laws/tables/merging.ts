@@ -18,13 +18,17 @@ export type Formula = (node: Readonly<Record<string, unknown>>, base: Rows, rows
 const product = (a: Rows, b: Rows): Rows =>
   a.map((row) => (b[0] ?? []).map((_, j) => row.reduce((n, x, k) => n + x * (b[k]?.[j] ?? 0), 0)))
 
+const scaleOf = (node: Readonly<Record<string, unknown>>, rank: number): number => {
+  const divisors = { alpha: 1, 'alpha/rank': rank, 'alpha/sqrt(rank)': Math.sqrt(rank) }
+  return Number(node['alpha']) / (divisors[String(node['scaling']) as keyof typeof divisors] ?? Number.NaN)
+}
+
 /** W + s·A·B in plain numbers, with nothing of the library's own arithmetic. */
 const loraFormula: Formula = (node, base, rows) => {
   const [a, b] = [rows(node['a']), rows(node['b'])]
-  const [alpha, rank] = [Number(node['alpha']), a[0]?.length ?? 1]
-  const divisor = { alpha: 1, 'alpha/rank': rank, 'alpha/sqrt(rank)': Math.sqrt(rank) }[String(node['scaling'])] ?? Number.NaN
+  const scale = scaleOf(node, b.length)
   const change = product(a, b)
-  return base.map((row, i) => row.map((w, j) => w + (alpha / divisor) * (change[i]?.[j] ?? 0)))
+  return base.map((row, i) => row.map((w, j) => w + scale * (change[i]?.[j] ?? 0)))
 }
 
 const rowsAt = (leaf: unknown): Rows => (isParam(leaf) ? rowsOf(leaf.value) : [])
@@ -48,16 +52,22 @@ const wrappedWeights = (model: unknown): readonly Place[] => {
   return found
 }
 
-// Factors such as 1/3 and √2 are no dyadic numbers; then only the last bits may differ.
+// Factors such as 1/3 and √2 are no dyadic numbers; then the last bits may differ.
 const lastBits = 2 ** -21
 
-const compareWeight = (path: string, exact: Rows, found: Tensor): Verdict => {
-  const want = exact.flat()
+const allowance = (node: unknown): number => {
+  const lora = node as Readonly<Record<string, unknown>>
+  if (lora['_tag'] !== 'Lora') return 0
+  return Number.isInteger(1024 * scaleOf(lora, rowsAt(lora['b']).length)) ? 0 : lastBits
+}
+
+const compareWeight = ({ path, node }: Place, rows: Rows, found: Tensor): Verdict => {
+  const want = rows.flat()
   const got = [...read(found)]
-  if (got.length !== want.length) return fails(`${path} has ${got.length} numbers instead of ${want.length}`)
-  const size = Math.max(1, ...want.map(Math.abs))
-  const at = want.findIndex((w, i) => Math.abs((got[i] ?? Number.NaN) - w) > (Math.fround(w) === w ? 0 : lastBits * size))
-  return at < 0 && !got.some(Number.isNaN) ? holds : fails(`${path} should be ${want[at]} at number ${at}, and is ${got[at]}`)
+  if (got.length !== want.length) return fails(`${showPath(path)} has ${got.length} numbers instead of ${want.length}`)
+  const allowed = allowance(node) * Math.max(1, ...want.map(Math.abs))
+  const at = want.findIndex((w, i) => !(Math.abs((got[i] ?? Number.NaN) - w) <= allowed))
+  return at < 0 ? holds : fails(`number ${at} of ${showPath(path)} should be ${want[at]}, and is ${got[at]}`)
 }
 
 /** The law that `merge` makes of each wrapped weight what a formula in plain numbers says; for weight variants of one's own. */
@@ -75,9 +85,8 @@ export const mergeIs = (formulas: Readonly<Record<string, Formula>>): TransformL
       const now = new Map([...places(merged)].map((p) => [p.route.join('.'), p.node]))
       return every(at, (p) => {
         const node = now.get(p.route.join('.'))
-        const path = showPath(p.path)
-        if (!isParam(node)) return fails(`${path} is not a parameter after merge`)
-        return compareWeight(path, expected(p.node, { Lora: loraFormula, ...formulas }), node.value)
+        if (!isParam(node)) return fails(`${showPath(p.path)} is not a parameter after merge`)
+        return compareWeight(p, expected(p.node, { Lora: loraFormula, ...formulas }), node.value)
       })
     },
   })

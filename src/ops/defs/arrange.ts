@@ -1,4 +1,5 @@
 import type { Tensor } from '../../tree/tensor.ts'
+import { scope } from '../memory.ts'
 import { reshape } from './broadcast.ts'
 import { concat, slice } from './shape.ts'
 import { axesOf, axisOf, describe, mismatch, type Shape } from './shape-rules.ts'
@@ -92,8 +93,10 @@ export const stack = (list: readonly Tensor[], axis = 0): Tensor => {
   if (first === undefined)
     return mismatch('stack', 'at least one tensor', 'an empty list', 'There is no shape to give the result.')
   const at = axisOf('stack', axis, first.shape.length + 1)
-  return concat(
-    list.map((x) => reshape(x, x.shape.toSpliced(at, 0, 1))),
-    at,
+  return scope(() =>
+    concat(
+      list.map((x) => reshape(x, x.shape.toSpliced(at, 0, 1))),
+      at,
+    ),
   )
 }

@@ -1,5 +1,6 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
+import { scope } from '../memory.ts'
 import type { Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { sum } from './broadcast.ts'
@@ -140,13 +141,14 @@ export const crossEntropy = (
   logits: Tensor,
   labels: Tensor,
   { ignore = -100, weights }: CrossEntropyOptions = {},
-): Tensor => {
-  const losses = crossEntropyRows(logits, labels, { ignore })
-  const counts = sub(1, cast(equal(labels, ignore), 'float32'))
-  const shares = weights === undefined ? counts : mul(counts, checkedWeights(weights, labels))
-  const total = sum(shares)
-  return div(sum(mul(losses, shares)), where(equal(total, 0), 1, total))
-}
+): Tensor =>
+  scope(() => {
+    const losses = crossEntropyRows(logits, labels, { ignore })
+    const counts = sub(1, cast(equal(labels, ignore), 'float32'))
+    const shares = weights === undefined ? counts : mul(counts, checkedWeights(weights, labels))
+    const total = sum(shares)
+    return div(sum(mul(losses, shares)), where(equal(total, 0), 1, total))
+  })
 
 const checkedWeights = (weights: Tensor, labels: Tensor): Tensor => {
   requireFloat('crossEntropy', 'weights', weights)

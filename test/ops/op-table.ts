@@ -1,0 +1,479 @@
+import { fc } from '@fast-check/vitest'
+import type { DType, Tensor } from '../../src/ops/index.ts'
+import * as ops from '../../src/ops/index.ts'
+import { key } from '../../src/tree/key.ts'
+
+/** One tensor as plain data, so that a counterexample prints. */
+export interface Input {
+  readonly shape: readonly number[]
+  readonly dtype: DType
+  readonly data: readonly number[]
+}
+
+/** A call of an op: its tensors, and everything else as plain data. */
+export interface Case {
+  readonly inputs: readonly Input[]
+  readonly attrs: Readonly<Record<string, unknown>>
+}
+
+/** What the laws have to know of an exported function: how to call it, in a region where it is smooth. */
+export interface Entry {
+  readonly name: string
+  readonly cases: fc.Arbitrary<Case>
+  readonly call: (inputs: readonly Tensor[], attrs: Case['attrs']) => Tensor | readonly Tensor[]
+  /** True for what is a constant to every gradient by design. */
+  readonly constant: boolean
+}
+
+const entry = <A extends Readonly<Record<string, unknown>>>(
+  name: string,
+  cases: fc.Arbitrary<{ readonly inputs: readonly Input[]; readonly attrs: A }>,
+  call: (inputs: readonly Tensor[], attrs: A) => Tensor | readonly Tensor[],
+  { constant = false } = {},
+): Entry => ({ name, cases, call: call as Entry['call'], constant })
+
+// Any two elements of a case differ by 3/16 or more, and from 0 by half of that: no kink or tie is within the reach of a
+// finite difference.
+const grid = Array.from({ length: 72 }, (_, i) => ((2 * i - 71) * 3) / 32)
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1)
+
+/** Tensors of the given shapes whose elements are all different. */
+const floats = (
+  shapes: readonly (readonly number[])[],
+  map: (x: number) => number = (x) => x,
+): fc.Arbitrary<readonly Input[]> => {
+  const total = shapes.reduce((count, shape) => count + sizeOf(shape), 0)
+  return fc.shuffledSubarray(grid, { minLength: total, maxLength: total }).map((values) => {
+    let begin = 0
+    return shapes.map((shape) => {
+      const data = values.slice(begin, (begin += sizeOf(shape))).map(map)
+      return { shape, dtype: 'float32', data }
+    })
+  })
+}
+
+const integers = (shape: readonly number[], min: number, max: number, dtype: DType = 'int32'): fc.Arbitrary<Input> =>
+  fc
+    .array(fc.integer({ min, max }), { minLength: sizeOf(shape), maxLength: sizeOf(shape) })
+    .map((data) => ({ shape, dtype, data }))
+
+const dim = fc.integer({ min: 1, max: 3 })
+const shapes = (minLength = 0, maxLength = 3): fc.Arbitrary<number[]> => fc.array(dim, { minLength, maxLength })
+
+/** Shapes that broadcast to one another: the first is full, the others lost axes or have 1 in some. */
+const broadcasting = (full: readonly number[]): fc.Arbitrary<number[]> =>
+  fc
+    .tuple(fc.nat(full.length), fc.array(fc.boolean(), { minLength: full.length, maxLength: full.length }))
+    .map(([lost, ones]) => full.map((length, axis) => (ones[axis] ? 1 : length)).slice(lost))
+
+const noAttrs = {}
+const only = (inputs: fc.Arbitrary<readonly Input[]>) => inputs.map((list) => ({ inputs: list, attrs: noAttrs }))
+
+/** Two broadcasting operands in either order, or one and a number on either side; sometimes of int32. */
+const operands = (map?: (x: number) => number) =>
+  shapes().chain((full) =>
+    broadcasting(full).chain((part) =>
+      fc
+        .record({
+          values: floats([full, part], map),
+          whole: fc.constantFrom('neither', 'neither', 'first', 'both'),
+          number: fc.constantFrom('none', 'none', 'left', 'right'),
+          swap: fc.boolean(),
+          scalar: fc.constantFrom(0.75, -1.3125, 3),
+        })
+        .map(({ values, whole, number, swap, scalar }) => {
+          const typed = values.map((input, i): Input =>
+            whole === 'both' || (whole === 'first' && i === 0)
+              ? { ...input, dtype: 'int32', data: input.data.map((x) => 3 * Math.round(x * 16)) }
+              : input,
+          )
+          const ordered = swap ? typed.toReversed() : typed
+          const inputs = number === 'none' ? ordered : ordered.slice(0, 1)
+          // Numbers and integers are even multiples of 3/32, the grid holds the odd ones: never nearly a tie.
+          return { inputs, attrs: number === 'none' ? {} : { [number]: map === undefined ? scalar : map(scalar) } }
+        }),
+    ),
+  )
+
+type Sides = { readonly left?: number; readonly right?: number }
+type Binary = (a: Tensor | number, b: Tensor | number) => Tensor
+
+const onOperands =
+  (f: Binary) =>
+  ([a, b]: readonly Tensor[], { left, right }: Sides): Tensor =>
+    left !== undefined ? f(left, a!) : right !== undefined ? f(a!, right) : f(a!, b!)
+
+const awayFromZero = (x: number): number => Math.sign(x) * (Math.abs(x) + 0.75)
+const positive = (x: number): number => Math.abs(x) + 0.75
+
+const binaries: readonly Entry[] = [
+  entry('add', operands(), onOperands(ops.add)),
+  entry('sub', operands(), onOperands(ops.sub)),
+  entry('mul', operands(), onOperands(ops.mul)),
+  entry('div', operands(awayFromZero), onOperands(ops.div)),
+  entry('minimum', operands(), onOperands(ops.minimum)),
+  entry('maximum', operands(), onOperands(ops.maximum)),
+]
+
+/** Few different values, so that equal ones meet. */
+const ties = shapes().chain((full) =>
+  broadcasting(full).chain((part) =>
+    fc
+      .tuple(
+        integers(full, -1, 1, 'float32'),
+        fc
+          .constantFrom('float32', 'int32', 'bool')
+          .chain((dtype) => integers(part, dtype === 'bool' ? 0 : -1, 1, dtype as DType)),
+      )
+      .map((inputs) => ({ inputs, attrs: {} as Sides })),
+  ),
+)
+
+const comparisons: readonly Entry[] = [
+  entry('equal', ties, onOperands(ops.equal), { constant: true }),
+  entry('less', ties, onOperands(ops.less), { constant: true }),
+  entry('greater', ties, onOperands(ops.greater), { constant: true }),
+  entry(
+    'where',
+    shapes().chain((full) =>
+      fc.tuple(broadcasting(full), broadcasting(full)).chain(([condition, part]) =>
+        fc
+          .record({
+            values: floats([full, part]),
+            condition: fc.constantFrom<DType>('bool', 'float32', 'int32').chain((d) => integers(condition, 0, 1, d)),
+            number: fc.constantFrom('none', 'none', 'left', 'right', 'both'),
+          })
+          .map(({ values, condition: seen, number }) => ({
+            inputs: [seen, ...values.slice(0, number === 'none' ? 2 : number === 'both' ? 0 : 1)],
+            attrs: { number },
+          })),
+      ),
+    ),
+    ([condition, a, b], { number }) => {
+      if (number === 'both') return ops.where(condition!, 0.5, -2)
+      return ops.where(condition!, number === 'left' ? 0.5 : a!, number === 'left' ? a! : number === 'right' ? -2 : b!)
+    },
+  ),
+]
+
+type Unary = (x: Tensor) => Tensor
+
+const oneInput = (map?: (x: number) => number) => shapes().chain((shape) => only(floats([shape], map)))
+
+/** Functions that keep int32 meet it, too. */
+const oneOfEither = fc.oneof(
+  oneInput(),
+  shapes().chain((shape) => integers(shape, -9, 9).map((input) => ({ inputs: [input], attrs: noAttrs }))),
+)
+
+const unaries: readonly Entry[] = [
+  ...Object.entries<Unary>({ exp: ops.exp, expm1: ops.expm1, sin: ops.sin, cos: ops.cos, erf: ops.erf }),
+  ...Object.entries<Unary>({ tanh: ops.tanh, sigmoid: ops.sigmoid, gelu: ops.gelu, geluTanh: ops.geluTanh }),
+  ...Object.entries<Unary>({ silu: ops.silu, softplus: ops.softplus, logSoftmax: ops.logSoftmax }),
+]
+  .map(([name, f]) =>
+    entry(name, name === 'logSoftmax' ? shapes(1).chain((shape) => only(floats([shape]))) : oneInput(), ([x]) => f(x!)),
+  )
+  .concat(
+    Object.entries<Unary>({ neg: ops.neg, abs: ops.abs, square: ops.square, relu: ops.relu }).map(([name, f]) =>
+      entry(name, oneOfEither, ([x]) => f(x!)),
+    ),
+    Object.entries<Unary>({ log: ops.log, sqrt: ops.sqrt, rsqrt: ops.rsqrt }).map(([name, f]) =>
+      entry(name, oneInput(positive), ([x]) => f(x!)),
+    ),
+  )
+
+const withAxes = shapes().chain((shape) =>
+  fc
+    .record({
+      inputs: fc.oneof(
+        floats([shape]),
+        integers(shape, -5, 5).map((input) => [input]),
+      ),
+      axes: fc.option(fc.subarray(shape.map((_, axis) => axis)), { nil: undefined }),
+      negative: fc.boolean(),
+      keepDims: fc.boolean(),
+    })
+    .map(({ inputs, axes, negative, keepDims }) => ({
+      inputs,
+      attrs: {
+        keepDims,
+        ...(axes && { axes: axes.map((axis) => (negative ? axis - shape.length : axis)) }),
+      },
+    })),
+)
+
+const rows = shapes(1).chain((shape) => only(floats([shape])))
+
+const reductions: readonly Entry[] = [
+  entry('sum', withAxes, ([x], attrs) => ops.sum(x!, attrs)),
+  entry('mean', withAxes, ([x], attrs) => ops.mean(x!, attrs)),
+  entry('max', withAxes, ([x], attrs) => ops.max(x!, attrs)),
+  entry('argmax', rows, ([x]) => ops.argmax(x!), { constant: true }),
+]
+
+const matmuls: readonly Entry[] = [
+  entry(
+    'matmul',
+    fc
+      .record({
+        batch: shapes(0, 1),
+        shared: fc.boolean(),
+        m: dim,
+        k: dim,
+        n: dim,
+        transposeA: fc.boolean(),
+        transposeB: fc.boolean(),
+      })
+      .chain(({ batch, shared, m, k, n, transposeA, transposeB }) =>
+        floats([
+          [...batch, ...(transposeA ? [k, m] : [m, k])],
+          [...(shared ? [] : batch), ...(transposeB ? [n, k] : [k, n])],
+        ]).map((inputs) => ({ inputs, attrs: { transposeA, transposeB } })),
+      ),
+    ([a, b], attrs) => ops.matmul(a!, b!, attrs),
+  ),
+]
+
+const anyDtype = (shape: readonly number[]): fc.Arbitrary<readonly Input[]> =>
+  fc.oneof(
+    { arbitrary: floats([shape]), weight: 4 },
+    { arbitrary: integers(shape, -5, 5).map((input) => [input]), weight: 1 },
+    { arbitrary: integers(shape, 0, 1, 'bool').map((input) => [input]), weight: 1 },
+  )
+
+/** A tensor of any dtype, and plain data drawn to go with its shape. */
+const shaped = <A extends Case['attrs']>(
+  attrs: (shape: readonly number[]) => fc.Arbitrary<A>,
+  minLength = 0,
+): fc.Arbitrary<{ readonly inputs: readonly Input[]; readonly attrs: A }> =>
+  shapes(minLength).chain((shape) => fc.record({ inputs: anyDtype(shape), attrs: attrs(shape) }))
+
+const axisOf = (shape: readonly number[]): fc.Arbitrary<number> =>
+  fc.integer({ min: -shape.length, max: shape.length - 1 })
+
+const forms: readonly Entry[] = [
+  entry(
+    'reshape',
+    shaped((shape) =>
+      fc.constantFrom([-1], shape.toReversed(), [1, ...shape], [-1, shape[0] ?? 1]).map((to) => ({ to })),
+    ),
+    ([x], { to }) => ops.reshape(x!, to),
+  ),
+  entry(
+    'transpose',
+    shaped((shape) =>
+      fc
+        .option(
+          fc.shuffledSubarray(
+            shape.map((_, i) => i),
+            { minLength: shape.length },
+          ),
+          { nil: undefined },
+        )
+        .map((order) => ({ order })),
+    ),
+    ([x], { order }) => ops.transpose(x!, order),
+  ),
+  entry(
+    'slice',
+    shaped((shape) =>
+      fc
+        .tuple(
+          ...shape.map((length) =>
+            fc
+              .nat(length - 1)
+              .chain((begin) =>
+                fc
+                  .oneof(fc.constant(-1), fc.integer({ min: 1, max: length - begin }))
+                  .map((size) => [begin, size] as const),
+              ),
+          ),
+        )
+        .map((box) => ({ begin: box.map(([begin]) => begin), size: box.map(([, size]) => size) })),
+    ),
+    ([x], { begin, size }) => ops.slice(x!, begin, size),
+  ),
+  entry(
+    'pad',
+    shaped((shape) => fc.tuple(...shape.map(() => fc.tuple(fc.nat(2), fc.nat(2)))).map((widths) => ({ widths }))),
+    ([x], { widths }) => ops.pad(x!, widths),
+  ),
+  entry(
+    'broadcastTo',
+    shapes().chain((full) =>
+      broadcasting(full).chain((part) => fc.record({ inputs: anyDtype(part), attrs: fc.constant({ full }) })),
+    ),
+    ([x], { full }) => ops.broadcastTo(x!, full),
+  ),
+  entry(
+    'cast',
+    shaped(() => fc.constantFrom<DType>('float32', 'int32', 'bool').map((to) => ({ to }))),
+    ([x], { to }) => ops.cast(x!, to),
+  ),
+  entry(
+    'stopGradient',
+    shaped(() => fc.constant(noAttrs)),
+    ([x]) => ops.stopGradient(x!),
+    { constant: true },
+  ),
+  entry(
+    'expandDims',
+    shaped((shape) => fc.integer({ min: -shape.length - 1, max: shape.length }).map((axis) => ({ axis }))),
+    ([x], { axis }) => ops.expandDims(x!, axis),
+  ),
+  entry(
+    'squeeze',
+    shaped((shape) => {
+      const ones = shape.flatMap((length, axis) => (length === 1 ? [axis] : []))
+      return fc.option(fc.subarray(ones), { nil: undefined }).map((axes) => ({ axes }))
+    }),
+    ([x], { axes }) => ops.squeeze(x!, axes),
+  ),
+  entry(
+    'split',
+    shaped(
+      (shape) =>
+        axisOf(shape).chain((axis) => {
+          const length = shape.at(axis)!
+          return fc
+            .oneof(
+              fc.constant(length),
+              fc.constant(1),
+              fc
+                .integer({ min: 1, max: Math.max(1, length - 1) })
+                .map((first) => (first < length ? [first, length - first] : 1)),
+            )
+            .map((pieces) => ({ axis, pieces }))
+        }),
+      1,
+    ),
+    ([x], { axis, pieces }) => ops.split(x!, pieces, axis),
+  ),
+  entry(
+    'concat',
+    shapes(1).chain((shape) =>
+      fc
+        .tuple(axisOf(shape), fc.array(dim, { minLength: 1, maxLength: 2 }))
+        .chain(([axis, lengths]) =>
+          floats(lengths.map((length) => shape.with(axis, length))).map((inputs) => ({ inputs, attrs: { axis } })),
+        ),
+    ),
+    (list, { axis }) => ops.concat(list, axis),
+  ),
+  entry(
+    'stack',
+    shapes(0, 2).chain((shape) =>
+      fc
+        .tuple(fc.integer({ min: -shape.length - 1, max: shape.length }), dim)
+        .chain(([axis, count]) =>
+          floats(Array.from({ length: count }, () => shape)).map((inputs) => ({ inputs, attrs: { axis } })),
+        ),
+    ),
+    (list, { axis }) => ops.stack(list, axis),
+  ),
+]
+
+const lookups: readonly Entry[] = [
+  entry(
+    'gather',
+    fc
+      .tuple(shapes(1), shapes(0, 2))
+      .chain(([table, at]) =>
+        fc
+          .tuple(anyDtype(table), integers(at, 0, table[0]! - 1))
+          .map(([[x], ids]) => ({ inputs: [x!, ids], attrs: noAttrs })),
+      ),
+    ([table, ids]) => ops.gather(table!, ids!),
+  ),
+  entry(
+    'scatterAdd',
+    fc
+      .tuple(dim, shapes(0, 1), shapes(0, 2))
+      .chain(([rows, at, row]) =>
+        fc
+          .tuple(integers(at, 0, rows - 1), floats([[...at, ...row]]))
+          .map(([ids, [dy]]) => ({ inputs: [ids, dy!], attrs: { rows } })),
+      ),
+    ([ids, dy], { rows }) => ops.scatterAdd(ids!, dy!, rows),
+  ),
+  entry(
+    'takeRows',
+    shapes(2).chain((shape) =>
+      fc
+        .tuple(anyDtype(shape), integers([shape[0]!], 0, shape[1]! - 1))
+        .map(([[x], ids]) => ({ inputs: [x!, ids], attrs: noAttrs })),
+    ),
+    ([x, positions]) => ops.takeRows(x!, positions!),
+  ),
+]
+
+const labelled = fc.record({ rows: dim, classes: dim, weighted: fc.boolean() }).chain(({ rows, classes, weighted }) =>
+  fc
+    .tuple(
+      floats([[rows, classes]]),
+      fc.array(fc.constantFrom(-100, ...Array.from({ length: classes }, (_, i) => i)), {
+        minLength: rows,
+        maxLength: rows,
+      }),
+      floats(weighted ? [[rows]] : [], positive),
+    )
+    .map(([logits, labels, weights]) => ({
+      inputs: [...logits, { shape: [rows], dtype: 'int32' as const, data: labels }, ...weights],
+      attrs: { weighted },
+    })),
+)
+
+const networks: readonly Entry[] = [
+  entry(
+    'softmax',
+    shapes(1).chain((shape) =>
+      fc
+        .tuple(floats([shape]), fc.option(broadcasting(shape).chain((mask) => integers(mask, 0, 1, 'bool'))))
+        .map(([x, mask]) => ({ inputs: mask === null ? x : [...x, mask], attrs: noAttrs })),
+    ),
+    ([x, mask]) => ops.softmax(x!, mask === undefined ? {} : { mask }),
+  ),
+  entry(
+    'layerNorm',
+    fc.tuple(shapes(1), fc.boolean(), fc.boolean(), fc.constantFrom(0.5, 1)).chain(([shape, scaled, shifted, eps]) => {
+      const row = [shape.at(-1)!]
+      return floats([shape, ...(scaled ? [row] : []), ...(shifted ? [row] : [])]).map((inputs) => ({
+        inputs,
+        attrs: { scaled, shifted, eps },
+      }))
+    }),
+    ([x, ...rest], { scaled, shifted, eps }) =>
+      ops.layerNorm(x!, scaled ? rest[0]! : null, shifted ? rest[scaled ? 1 : 0]! : null, eps),
+  ),
+  entry('crossEntropyRows', labelled, ([logits, labels]) => ops.crossEntropyRows(logits!, labels!)),
+  entry('crossEntropy', labelled, ([logits, labels, weights]) =>
+    ops.crossEntropy(logits!, labels!, weights === undefined ? {} : { weights }),
+  ),
+  entry(
+    'dropout',
+    shapes(0, 3).chain((shape) =>
+      fc
+        .record({ rate: fc.constantFrom(0, 0.25, 0.5), name: fc.integer({ min: 0, max: 99 }), seeded: fc.boolean() })
+        .chain((attrs) =>
+          fc
+            .tuple(floats([shape]), integers([2], -(2 ** 31), 2 ** 31 - 1))
+            .map(([x, seed]) => ({ inputs: attrs.seeded ? [...x, seed] : x, attrs })),
+        ),
+    ),
+    ([x, seed], { rate, name }) => ops.dropout(x!, { rate, key: key(name), ...(seed && { seed }) }),
+  ),
+]
+
+/** Every exported op, once: who adds an op adds its line here, and it gets the whole suite. */
+export const opTable: readonly Entry[] = [
+  ...binaries,
+  ...comparisons,
+  ...unaries,
+  ...reductions,
+  ...matmuls,
+  ...forms,
+  ...lookups,
+  ...networks,
+]
