@@ -19,14 +19,16 @@ export const inspect = async (args: readonly string[], color: boolean): Promise<
     args: [...args],
     options: { model: { type: 'string', default: 'sllm' }, recipe: { type: 'string' }, json: { type: 'boolean', default: false } },
   })
+  // The recipe first: a mistake in it is told before a large model is opened.
+  const transform = values.recipe === undefined ? undefined : await readRecipe(values.recipe)
   const base = await openModel(values.model)
-  const tuned = values.recipe === undefined ? base : await adapted(base, values.recipe)
+  const tuned = transform === undefined ? base : transform(base)
   if (!values.json) return show(tuned, { color })
   const { parameters, trainable, frozen } = count(tuned)
   return JSON.stringify({ parameters, trainable, frozen, model: values.model, ties: ties(tuned) }, null, 2)
 }
 
-const adapted = async (model: unknown, path: string): Promise<unknown> => {
+const readRecipe = async (path: string): Promise<(model: unknown) => unknown> => {
   const recipe = decodeRecipe(await readJson(path, 'a recipe'))
-  return recipe._tag === 'Left' ? refuse(recipe.left.map(i => ({ ...i, path: path + i.path }))) : applyRecipe(recipe.right)(model)
+  return recipe._tag === 'Left' ? refuse(recipe.left.map(i => ({ ...i, path: path + i.path }))) : applyRecipe(recipe.right)
 }

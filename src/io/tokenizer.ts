@@ -62,17 +62,17 @@ const importLibrary = async (): Promise<MakeLibrary> => {
 const unknownToken = (token: string, vocabulary: ReadonlyMap<string, number>): never =>
   reject('UnknownToken', '', 'a token of this tokenizer', JSON.stringify(token), didYouMean(token, vocabulary.keys()))
 
-const make = (library: Library): Tokenizer => {
+const make = (library: Library, unknownName: unknown): Tokenizer => {
   const vocabulary = library.get_vocab(true)
+  // For some kinds of vocabulary the library leaves a hole where the reference puts the id of the unknown.
+  const unknownId = typeof unknownName === 'string' ? vocabulary.get(unknownName) : undefined
   const size = [...vocabulary.values()].reduce((most, id) => Math.max(most, id + 1), 0)
   const known = new Set(vocabulary.values())
   return {
     size,
     encode: (text, { special = false } = {}) => {
       const { ids, tokens } = library.encode(text, { add_special_tokens: special })
-      // A vocabulary without a token for the unknown gives no id at all.
-      const unknown = tokens.find((_, i) => !known.has(ids[i] ?? -1))
-      return unknown === undefined ? Int32Array.from(ids, Number) : unknownToken(unknown, vocabulary)
+      return Int32Array.from(ids, (id, i) => id ?? unknownId ?? unknownToken(tokens[i] ?? '', vocabulary))
     },
     decode: (ids, { special = false } = {}) => {
       const all = Array.from(ids, Number)
@@ -116,11 +116,11 @@ export const loadTokenizer = (folder: string): Io<Tokenizer> =>
   io(folder, async () => {
     const path = join(folder, 'tokenizer.json')
     const json = await readJson(path)
-    decodeJson(TokenizerFile, json, path)
+    const { model } = decodeJson(TokenizerFile, json, path)
     const config = await readConfig(join(folder, 'tokenizer_config.json'))
     const Library = await importLibrary()
     try {
-      return make(new Library(json, config))
+      return make(new Library(json, config), model['unk_token'])
     } catch (error) {
       return reject(
         'BadTokenizer',

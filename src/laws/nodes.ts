@@ -27,21 +27,28 @@ export const dimsOfFields = (fields: Readonly<Record<string, AnyField>>): readon
   ...new Set(Object.values(fields).flatMap(dimsOfField)),
 ]
 
-/** A length for each name: those given, and others from 1 to `largest`, shrinking towards small ones. */
-export const drawnDims = (names: readonly string[], given: Partial<Dims> = {}, largest = 8): fc.Arbitrary<Dims> =>
+/** Lengths that are given, or drawn between two others, ends included. */
+export type DimRanges = Readonly<Record<string, number | readonly [least: number, most: number]>>
+
+// A width of 1 leaves a layer norm, or a softmax, nothing to tell.
+const usual = [2, 8] as const
+
+/** A length for each name: as given, else from 2 to 8, shrinking towards small ones. */
+export const drawnDims = (names: readonly string[], given: DimRanges = {}): fc.Arbitrary<Dims> =>
   fc.record(
     Object.fromEntries(
       names.map((name) => {
-        const fixed = given[name]
-        return [name, fixed === undefined ? fc.integer({ min: 1, max: largest }) : fc.constant(fixed)]
+        const range = given[name] ?? usual
+        const [min, max] = typeof range === 'number' ? [range, range] : range
+        return [name, fc.integer({ min, max })]
       }),
     ),
   )
 
 /** How nodes are drawn. */
 export interface NodeOptions {
-  /** Lengths that are not to be drawn. */
-  readonly dims?: Dims
+  /** Lengths, or ranges of them, other than from 2 to 8. */
+  readonly dims?: DimRanges
   /** What a wrapper wraps, which its fields do not say; a matrix for weights unless given. */
   readonly base?: AnyKind
   /** Plain data other than the kind's own. */

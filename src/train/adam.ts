@@ -135,7 +135,7 @@ export type SgdState = readonly [Stateless, Stateless | TraceState, CountState]
 export const sgd = ({ rate, momentum = 0, nesterov = false, clip }: SgdOptions): Optimiser<SgdState> =>
   chain<SgdState>(
     clip === undefined ? unchanged : clipByGlobalNorm(clip),
-    momentum === 0 ? unchanged : (trace({ momentum, nesterov }) as Optimiser<Stateless | TraceState>),
+    (momentum === 0 ? unchanged : trace({ momentum, nesterov })) as Optimiser<Stateless | TraceState>,
     scaleByRate(rate),
   )
 

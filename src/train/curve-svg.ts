@@ -54,7 +54,9 @@ export const curveSvg = (
       `<text x="${box.left - 10}" y="${y(v) + 4}" text-anchor="end">${label(v)}</text>`,
   )
   const steps = columns.map((v) => `<text x="${x(v)}" y="${box.bottom + 20}" text-anchor="middle">${label(v)}</text>`)
-  const dots = evaluation.points.map(([step, value]) => `<circle class="dot" cx="${x(step)}" cy="${y(value)}" r="3.5"/>`)
+  const dots = evaluation.points.map(
+    ([step, value]) => `<circle class="dot" cx="${x(step)}" cy="${y(value)}" r="3.5"/>`,
+  )
   const legend = [
     ...(loss.points.length > 0 ? [{ name: 'loss', kind: 'course' }] : []),
     ...(evaluation.points.length > 0 ? [{ name: evaluation.name, kind: 'evaluation' }] : []),
@@ -72,11 +74,15 @@ export const curveSvg = (
     ...grid,
     ...steps,
     `<text x="${(box.left + box.right) / 2}" y="${height - 8}" text-anchor="middle">step</text>`,
-    ...(values.length === 0 ? [`<text x="${width / 2}" y="${height / 2}" text-anchor="middle">no steps yet</text>`] : []),
+    ...(values.length === 0
+      ? [`<text x="${width / 2}" y="${height / 2}" text-anchor="middle">no steps yet</text>`]
+      : []),
     ...(faint.length > 1 ? [`<path class="faint" d="${path(faint)}"/>`] : []),
     ...(course.length > 1 ? [`<path class="course" d="${path(course)}"/>`] : []),
     ...(evaluation.points.length > 1 ? [`<path class="evaluation" d="${path(evaluation.points)}"/>`] : []),
-    ...(loss.points.length === 1 ? [`<circle class="point" cx="${x(first)}" cy="${y(loss.points[0]![1])}" r="3.5"/>`] : []),
+    ...(loss.points.length === 1
+      ? [`<circle class="point" cx="${x(first)}" cy="${y(loss.points[0]![1])}" r="3.5"/>`]
+      : []),
     ...dots,
     '</svg>',
   ].join('\n')}\n`
@@ -84,7 +90,7 @@ export const curveSvg = (
 
 // Greens and ambers of one lightness, that colour-blind readers can tell apart; the ground stays whatever it is.
 const style = `<style>
-text { font: 12px system-ui, sans-serif; fill: #57606a }
+text { font: 12px system-ui, Helvetica, Arial, 'DejaVu Sans', sans-serif; fill: #57606a }
 .title { font-size: 15px; font-weight: 600; fill: #24292f }
 path { fill: none; stroke-linejoin: round; stroke-linecap: round }
 .grid { stroke: #8888; stroke-width: .5 }

@@ -39,10 +39,7 @@ export const evaluateOn = <M, T, B>({
 }: EvaluateOptions<M, T, B>): ((model: M) => { readonly loss: number }) => {
   const parts = batches(data, { size: batchSize })
   return (model) => {
-    const total = parts.reduce(
-      (sum, part) => sum + part.length * scope(() => item(loss(model, collate(part), {}))),
-      0,
-    )
+    const total = parts.reduce((sum, part) => sum + part.length * scope(() => item(loss(model, collate(part), {}))), 0)
     return { loss: total / data.length }
   }
 }

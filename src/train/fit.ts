@@ -7,12 +7,13 @@ import { batches } from './data.ts'
 import { requireTrainable } from './grad.ts'
 import type { NeedsTrainable } from './grad.ts'
 import { standing } from './history.ts'
-import type { EvaluationRecord, History, Monitor } from './history.ts'
+import type { EvaluationRecord, History, Metrics, Monitor, StepRecord } from './history.ts'
 import { requireResumable, stepsPerEpoch } from './options.ts'
 import type { Best, FitOptions, FitRun, Fitted } from './options.ts'
 import type { Optimiser } from './optimiser.ts'
 import { owned } from './owned.ts'
 import { report } from './report.ts'
+import type { Extent, Reporter } from './report.ts'
 import { advance, begin } from './step.ts'
 
 /**
@@ -46,11 +47,11 @@ import { advance, begin } from './step.ts'
  */
 export const fit = async <M, T, B, S>(
   model: M & NeedsTrainable<M>,
-  options: FitOptions<M, T, B, S>,
+  options: FitOptions<NoInfer<M>, T, B, S>,
 ): Promise<Fitted<M, S>> => {
   const perEpoch = stepsPerEpoch(options)
   requireTrainable(model)
-  const { data, collate, loss, epochs, batchSize, dropLast = false, key, evaluate, resume, tokens } = options
+  const { collate, loss, epochs, evaluate, key, resume, save, tokens } = options
   const { evaluateEvery = perEpoch, saveEvery = perEpoch, patience = Infinity, monitor = lowestLoss } = options
   const optimiser = optimiserOf(options)
   if (resume !== undefined) requireResumable<M, S>(resume.run, model, optimiser, key)
@@ -60,73 +61,90 @@ export const fit = async <M, T, B, S>(
   const history: History[number][] = [...(resume?.history ?? [])]
   let run: FitRun<M, S> = resume?.run ?? own.make(() => begin<M, S | Accumulated<S>>(model, optimiser, key))
   let best: Best<M> | undefined = resume?.best
-  let done = item(run.count)
   let stopped: Fitted<M, S>['stopped'] = 'done'
-  const reporter = await report(options, { from: done, total, perEpoch }).catch((error: unknown) => {
-    own.dropAll()
-    throw error
-  })
+  const from = item(run.count)
   const keep = (): FitRun<M, S> => {
     own.handOut(run)
     return run
   }
 
-  const takeStep = (examples: readonly T[], epoch: number): { readonly value: number; readonly size: number } => {
+  const takeStep = (examples: readonly T[], step: number): { readonly loss: number; readonly size: number } => {
     const next = own.make(() => {
       const batch = collate(examples)
-      const after = advance(optimiser, loss, options, run, batch, `step ${done + 1}`)
-      const { loss: value, ...rest } = after
-      return { run: rest, value: item(value!), size: tokens === undefined ? examples.length : tokens(batch) }
+      const { loss: value, ...after } = advance(optimiser, loss, options, run, batch, `step ${step}`)
+      return { run: after, loss: item(value!), size: tokens === undefined ? examples.length : tokens(batch) }
     })
     own.drop(run, [next.run, best])
     run = next.run
-    done += 1
-    history.push({ kind: 'step', step: done, epoch, loss: next.value })
     return next
   }
 
-  const judge = async (epoch: number): Promise<void> => {
-    if (evaluate === undefined || (done % evaluateEvery !== 0 && done !== total)) return
-    const metrics = own.make(() => ({ ...evaluate(run.model) }))
+  const judge = (judged: (model: M) => Metrics, at: Moment): EvaluationRecord => {
+    const metrics = own.make(() => ({ ...judged(run.model) }))
     requireMetric(metrics, monitor)
-    const record: EvaluationRecord = { kind: 'evaluation', step: done, epoch, metrics }
+    const record: EvaluationRecord = { kind: 'evaluation', ...at, metrics }
     history.push(record)
     const { best: leader, since } = standing(history, monitor)
-    const improved = leader === record
-    if (improved) {
+    if (leader === record) {
       own.drop(best, run)
-      best = { model: run.model, step: done, metrics }
+      best = { model: run.model, step: at.step, metrics }
     }
-    await reporter.evaluation(record)
-    await options.onEvaluate?.({ ...record, improved, keep })
-    if (since >= patience && done < total) stopped = 'patience'
+    if (since >= patience && at.step < total) stopped = 'patience'
+    return record
   }
 
+  let reporter: Reporter | undefined
   try {
-    let order: readonly (readonly T[])[] = []
-    for (let epoch = Math.floor(done / perEpoch); done < total; epoch = Math.floor(done / perEpoch)) {
+    reporter = await report(options, { from, total, perEpoch })
+    for (const { examples, ...at } of upcoming(options, { from, total, perEpoch })) {
       if (options.signal?.aborted === true) stopped = 'signal'
       if (stopped !== 'done') break
-      if (done % perEpoch === 0 || order.length === 0)
-        order = batches(data, { size: batchSize, key: fold(fold(key, 'order'), epoch), dropLast })
-      const { value, size } = takeStep(order[done % perEpoch]!, epoch + 1)
-      const record = { kind: 'step', step: done, epoch: epoch + 1, loss: value } as const
+      const { loss: value, size } = takeStep(examples, at.step)
+      const record: StepRecord = { kind: 'step', ...at, loss: value }
+      history.push(record)
       await reporter.step(record, size)
       await options.onStep?.({ ...record, keep })
-      await judge(epoch + 1)
-      if (options.save !== undefined && (done % saveEvery === 0 || done === total)) {
-        own.make(() => requireFiniteModel(run.model, done))
-        await options.save(run)
+      const due = (every: number): boolean => at.step % every === 0 || at.step === total
+      if (evaluate !== undefined && due(evaluateEvery)) {
+        const evaluation = judge(evaluate, at)
+        await reporter.evaluation(evaluation)
+        await options.onEvaluate?.({ ...evaluation, improved: best?.step === at.step, keep })
+      }
+      if (save !== undefined && due(saveEvery)) {
+        own.make(() => requireFiniteModel(run))
+        await save(run)
       }
     }
-    own.make(() => requireFiniteModel(run.model, done))
+    own.make(() => requireFiniteModel(run))
   } catch (error) {
     own.dropAll()
     throw error
   } finally {
-    await reporter.end()
+    await reporter?.end()
   }
   return { model: run.model, ...(best === undefined ? {} : { best }), history, run, stopped }
+}
+
+/** When something happens: steps and epochs count from 1. */
+type Moment = Pick<StepRecord, 'step' | 'epoch'>
+
+/** The batches still to come: their order depends on the key and the epoch alone, so that a run can be taken up again. */
+function* upcoming<T>(
+  {
+    data,
+    batchSize,
+    dropLast = false,
+    key,
+  }: Pick<FitOptions<never, T, never, never>, 'data' | 'batchSize' | 'dropLast' | 'key'>,
+  { from, total, perEpoch }: Extent,
+): Generator<Moment & { readonly examples: readonly T[] }> {
+  for (let epoch = Math.floor(from / perEpoch); epoch * perEpoch < total; epoch += 1) {
+    const order = batches(data, { size: batchSize, key: fold(fold(key, 'order'), epoch), dropLast })
+    for (const [i, examples] of order.entries()) {
+      const step = epoch * perEpoch + i + 1
+      if (step > from) yield { step, epoch: epoch + 1, examples }
+    }
+  }
 }
 
 const lowestLoss: Monitor = { metric: 'loss', best: 'lowest' }
@@ -142,18 +160,18 @@ const requireMetric = (metrics: Readonly<Record<string, number>>, { metric }: Mo
       _tag: 'MissingMetric',
       path: 'fit.monitor',
       expected: `a number named "${metric}" from evaluate`,
-      found: `${Object.keys(metrics).join(', ') || 'no metrics'}`,
+      found: Object.keys(metrics).join(', ') || 'no metrics',
       hint: "Name another one: monitor: { metric: 'accuracy', best: 'highest' }.",
     })
 }
 
 // The loss tells of a bad step only at the next one, and after the last there is none.
-const requireFiniteModel = (model: unknown, step: number): void => {
+const requireFiniteModel = ({ model, count }: FitRun<unknown, unknown>): void => {
   const zero = Object.values(requireTrainable(model)).reduce((total, x) => add(total, sum(mul(x, 0))), scalar(0))
   if (!Number.isFinite(item(zero)))
     fail({
       _tag: 'NonFiniteParameter',
-      path: `step ${step}`,
+      path: `step ${item(count)}`,
       expected: 'finite parameters',
       found: 'NaN or infinity after the update',
       hint: 'Lower the rate, warm up, or clip by the global norm.',

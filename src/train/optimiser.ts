@@ -23,7 +23,9 @@ export interface Updated<S> {
 }
 
 /** The state of what needs none. */
-export type Stateless = Readonly<Record<never, never>>
+export interface Stateless {
+  readonly none?: never
+}
 
 const stateless = (update: (grads: Labelled, params: Labelled) => Labelled): Optimiser<Stateless> => ({
   init: () => ({}),
@@ -166,10 +168,7 @@ export interface DecayOptions {
  * toArray(updates.bias!) // => [0]
  * ```
  */
-export const addDecayedWeights = (
-  decay: number,
-  { decays = () => true }: DecayOptions = {},
-): Optimiser<Stateless> => {
+export const addDecayedWeights = (decay: number, { decays = () => true }: DecayOptions = {}): Optimiser<Stateless> => {
   requireSetting('addDecayedWeights.decay', decay, decay >= 0 && Number.isFinite(decay), 'a finite number >= 0')
   return stateless((grads, params) =>
     mapLabelled(grads, (g, label) => (decay > 0 && decays(label) ? add(g, mul(params[label]!, decay)) : g)),

@@ -77,16 +77,16 @@ export const advance = <M, B, S>(
   batch: B,
   name: string,
 ): Run<M, S> =>
-    scope(() => {
-      const { value, grads } = differentiate(loss, run.model, batch, contextOf(run), options, name)
-      const params = requireTrainable(run.model)
-      const { updates, state } = optimiser.update(grads, run.state, params)
-      const model = withValues(
-        run.model,
-        mapLabelled(updates, (update, label) => add(params[label]!, update)),
-      )
-      return { model, state, count: add(run.count, 1), key: run.key, loss: value }
-    })
+  scope(() => {
+    const { value, grads } = differentiate(loss, run.model, batch, contextOf(run), options, name)
+    const params = requireTrainable(run.model)
+    const { updates, state } = optimiser.update(grads, run.state, params)
+    const model = withValues(
+      run.model,
+      mapLabelled(updates, (update, label) => add(params[label]!, update)),
+    )
+    return { model, state, count: add(run.count, 1), key: run.key, loss: value }
+  })
 
 /** What differs from step to step is the tensor alone, so that a compiled step draws new masks too. */
 const contextOf = ({ count, key }: Run<unknown, unknown>): LossCtx => ({

@@ -46,7 +46,9 @@ export const nearestPattern = (paths: readonly (readonly string[])[], like: stri
   const segments = like.split(/\.(?![^{]*\})/)
   const tail = Math.max(1, segments.length - 1)
   const written = like.startsWith('**')
-    ? full.filter(p => p.length >= tail).map(p => `**.${p.slice(p.length - tail).join('.')}`)
+    ? full
+        .filter(p => p.length >= tail && p.at(-1) !== '*')
+        .map(p => `**.${p.slice(p.length - tail).join('.')}`)
     : full.map(p => p.join('.'))
   return didYouMean(starred(segments).join('.'), written)
 }

@@ -154,14 +154,14 @@ const readQuery = (selector: string | readonly string[] | Query): ReadQuery => {
 }
 
 const noMatch = (tree: unknown, glob: Glob, kind: string | undefined, except: readonly Glob[]): Issue => {
-  const found = `no match for "${glob.source}"`
-  if (match(tree, [glob], () => true, []).length === 0) return noHit('a pattern that matches this model', found, tree, glob.source)
+  if (match(tree, [glob], () => true, []).length === 0)
+    return noHit('a pattern that matches this model', `no match for "${glob.source}"`, tree, glob.source)
   const tags = new Set([...places(tree)].map(p => tagOf(p.node)).filter(tag => typeof tag === 'string'))
   return {
     _tag: 'NoMatch',
     path: glob.source,
     expected: kind === undefined ? 'something that `except` leaves' : `a place of kind ${kind}`,
-    found: kind === undefined || except.length > 0 ? `nothing left of "${glob.source}"` : found,
+    found: kind === undefined || except.length > 0 ? `nothing left of "${glob.source}"` : `none under "${glob.source}"`,
     hint: kind === undefined ? 'Every hit is excluded: leave a pattern of `except` out.' : didYouMean(kind, tags),
   }
 }

@@ -8,7 +8,7 @@ import { adopt, memory, read } from '../../src/ops/index.ts'
 import type { Constant, Param } from '../../src/tree/leaf.ts'
 import { isParam } from '../../src/tree/leaf.ts'
 import { leafPlaces, leaves, replaceAt, showPath } from '../../src/tree/walk.ts'
-import { bytesOf, data, inFolder, makeLeaf, plainKey, pool, same, shapeOf, sharing, tree } from './trees.ts'
+import { bytesOf, data, inFolder, often, makeLeaf, plainKey, pool, same, shapeOf, sharing, tree } from './trees.ts'
 import type { LeafPlan, Shape } from './trees.ts'
 
 const base = shapeOf(data, plainKey)
@@ -62,7 +62,7 @@ const changed = (l: Param | Constant): Param | Constant => {
   return { ...l, value: adopt(data, l.value.shape) }
 }
 
-test.prop([base, pool, attach], { numRuns: 200 })(
+test.prop([base, pool, attach], often)(
   'what is put back on the base is what was saved, on the very tensors of the base',
   async (shape, plans, how) => {
     const before = memory().tensors
@@ -90,7 +90,7 @@ test.prop([base, pool, attach], { numRuns: 200 })(
   },
 )
 
-test.prop([base, pool, attach, fc.nat(20)], { numRuns: 200 })(
+test.prop([base, pool, attach, fc.nat(20)], often)(
   'a base with one bit changed is told by its path, unless the adapter carries that leaf',
   async (shape, plans, how, which) => {
     const before = memory().tensors

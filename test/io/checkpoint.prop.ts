@@ -9,7 +9,7 @@ import { writeJson } from '../../src/io/json.ts'
 import type { Json } from '../../src/io/json.ts'
 import { memory, read } from '../../src/ops/index.ts'
 import { leaves } from '../../src/tree/walk.ts'
-import { bytesOf, data, inFolder, makeLeaf, make, plan, pool, same, shapeOf, sharing, tree } from './trees.ts'
+import { bytesOf, data, inFolder, often, makeLeaf, make, plan, pool, same, shapeOf, sharing, tree } from './trees.ts'
 
 const model = shapeOf(data)
 const oddData = fc.constantFrom(Number.NaN, Infinity, -Infinity, undefined).map((x) => ({ data: x }))
@@ -96,7 +96,7 @@ const damage = fc.record({
   ),
 })
 
-test.prop([model, pool, damage], { numRuns: 300 })(
+test.prop([model, pool, damage], often)(
   'a damaged file is an error or makes no difference',
   async (shape, plans, { file, cut, flips }) => {
     const before = memory().tensors
@@ -136,7 +136,7 @@ const foreign = fc.oneof(
   ),
 ) as fc.Arbitrary<Json>
 
-test.prop([model, pool, fc.array(fc.nat(9), { maxLength: 5 }), foreign], { numRuns: 300 })(
+test.prop([model, pool, fc.array(fc.nat(9), { maxLength: 5 }), foreign], often)(
   'a file that another program wrote on purpose is an error or a tree, never a crash',
   async (shape, plans, at, value) => {
     const before = memory().tensors

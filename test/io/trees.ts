@@ -88,19 +88,25 @@ const tag = fc
   .option(fc.oneof(fc.constantFrom('Linear', 'Lora', 'Net', 'Tensor'), label))
   .filter((s) => !/^(~|(Param|Constant|Hole)$)/.test(s ?? ''))
 
-/** Shapes of trees: `atoms` are what stands at the ends besides leaves. */
-export const shapeOf = (atoms: fc.Arbitrary<Shape>, keys: fc.Arbitrary<string> = key): fc.Arbitrary<Shape> =>
-  fc.letrec<{ tree: Shape }>((tie) => ({
+/** Shapes of trees: `atoms` are what stands at the ends besides leaves, of which there are some for sure. */
+export const shapeOf = (atoms: fc.Arbitrary<Shape>, keys: fc.Arbitrary<string> = key): fc.Arbitrary<Shape> => {
+  const leaf = fc.nat(5).map((n): Shape => ({ leaf: n }))
+  const { tree } = fc.letrec<{ tree: Shape }>((tie) => ({
     tree: fc.oneof(
       { depthSize: 'small', withCrossShrink: true },
-      fc.oneof(
-        fc.nat(5).map((leaf) => ({ leaf })),
-        atoms,
-      ),
+      fc.oneof(leaf, atoms),
       fc.array(tie('tree'), { maxLength: 4 }).map((list) => ({ list })),
       fc.record({ tag, fields: fc.uniqueArray(fc.tuple(keys, tie('tree')), { selector: ([k]) => k, maxLength: 4 }) }),
     ),
-  })).tree
+  }))
+  return fc.tuple(tag, tree, fc.array(leaf, { minLength: 1, maxLength: 4 })).map(([tag, body, list]) => ({
+    tag,
+    fields: [
+      ['body', body],
+      ['ends', { list }],
+    ],
+  }))
+}
 
 export const plainKey: fc.Arbitrary<string> = key.filter((k) => k !== 'base')
 
@@ -149,6 +155,9 @@ export const sharing = (x: unknown): readonly number[] => {
   go(x)
   return out
 }
+
+/** Three times as many runs as usual, for what needs luck. */
+export const often: { readonly numRuns: number } = { numRuns: 3 * (fc.readConfigureGlobal()?.numRuns ?? 100) }
 
 /** Runs with a folder of its own, and frees the tensors of what is `held` afterwards. */
 export const inFolder = async <A>(use: (folder: string, hold: <T>(x: T) => T) => Promise<A>): Promise<A> => {

@@ -1,17 +1,40 @@
-import { beforeAll, describe, expect, test } from 'vitest'
-import { assertLaws, check, lawsFor } from '../../src/laws/index.ts'
-import { adapter } from '../../src/laws/index.ts'
-import { engine } from '../../src/index.ts'
+import { describe, expect, test } from 'vitest'
+import { adapter, check, formatReport, lawsFor } from '../../src/laws/index.ts'
+import type { Report, TransformLaw } from '../../src/laws/index.ts'
+import { engine } from '../../src/ops/index.ts'
 import type { EngineName } from '../../src/ops/index.ts'
-import type { Report } from '../../src/laws/index.ts'
-import { table } from './table.ts'
 import type { Row } from './table.ts'
+import { table } from './table.ts'
 
-const lawsOf = (row: Row) => [...(row.laws ?? lawsFor({ ...adapter, ...row.declare })), ...(row.also ?? [])]
+const lawsOf = (row: Row): readonly TransformLaw[] => [
+  ...(row.laws ?? lawsFor({ ...adapter, ...row.declare })),
+  ...(row.also ?? []),
+]
 
-export const checkRow = (row: Row, numericOnly: boolean, runs?: number): Report =>
+/** FC_RUNS lengthens these suites in the same proportion as any other. */
+export const runsOf = (usual: number): number => Math.ceil((usual * Number(process.env['FC_RUNS'] ?? 100)) / 100)
+
+/** A line of the table against all its laws, or against those whose numbers an engine computes. */
+export const checkRow = (row: Row, { runs, engineOnly = false }: { runs: number; engineOnly?: boolean }): Report =>
   check(row.transform, {
     ...row,
-    laws: lawsOf(row).filter((law) => !numericOnly || law.needsOutputs),
-    ...(runs === undefined ? {} : { runs }),
+    runs,
+    laws: lawsOf(row).filter((law) => !engineOnly || law.needsOutputs || law.name === 'mergeIsWeightExactly'),
   })
+
+/** The numeric laws of the whole table on an engine; where it cannot be had, one test that says why. */
+export const onEngine = (name: EngineName, usual: number): void => {
+  describe(`numeric laws of transforms on the ${name} engine`, async () => {
+    const missing = await engine({ prefer: name, quiet: true }).then(
+      () => undefined,
+      (error: unknown) => String(error),
+    )
+    test.skipIf(missing === undefined)(`not run: ${missing}`, () => {
+      expect(missing).toContain('EngineUnavailable')
+    })
+    test.skipIf(missing !== undefined).each(table.map((row) => [row.name, row] as const))('%s', (_, row) => {
+      const report = checkRow(row, { runs: runsOf(usual), engineOnly: true })
+      expect(report.passed, formatReport(report)).toBe(true)
+    })
+  })
+}

@@ -1,6 +1,6 @@
-import { attach, define, detach, flow, freeze, key, layer, linear, lora, materialize, merge, norm, prompt, sllm } from '../../src/index.ts'
+import { attach, define, detach, freeze, key, layer, linear, lora, materialize, merge, norm, prompt, sllm } from '../../src/index.ts'
 import { allOnes, applyRecipe, trainableOf, unfreeze, variant, vector } from '../../src/index.ts'
-import type { Selector } from '../../src/index.ts'
+import type { PromptOptions, Selector } from '../../src/index.ts'
 import type { AnyTransform, CheckOptions, TransformLaw } from '../../src/laws/index.ts'
 import {
   adapter,
@@ -62,7 +62,7 @@ const loraCount =
 const matches = (pattern: string, label: string): boolean =>
   pattern === '**' || `${label}.`.includes(`${pattern.replace('**.', '')}.`)
 
-const onNet = { on: Net, dims: {} } as const
+const onNet = { on: Net } as const
 const quick = { on: sllm } as const
 
 const random = lora({ at: '**.fc1', rank: 3, key: key(3) })
@@ -82,7 +82,8 @@ const loraRows: readonly Row[] = [
     name: 'lora of rank above min(in, out), alpha/rank',
     covers: [],
     transform: lora({ at: '**', rank: 12, alpha: 3, scaling: 'alpha/rank' }),
-    ...onNet,
+    on: Plain,
+    dims: { in: [1, 8], hidden: [1, 8], out: [1, 8] },
     ...weights('**', 12),
   },
   {
@@ -128,10 +129,10 @@ const loraRows: readonly Row[] = [
   },
 ]
 
-const promptRow = (name: string, rows: number, options: Parameters<typeof prompt>[0]): Row => ({
+const promptRow = (name: string, rows: number, options: PromptOptions): Row => ({
   name,
   covers: ['prompt'],
-  transform: prompt(options),
+  transform: prompt({ at: '**', ...options }),
   ...quick,
   declare: { ...prompting(rows), touches: '**.token_embdgs' },
   also: [lossCountsRealTokens()],
@@ -176,12 +177,18 @@ const statusRows: readonly Row[] = [
   },
 ]
 
-const both = flow(lora({ at: '**.fc1', rank: 2 }) as (m: never) => never, lora({ at: 'square', rank: 1 }) as AnyTransform)
-const prompted = flow(prompt({ length: 2 }) as (m: never) => never, lora({ at: '**.mlp', rank: 2 }) as AnyTransform)
+/** One transform after another, whatever the model. */
+const steps =
+  (...all: readonly AnyTransform[]): AnyTransform =>
+  (model) =>
+    all.reduce<unknown>((m, step) => step(m as never), model)
+
+const both = steps(lora({ at: '**.fc1', rank: 2 }), lora({ at: 'square', rank: 1 }))
+const prompted = steps(prompt({ length: 2 }), lora({ at: '**.mlp', rank: 2 }))
 
 const removalRows: readonly Row[] = [
   { name: 'merge', covers: ['merge'], transform: merge, on: Plain, given: both, declare: merging },
-  { name: 'merge behind a layer norm', covers: [], transform: merge, on: sllm, given: lora({ at: '**', rank: 2 }) as AnyTransform, declare: merging },
+  { name: 'merge behind a layer norm', covers: [], transform: merge, on: sllm, given: lora({ at: '**', rank: 2 }), declare: merging },
   {
     name: 'merge.only',
     covers: ['merge.only'],
@@ -220,10 +227,11 @@ const otherRows: readonly Row[] = [
     covers: ['applyRecipe'],
     transform: applyRecipe(recipe),
     ...onNet,
-    laws: lawsFor(adapter),
+    // It freezes, so that what detach gives back is the frozen model.
+    laws: lawsFor(adapter).filter((law) => law.name !== 'detachRestores'),
     also: [deterministicForKey((k) => applyRecipe([{ lora: { at: '**', rank: 4 } }], k))],
   },
-  { name: 'freeze, then LoRA', covers: [], transform: flow(freeze as (m: never) => never, both), ...onNet },
+  { name: 'freeze, then LoRA', covers: [], transform: both, ...onNet, given: freeze },
   {
     name: 'prompt, then LoRA',
     covers: [],
@@ -233,9 +241,9 @@ const otherRows: readonly Row[] = [
     declare: { ...prompting(2), merge: 'exact' },
   },
   {
-    name: 'LoRA on LoRA, of another kind',
+    name: 'LoRA, and a variant beside it',
     covers: [],
-    transform: flow(lora({ at: '**.fc1', rank: 2 }) as (m: never) => never, scaled({ at: '**.fc2' }) as AnyTransform),
+    transform: steps(lora({ at: '**.fc1', rank: 2 }), scaled({ at: '**.fc2' })),
     ...onNet,
     kinds: { Scaled },
     laws: lawsFor({ ...adapter, merge: 'none' }),

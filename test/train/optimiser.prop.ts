@@ -62,20 +62,17 @@ test.prop([
   }),
 )
 
-test.prop([
-  fc.array(normal, { minLength: 3, maxLength: 3 }),
-  rows,
-  fc.constantFrom(0, 0.5, 0.9),
-  fc.boolean(),
-])('sgd is gradient descent with momentum, in doubles', (from, grads, momentum, nesterov) =>
-  scope(() => {
-    let [p, buffer] = [[...from], [0, 0, 0]]
-    for (const g of grads) {
-      buffer = buffer.map((b, i) => momentum * b + g[i]!)
-      p = p.map((x, i) => x - 0.1 * (nesterov ? g[i]! + momentum * buffer[i]! : buffer[i]!))
-    }
-    close(follow(sgd({ rate: 0.1, momentum, nesterov }), from, grads), p)
-  }),
+test.prop([fc.array(normal, { minLength: 3, maxLength: 3 }), rows, fc.constantFrom(0, 0.5, 0.9), fc.boolean()])(
+  'sgd is gradient descent with momentum, in doubles',
+  (from, grads, momentum, nesterov) =>
+    scope(() => {
+      let [p, buffer] = [[...from], [0, 0, 0]]
+      for (const g of grads) {
+        buffer = buffer.map((b, i) => momentum * b + g[i]!)
+        p = p.map((x, i) => x - 0.1 * (nesterov ? g[i]! + momentum * buffer[i]! : buffer[i]!))
+      }
+      close(follow(sgd({ rate: 0.1, momentum, nesterov }), from, grads), p)
+    }),
 )
 
 test.prop([rows, fc.double({ min: 0.01, max: 20, noNaN: true })])(
@@ -87,7 +84,13 @@ test.prop([rows, fc.double({ min: 0.01, max: 20, noNaN: true })])(
       const [before, after] = [item(globalNorm(grads)), item(globalNorm(updates))]
       expect(after).toBeLessThanOrEqual(Math.max(norm, 0) * (1 + 1e-5))
       if (before <= norm * (1 - 1e-6)) expect(numbers(updates)).toEqual(numbers(grads))
-      else close(numbers(updates).flat(), numbers(grads).flat().map((g) => (g * norm) / before))
+      else
+        close(
+          numbers(updates).flat(),
+          numbers(grads)
+            .flat()
+            .map((g) => (g * norm) / before),
+        )
       expect(before).toBeCloseTo(Math.hypot(...values.flat()), 3)
     }),
 )

@@ -11,7 +11,10 @@ import type { LeafPlan } from './models.ts'
 const batch = fc.array(vector(3), { minLength: 1, maxLength: 3 })
 
 /** Runs a property without keeping its tensors. */
-const inScope = <A extends readonly unknown[]>(f: (...args: A) => void) => (...args: A): void => scope(() => f(...args))
+const inScope =
+  <A extends readonly unknown[]>(f: (...args: A) => void) =>
+  (...args: A): void =>
+    scope(() => f(...args))
 
 test.prop([plans, batch])('the gradient has exactly the trainable labels, a tie once', (leafPlans, rows) =>
   scope(() => {
@@ -23,21 +26,23 @@ test.prop([plans, batch])('the gradient has exactly the trainable labels, a tie 
   }),
 )
 
-test.prop([plans, batch])('the gradient of a tied leaf is the sum of its places, each as a leaf of its own', (leafPlans, rows) =>
-  scope(() => {
-    const tied = build(leafPlans)
-    const places = leafPlaces(tied)
-    let parted: unknown = tied
-    // All places but the first become leaves of their own, on the same tensors.
-    for (const { path } of places) parted = untieOnce(parted, path.join('.'))
-    const grads = valueAndGrad(loss)(tied, batchOf(rows)).grads
-    const own = valueAndGrad(loss)(parted, batchOf(rows)).grads
-    for (const label of Object.keys(grads)) {
-      const at = places.flatMap(({ node }, i) => (node.label === label ? [leafPlaces(parted)[i]!.node.label] : []))
-      const expected = [0, 1, 2].map((i) => [...new Set(at)].reduce((total, l) => total + read(own[l]!)[i]!, 0))
-      ;[...read(grads[label]!)].forEach((g, i) => expect(g).toBeCloseTo(expected[i]!, 4))
-    }
-  }),
+test.prop([plans, batch])(
+  'the gradient of a tied leaf is the sum of its places, each as a leaf of its own',
+  (leafPlans, rows) =>
+    scope(() => {
+      const tied = build(leafPlans)
+      const places = leafPlaces(tied)
+      let parted: unknown = tied
+      // All places but the first become leaves of their own, on the same tensors.
+      for (const { path } of places) parted = untieOnce(parted, path.join('.'))
+      const grads = valueAndGrad(loss)(tied, batchOf(rows)).grads
+      const own = valueAndGrad(loss)(parted, batchOf(rows)).grads
+      for (const label of Object.keys(grads)) {
+        const at = places.flatMap(({ node }, i) => (node.label === label ? [leafPlaces(parted)[i]!.node.label] : []))
+        const expected = [0, 1, 2].map((i) => [...new Set(at)].reduce((total, l) => total + read(own[l]!)[i]!, 0))
+        ;[...read(grads[label]!)].forEach((g, i) => expect(g).toBeCloseTo(expected[i]!, 4))
+      }
+    }),
 )
 
 const untieOnce = (model: unknown, path: string): unknown => {
@@ -48,38 +53,42 @@ const untieOnce = (model: unknown, path: string): unknown => {
   }
 }
 
-test.prop([plans, batch])('a gradient does not see the same tensor elsewhere: in a frozen twin, or behind the loss', (leafPlans, rows) =>
-  scope(() => {
-    const student = build(leafPlans)
-    const teacher = mapLeaves(student, (leaf) => ({ ...leaf, label: `teacher.${leaf.label}`, status: 'frozen' }))
-    const x = batchOf(rows)
-    const apart = (model: unknown): Tensor => loss(model, x, {})
-    const alone = valueAndGrad(loss)(student as unknown, x)
-    const both = valueAndGrad((m: { student: unknown; teacher: unknown }) => mul(apart(m.student), apart(m.teacher)))(
-      { student, teacher } as never,
-      x,
-    )
-    const closed = valueAndGrad((m: unknown) => mul(apart(m), apart(student)))(student as unknown, x)
-    const value = read(alone.value)[0]!
-    for (const [label, g] of Object.entries(alone.grads))
-      for (const other of [both.grads[label]!, closed.grads[label]!])
-        read(other).forEach((found, i) => expect(found / (value || 1)).toBeCloseTo(read(g)[i]! * (value ? 1 : 0), 3))
-  }),
+test.prop([plans, batch])(
+  'a gradient does not see the same tensor elsewhere: in a frozen twin, or behind the loss',
+  (leafPlans, rows) =>
+    scope(() => {
+      const student = build(leafPlans)
+      const teacher = mapLeaves(student, (leaf) => ({ ...leaf, label: `teacher.${leaf.label}`, status: 'frozen' }))
+      const x = batchOf(rows)
+      const apart = (model: unknown): Tensor => loss(model, x, {})
+      const alone = valueAndGrad(loss)(student as unknown, x)
+      const both = valueAndGrad((m: { student: unknown; teacher: unknown }) => mul(apart(m.student), apart(m.teacher)))(
+        { student, teacher } as never,
+        x,
+      )
+      const closed = valueAndGrad((m: unknown) => mul(apart(m), apart(student)))(student as unknown, x)
+      const value = read(alone.value)[0]!
+      for (const [label, g] of Object.entries(alone.grads))
+        for (const other of [both.grads[label]!, closed.grads[label]!])
+          read(other).forEach((found, i) => expect(found / (value || 1)).toBeCloseTo(read(g)[i]! * (value ? 1 : 0), 3))
+    }),
 )
 
-test.prop([plans, batch, optimiser])('a step keeps frozen leaves the same objects and tied places one leaf', (leafPlans, rows, by) =>
-  scope(() => {
-    const model = build(leafPlans)
-    const before = digest(model)
-    const next = step(by, loss)(start(model, by, { key: key(0) }), batchOf(rows)).model
-    const [was, is] = [leafPlaces(model), leafPlaces(next)]
-    was.forEach(({ node }, i) => {
-      const kept = isParam(node) && node.status === 'frozen'
-      expect(is[i]!.node === node).toBe(kept)
-    })
-    expect(leaves(next).length).toBe(leaves(model).length)
-    expect(digest(model)).toBe(before)
-  }),
+test.prop([plans, batch, optimiser])(
+  'a step keeps frozen leaves the same objects and tied places one leaf',
+  (leafPlans, rows, by) =>
+    scope(() => {
+      const model = build(leafPlans)
+      const before = digest(model)
+      const next = step(by, loss)(start(model, by, { key: key(0) }), batchOf(rows)).model
+      const [was, is] = [leafPlaces(model), leafPlaces(next)]
+      was.forEach(({ node }, i) => {
+        const kept = isParam(node) && node.status === 'frozen'
+        expect(is[i]!.node === node).toBe(kept)
+      })
+      expect(leaves(next).length).toBe(leaves(model).length)
+      expect(digest(model)).toBe(before)
+    }),
 )
 
 test.prop([plans, batch, optimiser, fc.integer({ min: 1, max: 4 })])(
@@ -119,10 +128,13 @@ test.prop([plans, batch, optimiser])(
     const tensors = reachable(run)
     const fill = (values: readonly Tensor[]): typeof run =>
       rebuild(run, new Map(tensors.map((t, i) => [t, values[i]!]))) as typeof run
-    const graph = record((...values) => {
-      const { loss: value, ...next } = advance(fill(values), x)
-      return [...inOrder(next, run), value!]
-    }, ...tensors)
+    const graph = record(
+      (...values) => {
+        const { loss: value, ...next } = advance(fill(values), x)
+        return [...inOrder(next, run), value!]
+      },
+      ...tensors,
+    )
     let replayed: readonly Tensor[] = tensors
     for (let i = 0; i < 4; i += 1) {
       const { loss: value, ...next } = advance(run, x)
@@ -148,7 +160,10 @@ const rebuild = (x: unknown, by: ReadonlyMap<Tensor, Tensor>): unknown => {
     if (typeof value !== 'object' || value === null) return value
     if (by.has(value as Tensor)) return by.get(value as Tensor)
     if (!seen.has(value))
-      seen.set(value, Array.isArray(value) ? value.map(go) : Object.fromEntries(Object.entries(value).map(([k, v]) => [k, go(v)])))
+      seen.set(
+        value,
+        Array.isArray(value) ? value.map(go) : Object.fromEntries(Object.entries(value).map(([k, v]) => [k, go(v)])),
+      )
     return seen.get(value)
   }
   return go(x)

@@ -1,4 +1,4 @@
-import { embed, initialise, layer, project, shapeIssues } from '../../kind/index.ts'
+import { embed, initialise, layer, project, runModel, shapeIssues } from '../../kind/index.ts'
 import type { AnyKind, Ctx, Dims, Kinds } from '../../kind/index.ts'
 import { context } from '../../nn/index.ts'
 import { concat, mul, read, sum } from '../../ops/index.ts'
@@ -40,7 +40,8 @@ const BATCH = 2
 /** Hidden states or ids that fit a node, as its role and its dimensions have them. */
 const inputFor = ({ kind, dims, style }: KindRun, key: Key): Tensor => {
   const length = Math.min(3, dims['length'] ?? 3)
-  if (kind.role === 'embed') return drawnIds(key, [BATCH, length], dims['vocab'] ?? 1)
+  if (kind.role === 'embed' || kind.role === 'model')
+    return drawnIds(key, [BATCH, length], dims['vocab'] ?? dims['vocab_size'] ?? 1)
   return drawn(key, [BATCH, length, dims['in'] ?? dims['d'] ?? 1], style)
 }
 
@@ -48,6 +49,7 @@ const inputFor = ({ kind, dims, style }: KindRun, key: Key): Tensor => {
 const outputOf = ({ kind, kinds }: KindRun, node: unknown, x: Tensor): Tensor => {
   const ctx: Ctx = context({ kinds })
   if (kind.role === 'weight') return project(x, node as never, ctx)
+  if (kind.role === 'model') return runModel(node as never, { ids: x }, ctx)
   return kind.role === 'embed' ? embed(node as never, { ids: x }, ctx).hidden : layer(node as never, x, ctx)
 }
 

@@ -11,9 +11,10 @@ import { addedLeaves, difference, perturbed, perturbedBeyond } from '../values.t
 /**
  * How far two ways of computing the same outputs may lie apart, relative to the largest output or 1.
  *
- * Ten times the worst that was seen in 20,000 runs on small SLLMs, whose layer norms enlarge rounding errors.
+ * Ten times the worst that merging did in 38,000 runs on all three engines (3.2e-5, behind a layer norm of width 2, which
+ * enlarges rounding errors); 99 runs in 100 stay below 1e-6.
  */
-export const TOLERANCE = 2e-3
+export const TOLERANCE = 3e-4
 
 const compared = (trial: Trial, model: unknown, tolerance: number): Verdict => {
   const input = inputOf(trial)

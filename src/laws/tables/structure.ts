@@ -4,7 +4,7 @@ import { count } from '../../tree/count.ts'
 import { EspalierError } from '../../tree/error.ts'
 import { find } from '../../tree/select.ts'
 import type { Selector } from '../../tree/select.ts'
-import { below, childrenOf, isBranch, isLeafOrHole, leafPlaces, leaves, places, showPath } from '../../tree/walk.ts'
+import { BASE, below, childrenOf, isBranch, isLeafOrHole, leafPlaces, places, showPath } from '../../tree/walk.ts'
 import type { Place } from '../../tree/walk.ts'
 import { words } from '../../tree/key.ts'
 import { deepFreeze } from '../deep-freeze.ts'
@@ -78,14 +78,20 @@ export const touchesOnly = (at: Selector): TransformLaw =>
     },
   })
 
+/** The leaves that belong to no wrapper: what is put on and taken off again may well take a tie of its own with it. */
+const plainLeaves = (node: unknown): readonly unknown[] => {
+  if (!isBranch(node)) return isLeafOrHole(node) ? [node] : []
+  return BASE in node ? [] : childrenOf(node).flatMap(([, child]) => plainLeaves(child))
+}
+
 /** The same model with one of its leaves, drawn by a key, standing in a second place too. */
-const withTie = (trial: Trial): { readonly model: unknown; readonly label: string } | undefined => {
-  const at = leaves(trial.model)
+const withTie = (trial: Trial): { readonly model: unknown } | undefined => {
+  const at = plainLeaves(trial.model)
   const leaf = at[(words(salted(trial, 'tie'), 1)[0] ?? 0) % Math.max(1, at.length)]
   if (leaf === undefined) return undefined
   const plain = isBranch(trial.model) && !Array.isArray(trial.model) && !('again' in trial.model)
   const model = plain ? { ...trial.model, again: leaf } : { tree: trial.model, again: leaf }
-  return { model, label: leaf.label }
+  return { model }
 }
 
 const tiesKept = (before: unknown, after: unknown, what: string): Verdict => {

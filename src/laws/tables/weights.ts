@@ -2,7 +2,7 @@ import { lookup, materialize, project, projectT, shapeOf } from '../../kind/inde
 import type { Ctx, Weight } from '../../kind/index.ts'
 import { context } from '../../nn/index.ts'
 import type { Kinds } from '../../kind/index.ts'
-import { gather, matmul, memory } from '../../ops/index.ts'
+import { gather, matmul, memory, scope } from '../../ops/index.ts'
 import { fold } from '../../tree/key.ts'
 import type { Key } from '../../tree/key.ts'
 import type { Tensor } from '../../tree/tensor.ts'
@@ -56,15 +56,19 @@ const shapeIsShape = law('shapeIsShape', 'shape(w) is the shape of materialize(w
   return verdict(says === is, `it says ${says} and is ${is}`)
 })
 
-const operationsArePure = law('operationsArePure', 'Its operations change no value and free no tensor of the weight.', 'bitwise', ({ weight, key, style }, ctx) => {
-  const before = digests(weight)
-  const x = drawn(fold(key, 'x'), [2, shapeOf(weight, ctx)[0] ?? 1], style)
-  project(x, weight, ctx)
-  materialize(weight, ctx)
-  const live = memory().tensors
+const operationsArePure = law('operationsArePure', 'Its operations change no value, free no tensor of the weight, and keep none.', 'bitwise', ({ weight, key, style }, ctx) => {
+  const [before, live] = [digests(weight), memory().tensors]
+  scope(() => {
+    const [rows = 1, columns = 1] = shapeOf(weight, ctx)
+    project(drawn(fold(key, 'x'), [2, rows], style), weight, ctx)
+    projectT(drawn(fold(key, 'y'), [2, columns], style), weight, ctx)
+    materialize(weight, ctx)
+    return null
+  })
+  const kept = memory().tensors - live
   return all(
+    () => verdict(kept === 0, `${kept} tensors more are alive`),
     () => verdict([...digests(weight)].every(([path, d]) => before.get(path) === d), 'a value has changed'),
-    () => verdict(memory().tensors === live, 'reading allocates'),
   )
 })
 

@@ -73,6 +73,8 @@ export interface Binary {
   readonly operands?: DType
   readonly result?: DType
   readonly accelerated: (x: tf.Tensor, y: tf.Tensor) => tf.Tensor
+  /** Replaces `accelerated` where tfjs's WASM backend gets it wrong. */
+  readonly wasm?: (x: tf.Tensor, y: tf.Tensor) => tf.Tensor
   /** The gradient that reaches each operand, still in the shape of the result. */
   readonly gradients?: readonly [Gradient, Gradient]
 }
@@ -83,6 +85,13 @@ export type Gradient = (dy: Tensor, x: Operand, y: Operand, output: Tensor) => T
 /** @internal */
 export const binary = (rule: Binary): Op<Sides> => {
   const meeting = (x: DType, y: DType): DType => rule.operands ?? promote(x, y)
+  const kernel =
+    (run: Binary['accelerated']) =>
+    ({ attrs }: { readonly attrs: Sides }, ...inputs: tf.Tensor[]): tf.Tensor => {
+      const [x, y] = specsOf(attrs, inputs as unknown as TensorSpec[])
+      const [a, b] = sidesOf(attrs, inputs).map((side) => handleOf(side, meeting(x.dtype, y.dtype)))
+      return run(a!, b!)
+    }
   return define<Sides>({
     name: rule.name,
     infer: (sides, ...inputs) => {
@@ -94,8 +103,10 @@ export const binary = (rule: Binary): Op<Sides> => {
       const [x, y] = sidesOf(attrs, inputs).map(arrayOf) as [Array_, Array_]
       const element = (output.dtype === 'int32' && rule.integer) || rule.element
       const out = allocate(output.dtype, sizeOf(output.shape))
-      if (x.data.length === out.length && y.data.length === out.length) {
-        for (let i = 0; i < out.length; i++) out[i] = element(x.data[i]!, y.data[i]!)
+      // Full tensors and single elements, which are nearly all there is, need no offsets.
+      const [stepX, stepY] = [x, y].map(({ data }) => (data.length === out.length ? 1 : data.length === 1 ? 0 : NaN))
+      if (stepX! >= 0 && stepY! >= 0) {
+        for (let i = 0; i < out.length; i++) out[i] = element(x.data[i * stepX!]!, y.data[i * stepY!]!)
         return out
       }
       const atX = walk(output.shape, broadcastStrides(x.shape, output.shape))
@@ -103,11 +114,8 @@ export const binary = (rule: Binary): Op<Sides> => {
       for (let i = 0; i < out.length; i++) out[i] = element(x.data[atX[i]!]!, y.data[atY[i]!]!)
       return out
     },
-    accelerated: ({ attrs }, ...inputs) => {
-      const [x, y] = specsOf(attrs, inputs as unknown as TensorSpec[])
-      const [a, b] = sidesOf(attrs, inputs).map((side) => handleOf(side, meeting(x.dtype, y.dtype)))
-      return rule.accelerated(a!, b!)
-    },
+    accelerated: kernel(rule.accelerated),
+    ...(rule.wasm && { wasm: kernel(rule.wasm) }),
     vjp: ({ dy, inputs, output, attrs, needs }) => {
       const [x, y] = sidesOf(attrs, inputs)
       const places = attrs.left === undefined ? [0, 1] : [1]

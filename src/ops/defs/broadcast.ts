@@ -1,19 +1,10 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import type { Op } from '../op.ts'
+import type { Array_, Op } from '../op.ts'
 import { tf } from '../tf.ts'
-import { convert, define } from './define.ts'
-import {
-  allocate,
-  axesOf,
-  broadcastStrides,
-  describe,
-  mismatch,
-  pick,
-  type Shape,
-  sizeOf,
-  walk,
-} from './shape-rules.ts'
+import { convert, define, stretch } from './define.ts'
+import { fresh, type Loop, onHeap } from './heap.ts'
+import { axesOf, broadcastStrides, describe, mismatch, pick, type Shape, sizeOf, walk } from './shape-rules.ts'
 
 // Three ops that are each other's gradients: reshape of itself, sum of broadcastTo, broadcastTo of sum.
 
@@ -47,9 +38,9 @@ const reshapeOp = define<{ readonly shape: Shape }>({
  */
 export const reshape = (x: Tensor, shape: Shape): Tensor => {
   const known = sizeOf(shape.filter((length) => length !== -1))
-  const rest = known === 0 ? 0 : x.size / known
-  const open = shape.indexOf(-1)
-  return apply(reshapeOp, [x], { shape: shape.map((length, axis) => (axis === open ? rest : length)) })
+  const open = shape.filter((length) => length === -1).length
+  const left = open === 1 && known > 0 && x.size % known === 0 ? x.size / known : -1
+  return apply(reshapeOp, [x], { shape: shape.map((length) => (length === -1 ? left : length)) })
 }
 
 const broadcastToOp = define<{ readonly shape: Shape }>({
@@ -67,7 +58,8 @@ const broadcastToOp = define<{ readonly shape: Shape }>({
         )
   },
   reference: ({ output }, x) => pick(x.data, walk(output.shape, broadcastStrides(x.shape, output.shape))),
-  accelerated: ({ output }, x) => tf.broadcastTo(x, [...output.shape]),
+  wasm: ({ output }, x) => tf.clone(stretch(x, output.shape)),
+  native: ({ output }, x) => tf.broadcastTo(x, [...output.shape]),
   vjp: ({ dy }, x) => [unbroadcast(dy, x.shape)],
 })
 
@@ -94,21 +86,35 @@ export const reducedShape = (shape: Shape, { axes, keepDims }: ReduceAttrs): num
 export const reduceOffsets = (shape: Shape, axes: Shape): Int32Array =>
   walk(shape, broadcastStrides(reducedShape(shape, { axes, keepDims: true }), shape))
 
+/** Sums over the given axes, in doubles. @internal */
+export const totals = ({ shape, data }: Array_, axes: Shape): Float64Array => {
+  const [first = 0, last = -1] = [axes[0], axes.at(-1)]
+  const sums = new Float64Array(sizeOf(reducedShape(shape, { axes, keepDims: false })))
+  if (last - first + 1 === axes.length) {
+    // Neighbouring axes: rows of `inner` elements are added up, without an offset for each element.
+    const inner = sizeOf(shape.slice(last + 1))
+    const block = sizeOf(shape.slice(first, last + 1)) * inner
+    for (let begin = 0, at = 0; begin < data.length; begin += block, at += inner)
+      for (let row = begin; row < begin + block; row += inner)
+        for (let i = 0; i < inner; i++) sums[at + i]! += data[row + i]!
+    return sums
+  }
+  const target = reduceOffsets(shape, axes)
+  for (let i = 0; i < target.length; i++) sums[target[i]!]! += data[i]!
+  return sums
+}
+
+const sumLoop: Loop<ReduceAttrs> = ({ attrs }, out, x) => out.set(totals(x, attrs.axes))
+
 const sumOp = define<ReduceAttrs>({
   name: 'sum',
   infer: (attrs, x) => ({
     shape: reducedShape(x.shape, attrs),
     dtype: x.dtype === 'float32' ? 'float32' : 'int32',
   }),
-  reference: ({ attrs, output }, x) => {
-    const totals = new Float64Array(sizeOf(output.shape))
-    const target = reduceOffsets(x.shape, attrs.axes)
-    for (let i = 0; i < target.length; i++) totals[target[i]!]! += x.data[i]!
-    const out = allocate(output.dtype, totals.length)
-    out.set(totals)
-    return out
-  },
-  accelerated: ({ attrs, output }, x) => {
+  reference: fresh(sumLoop),
+  wasm: onHeap('sum', sumLoop),
+  native: ({ attrs, output }, x) => {
     const numbers = convert(x, output.dtype)
     return attrs.axes.length === 0 ? tf.clone(numbers) : tf.sum(numbers, [...attrs.axes], attrs.keepDims)
   },

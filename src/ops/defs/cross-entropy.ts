@@ -78,7 +78,10 @@ const slopeOp = define<CrossEntropyAttrs>({
   native: ({ attrs, output }, logits, labels, dy) => {
     const [positions, counts] = located(logits, labels, attrs.ignore)
     const weights = tf.mul(dy, counts)
-    const all = tf.reshape(tf.mul(tf.softmax(logits, -1), tf.expandDims(weights, 1)), [logits.size])
+    const chances = tf.mul(tf.softmax(logits, -1), tf.expandDims(weights, 1))
+    // Chosen rather than multiplied by 0: what stands in an ignored row may be NaN.
+    const counted = tf.where(tf.cast(tf.expandDims(counts, 1), 'bool'), chances, tf.scalar(0))
+    const all = tf.reshape(counted, [logits.size])
     const atLabels = tf.sub(tf.gather(all, positions), weights)
     const updated = tf.tensorScatterUpdate(all, tf.expandDims(positions, 1), atLabels)
     return tf.reshape(updated, [...output.shape])

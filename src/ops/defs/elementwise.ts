@@ -4,7 +4,7 @@ import type { Array_, Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { arrayOf, binary, handleOf, type Operand, type Sides, sidesOf, specsOf, split } from './binary.ts'
 import { unbroadcast } from './broadcast.ts'
-import { convert, define } from './define.ts'
+import { convert, define, stretch } from './define.ts'
 import { allocate, broadcastShapes, broadcastStrides, promote, walk } from './shape-rules.ts'
 
 export type { Operand } from './binary.ts'
@@ -39,11 +39,23 @@ const divOp = binary({
   gradients: [(dy, _x, y) => div(dy, y), (dy, _x, y, output) => div(mul(mul(dy, output), -1), y)],
 })
 
+// tfjs's WASM kernels lose a NaN of the second operand; a number, which costs no pass to look at, is rarely one.
+const keepingNaN =
+  (run: (x: tf.Tensor, y: tf.Tensor) => tf.Tensor) =>
+  (x: tf.Tensor, y: tf.Tensor): tf.Tensor => {
+    const cannot = y.dtype !== 'float32' || (y.size === 1 && !Number.isNaN(y.dataSync()[0]))
+    if (cannot) return run(x, y)
+    const found = run(x, y)
+    const right = stretch(y, found.shape)
+    return tf.where(tf.isNaN(right), right, found)
+  }
+
 // At a tie the first operand takes the whole gradient, so that the two parts always add up to dy.
 const minimumOp = binary({
   name: 'minimum',
   element: Math.min,
   accelerated: tf.minimum,
+  wasm: keepingNaN(tf.minimum),
   gradients: [(dy, x, y) => where(greater(x, y), 0, dy), (dy, x, y) => where(greater(x, y), dy, 0)],
 })
 
@@ -51,6 +63,7 @@ const maximumOp = binary({
   name: 'maximum',
   element: Math.max,
   accelerated: tf.maximum,
+  wasm: keepingNaN(tf.maximum),
   gradients: [(dy, x, y) => where(less(x, y), 0, dy), (dy, x, y) => where(less(x, y), dy, 0)],
 })
 
@@ -77,11 +90,15 @@ const whereOp = define<Sides>({
     for (let i = 0; i < out.length; i++) out[i] = condition.data[atC[i]!]! !== 0 ? a.data[atA[i]!]! : b.data[atB[i]!]!
     return out
   },
-  accelerated: ({ attrs, output }, condition, ...inputs) => {
-    // tfjs's WASM kernel copies 4 bytes an element, whatever the dtype says.
+  wasm: ({ attrs, output }, condition, ...inputs) => {
+    // tfjs's kernel copies 4 bytes an element whatever the dtype says, and broadcasting is left to the slow Tile.
     const dtype = output.dtype === 'bool' ? 'int32' : output.dtype
-    const [a, b] = sidesOf(attrs, inputs).map((side) => handleOf(side, dtype)) as [tf.Tensor, tf.Tensor]
-    return convert(tf.where(convert(condition, 'bool'), a, b), output.dtype)
+    const [a, b] = sidesOf(attrs, inputs).map((side) => stretch(handleOf(side, dtype), output.shape))
+    return convert(tf.where(stretch(convert(condition, 'bool'), output.shape), a!, b!), output.dtype)
+  },
+  native: ({ attrs, output }, condition, ...inputs) => {
+    const [a, b] = sidesOf(attrs, inputs).map((side) => handleOf(side, output.dtype))
+    return tf.where(convert(condition, 'bool'), a!, b!)
   },
   vjp: ({ dy, inputs, attrs, needs }, condition) => [
     null,

@@ -11,7 +11,9 @@ import {
   reductionOf,
   reshape,
   sum,
+  totals,
 } from './broadcast.ts'
+import { fresh, type Loop, onHeap } from './heap.ts'
 import { convert, define } from './define.ts'
 import { div, equal, mul } from './elementwise.ts'
 import { cast } from './shape.ts'
@@ -24,20 +26,20 @@ const requireElements = (name: string, x: Parameters<typeof describe>[0], axes: 
     mismatch(name, 'at least one element to reduce', describe(x), `The ${name} of no element is not defined.`)
 }
 
+const meanLoop: Loop<ReduceAttrs> = ({ attrs }, out, x) => {
+  const count = countOf(x.shape, attrs.axes)
+  out.set(totals(x, attrs.axes).map((total) => total / count))
+}
+
 const meanOp = define<ReduceAttrs>({
   name: 'mean',
   infer: (attrs, x) => {
     requireElements('mean', x, attrs.axes)
     return { shape: reducedShape(x.shape, attrs), dtype: 'float32' }
   },
-  reference: ({ attrs, output }, x) => {
-    const totals = new Float64Array(sizeOf(output.shape))
-    const target = reduceOffsets(x.shape, attrs.axes)
-    for (let i = 0; i < target.length; i++) totals[target[i]!]! += x.data[i]!
-    const count = countOf(x.shape, attrs.axes)
-    return Float32Array.from(totals, (total) => total / count)
-  },
-  accelerated: ({ attrs }, x) => {
+  reference: fresh(meanLoop),
+  wasm: onHeap('mean', meanLoop),
+  native: ({ attrs }, x) => {
     const numbers = convert(x, 'float32')
     return attrs.axes.length === 0 ? tf.clone(numbers) : tf.mean(numbers, [...attrs.axes], attrs.keepDims)
   },

@@ -47,5 +47,16 @@ export type StepSome<P extends string> = P extends `**.${infer R}`
       ? ''
       : never
 
+/** What remains after an element of a tuple, for the patterns that give a range of indices. */
+export type StepRange<P extends string> = P extends `**.${infer R}`
+  ? StepRange<R>
+  : P extends `{${infer A}}.${infer R}`
+    ? A extends `${number}..${number}`
+      ? R
+      : never
+    : P extends `{${number}..${number}}`
+      ? ''
+      : never
+
 /** Whether one of the patterns is met here. */
 export type Met<P extends string> = '' extends P ? true : '**' extends P ? true : false

@@ -1,4 +1,4 @@
-import type { AnyLeaf, HasTarget, Method } from './rewrite.ts'
+import type { AnyLeaf, Closed, HasTarget, Method } from './rewrite.ts'
 
 type Name<K> = K extends '_tag' | `~${string}` ? never : K extends string ? K : never
 type Data = AnyLeaf | string | number | boolean | bigint | null | undefined | ((...a: never) => unknown)
@@ -8,7 +8,9 @@ type Full<T, K extends Method> = T extends Data
   ? never
   : T extends readonly (infer E)[]
     ? Under<E, '*', K>
-    : { [P in Name<keyof T>]-?: P extends 'base' ? Full<T[P], K> : Under<T[P], P, K> }[Name<keyof T>]
+    : Closed<T, K> extends true
+      ? never
+      : { [P in Name<keyof T>]-?: P extends 'base' ? Full<T[P], K> : Under<T[P], P, K> }[Name<keyof T>]
 
 type Under<T, P extends string, K extends Method> = T extends unknown
   ? (true extends HasTarget<T, K> ? P : never) | (Full<T, K> extends infer S extends string ? `${P}.${S}` : never)
@@ -19,7 +21,9 @@ type Tails<T, K extends Method> = T extends Data
   ? never
   : T extends readonly (infer E)[]
     ? Tails<E, K>
-    : Full<T, K> | { [P in Name<keyof T>]-?: Tails<T[P], K> }[Name<keyof T>]
+    : Closed<T, K> extends true
+      ? never
+      : Full<T, K> | { [P in Name<keyof T>]-?: Tails<T[P], K> }[Name<keyof T>]
 
 /** The patterns an editor offers for a method on a model. */
 export type Globs<M, K extends Method> = '**' | Full<M, K> | `**.${Tails<M, K>}`

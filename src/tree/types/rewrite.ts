@@ -1,5 +1,5 @@
 import type { Constant, Hole, Param, Status } from '../leaf.ts'
-import type { Met, Step, StepEvery, StepSome } from './glob.ts'
+import type { Met, Step, StepEvery, StepRange, StepSome } from './glob.ts'
 
 /**
  * Type-level methods by name: what a method makes of a node of type `T`.
@@ -70,6 +70,9 @@ type RewriteSomeOne<T, R, K extends Method> = [R] extends [never]
     ? T
     : T | R
 
+/** True for what a method leaves alone together with everything inside. */
+export type Closed<T, K extends Method> = [Applied<T, K>] extends [never] ? false : Applied<T, K> extends Keep ? true : false
+
 /** `T` with the method applied where the patterns `P` are met. */
 export type RewriteAt<T, P extends string, K extends Method> = [P] extends [never]
   ? T
@@ -80,8 +83,10 @@ export type RewriteAt<T, P extends string, K extends Method> = [P] extends [neve
       : T extends readonly (infer E)[]
         ? number extends T['length']
           ? readonly RewriteElement<E, StepEvery<P>, StepSome<P>, K>[]
-          : { readonly [I in keyof T]: RewriteAt<T[I], I extends string ? Step<P, I> : never, K> }
-        : { readonly [Q in keyof T]: RewriteKey<T[Q], Q, P, K> }
+          : { readonly [I in keyof T]: RewriteElement<T[I], I extends string ? Step<P, I> : never, StepRange<P>, K> }
+        : Closed<T, K> extends true
+          ? T
+          : { readonly [Q in keyof T]: RewriteKey<T[Q], Q, P, K> }
 
 type RewriteElement<E, Every extends string, Some extends string, K extends Method> =
   | RewriteAt<E, Every, K>
@@ -117,7 +122,9 @@ export type HasHit<T, P extends string, K extends Method> = [P] extends [never]
       ? never
       : T extends readonly (infer E)[]
         ? HasHit<E, StepEvery<P> | StepSome<P>, K>
-        : { [Q in keyof T]-?: HitKey<T[Q], Q, P, K> }[keyof T]
+        : Closed<T, K> extends true
+          ? never
+          : { [Q in keyof T]-?: HitKey<T[Q], Q, P, K> }[keyof T]
 
 type HitKey<T, Q, P extends string, K extends Method> = Q extends '_tag' | `~${string}`
   ? never

@@ -1,0 +1,72 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { messageOf } from '../../src/cli/errors.ts'
+import { inspect } from '../../src/cli/inspect.ts'
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'espalier-cli-'))
+})
+
+const recipe = async (name: string, content: string): Promise<string> => {
+  const path = join(folder, name)
+  await writeFile(path, content)
+  return path
+}
+
+const failure = async (args: readonly string[]): Promise<string> =>
+  inspect(args, false).then(
+    () => 'no failure',
+    (e: unknown) => messageOf(e),
+  )
+
+describe('inspect', () => {
+  test('counts the seed configuration', async () => {
+    const { parameters, trainable, frozen } = JSON.parse(await inspect(['--json'], false))
+    expect({ parameters, trainable, frozen }).toEqual({ parameters: 13_698_976, trainable: 13_698_976, frozen: 0 })
+  })
+
+  test('counts it after the recipe of the chapter', async () => {
+    const file = await recipe(
+      'lora.json',
+      '[{"freeze":{}},{"lora":{"at":["**.ln_1","**.c_proj"],"rank":16,"alpha":30}}]',
+    )
+    const counts = JSON.parse(await inspect(['--model', 'sllm', '--recipe', file, '--json'], false))
+    expect(counts).toMatchObject({ parameters: 13_715_360, trainable: 16_384, frozen: 13_698_976 })
+  })
+
+  test('counts it after a soft prompt of 14 rows', async () => {
+    const file = await recipe('prompt.json', '[{"freeze":{}},{"prompt":{"length":14}}]')
+    expect(JSON.parse(await inspect(['--recipe', file, '--json'], false)).trainable).toBe(1_792)
+  })
+
+  test('draws the tree without --json', async () => {
+    const text = await inspect([], false)
+    expect(text).toContain('token_embdgs')
+    expect(text).toContain('52000×128 float32')
+  })
+
+  test.each([
+    ['no such file', ['--recipe', '/nowhere/r.json'], /no such file/],
+    ['no such model', ['--model', 'gpt5'], /BadUsage at --model/],
+    ['no such flag', ['--modle', 'sllm'], /--modle/],
+  ])('says what is wrong: %s', async (_, args, message) => {
+    expect(await failure(args)).toMatch(message)
+  })
+
+  test.each([
+    ['not JSON', '[{', /as JSON/],
+    ['not a list', '{}', /a list of steps/],
+    ['an unknown method', '[{"lorra":{}}]', /Did you mean "lora"\?/],
+    ['an unknown option', '[{"lora":{"at":"**","rnak":2}}]', /\[0\]\.lora\.rnak/],
+    ['a bad rank', '[{"lora":{"at":"**","rank":-2}}]', /a positive whole number/],
+    ['a pattern that hits nothing', '[{"lora":{"at":"**.c_porj","rank":2}}]', /Did you mean "\*\*\.c_proj"\?/],
+    ['a method of the prototype', '[{"constructor":{}}]', /a method/],
+  ])('says what is wrong with a recipe: %s', async (name, content, message) => {
+    const text = await failure(['--recipe', await recipe(`${name}.json`, content)])
+    expect(text).toMatch(message)
+    expect(text).not.toMatch(/\n\s+at /)
+  })
+})

@@ -1,0 +1,70 @@
+import { fc } from '@fast-check/vitest'
+import { describe, expect, test } from 'vitest'
+import { EmbeddingKind, key, kinds, show, sllm } from '../../src/index.ts'
+import type { AnyKind } from '../../src/index.ts'
+import { kindLaws, nodesOf, runLaw, weightLaws } from '../../src/laws/index.ts'
+import type { KindRun, NodeOptions, WeightRun } from '../../src/laws/index.ts'
+import { nodeSamples } from '../../src/laws/nodes.ts'
+import { runsOf } from './suite.ts'
+import { Scaled } from './table.ts'
+
+const all: Readonly<Record<string, AnyKind>> = { ...kinds, ...sllm.kinds, Scaled }
+
+// Every kind, and what its fields do not say.
+const kindTable: Readonly<Record<string, NodeOptions>> = {
+  Param: {},
+  Lora: { dims: { rank: [1, 10] } },
+  Scaled: {},
+  Linear: { dims: { in: [1, 8], out: [1, 8] } },
+  LayerNorm: {},
+  Embedding: { dims: { vocab: [1, 8], d: [1, 8] } },
+  Positions: {},
+  Attention: {},
+  Mlp: {},
+  Prompted: { base: EmbeddingKind },
+  EmbeddingBlock: {},
+  // The heads of the chapter are plain data in its blocks.
+  Block: { dims: { heads: 2, d: [3, 8], d_head: [1, 4] } },
+  Sllm: { dims: { n_heads: 2, d_model: [3, 6], d_head: [1, 3], n_layers: [1, 2], context_window: 6, vocab_size: [3, 8] } },
+}
+
+const rows = Object.entries(kindTable).map(([tag, options]) => [tag, all[tag]!, options] as const)
+
+test('every kind is in the table', () => {
+  expect(Object.keys(all).filter((tag) => !(tag in kindTable))).toEqual([])
+  expect(Object.keys(kindTable).filter((tag) => !(tag in all))).toEqual([])
+})
+
+describe.each(rows)('laws of kinds: %s', (_, kind, options) => {
+  const runs = nodeSamples(kind, options).map(
+    (s): KindRun => ({ ...s, kind, kinds: all, key: key(s.seed), nullDirections: [] }),
+  )
+  test.each(kindLaws.map((law) => [law.name, law] as const))('%s', (_name, law) => {
+    const result = runLaw(law, runs, ({ node, dims }) => `${JSON.stringify(dims)}\n${show(node)}`, { runs: runsOf(40) })
+    expect(result.passed, `${law.says}\n${result.why}\n${result.counterexample?.shown}`).toBe(true)
+  })
+})
+
+const weights = rows.filter(([, kind]) => kind.role === 'weight').flatMap(([tag, kind, options]) =>
+  tag === 'Lora'
+    ? ['alpha', 'alpha/rank', 'alpha/sqrt(rank)'].map(
+        // A rank of 4 keeps alpha over its root dyadic, so that products are exact.
+        (scaling) => [`Lora, ${scaling}`, kind, { dims: { rank: 4 }, statics: { alpha: 0.5, scaling } }] as const,
+      )
+    : [[tag, kind, options] as const],
+)
+
+describe.each(weights)('laws of weights: %s', (_, kind, options) => {
+  const runs = fc
+    .record({ sample: nodeSamples(kind, options), batch: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 2 }) })
+    .map(({ sample, batch }): WeightRun => ({ weight: sample.node as never, kinds: all, key: key(sample.seed), style: sample.style, batch }))
+  test.each(weightLaws.map((law) => [law.name, law] as const))('%s', (_name, law) => {
+    const result = runLaw(law, runs, ({ weight }) => show(weight))
+    expect(result.passed, `${law.says}\n${result.why}\n${result.counterexample?.shown}`).toBe(true)
+  })
+})
+
+test('nodes are drawn in the dimensions given', () => {
+  const nodes = fc.sample(nodesOf(kinds['Linear']!, { dims: { in: 5 } }), 10) as { weight: { value: { shape: number[] } } }[]
+  expect(nodes.map((n) => n.weight.value.shape[0])).toEqual(Array.from({ length: 10 }, () => 5))
+})

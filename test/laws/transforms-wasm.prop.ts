@@ -1,0 +1,3 @@
+import { onEngine } from './suite.ts'
+
+onEngine('wasm', 20)
