@@ -1,5 +1,6 @@
 import * as t from 'io-ts'
 import { sllm } from '../model/sllm.ts'
+import type { SllmConfig } from '../model/sllm.ts'
 import type { Issue } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { refuse } from './errors.ts'
@@ -27,10 +28,25 @@ const optional = {
   seed: t.Integer,
 }
 
-const Config = t.intersection([t.type(required), t.partial(optional)])
-
 /** What `espalier train` is told, as JSON; paths are relative to the file. */
-export type TrainConfig = t.TypeOf<typeof Config>
+export interface TrainConfig {
+  readonly model: string | { readonly sllm: SllmConfig }
+  readonly tokenizer: string
+  readonly train: string
+  readonly task: 'language-model' | { readonly classify: Readonly<Record<string, string>> }
+  readonly recipe: readonly unknown[]
+  readonly output: string
+  readonly epochs: number
+  readonly rate: number
+  readonly heldout?: string
+  readonly batchSize?: number
+  readonly accumulate?: number
+  readonly weightDecay?: number
+  readonly warmup?: number
+  readonly clip?: number
+  readonly patience?: number
+  readonly seed?: number
+}
 
 /** Reads a configuration, every mistake at once. */
 export const decodeConfig = (json: unknown): TrainConfig => {

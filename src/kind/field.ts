@@ -53,6 +53,7 @@ export interface AbsentField {
   readonly _tag: 'AbsentField'
 }
 
+/** A field of which only its own data is known, not the type of its value. */
 export type AnyField = ParamField | NodeField | ListField | StaticField | AbsentField
 
 /** The fields of a kind, in path order. */

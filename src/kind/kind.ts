@@ -64,9 +64,18 @@ export interface WeightOps<N> {
 /** What a kind of each role can do; open, so that a role can be added by declaration merging. */
 export interface RoleOps<N> {
   readonly weight: WeightOps<N>
-  readonly embed: { readonly embed: (node: N, tokens: Tokens, ctx: Ctx) => Embedded }
-  readonly layer: { readonly layer: (node: N, x: Tensor, ctx: Ctx) => Tensor }
-  readonly model: { readonly model: (node: N, tokens: Tokens, ctx: Ctx) => Tensor }
+  readonly embed: {
+    /** Token ids to hidden states [batch, length, d_model] and their mask. */
+    readonly embed: (node: N, tokens: Tokens, ctx: Ctx) => Embedded
+  }
+  readonly layer: {
+    /** Hidden states [..., in] to hidden states [..., out]. */
+    readonly layer: (node: N, x: Tensor, ctx: Ctx) => Tensor
+  }
+  readonly model: {
+    /** Token ids to logits [batch, length, vocab]. */
+    readonly model: (node: N, tokens: Tokens, ctx: Ctx) => Tensor
+  }
 }
 
 /** The name of a role. */

@@ -32,6 +32,7 @@ export interface Law<R> {
   /** One sentence. */
   readonly says: string
   readonly equality: Equality
+  /** Judges one run; what it allocates is freed by whoever runs it. */
   readonly check: (run: R) => Verdict
 }
 

@@ -23,6 +23,7 @@ export interface InputSpec {
 
 /** How a drawn model is run. */
 export interface Forward {
+  /** The outputs of a model on an input. */
   readonly apply: (model: unknown, input: ModelInput) => Tensor
   /** An input of this model, by the key alone. */
   readonly input: (key: Key) => ModelInput
@@ -42,7 +43,9 @@ export interface Sample {
 export interface AnyDefinition {
   readonly tag: string
   readonly fields: Readonly<Record<string, AnyField>>
+  /** A fresh node from a length for each dimension. */
   readonly init: (dims: never, key: Key) => unknown
+  /** Runs a node, adapted in whatever way. */
   readonly apply: (node: never, x: Tensor, ctx?: Partial<Ctx>) => Tensor
 }
 

@@ -4,6 +4,7 @@ import type { Declaration, Trial } from './trial.ts'
 
 /** A law of transforms, and to which transforms it applies by what they declare. */
 export interface TransformLaw extends Law<Trial> {
+  /** Whether a transform that declares this must obey it. */
   readonly applies: (declared: Declaration) => boolean
   /** True when it runs the model, which a bare tree does not allow. */
   readonly needsOutputs: boolean

@@ -1,6 +1,7 @@
 import type { Kinds } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { mul, read, sum } from '../ops/index.ts'
+import { EspalierError } from '../tree/error.ts'
 import type { Selector } from '../tree/select.ts'
 import { show } from '../tree/show.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -43,7 +44,9 @@ export type GradientsByLabel = Readonly<Record<string, Tensor>>
 
 /** The functions that a transform is checked together with; the library's own unless replaced. */
 export interface Tools {
+  /** Makes every adapted weight dense. */
   readonly merge: (model: unknown) => unknown
+  /** Takes everything off that was attached. */
   readonly detach: (model: unknown) => unknown
   /** The gradient of a loss by label. */
   readonly grad: (model: unknown, loss: (model: unknown) => Tensor) => GradientsByLabel
@@ -55,6 +58,7 @@ export interface Tools {
 
 /** What one run of a transform's law is given. */
 export interface Trial extends Sample {
+  /** The transform that is checked. */
   readonly transform: (model: unknown) => unknown
   readonly declared: Declaration
   readonly kinds: Kinds
@@ -67,10 +71,19 @@ export const inputOf = (trial: Sample, salt: string | number = 'input'): ModelIn
   return trial.forward.input(salted(trial, salt))
 }
 
-/** The outputs of a model on the trial's input. */
+/**
+ * The outputs of a model on the trial's input.
+ *
+ * That a model cannot be run is no refusal of a transform: it breaks the law that asked for its outputs.
+ */
 export const outputOf = (trial: Sample, model: unknown, input: ModelInput = inputOf(trial)): Tensor => {
   if (trial.forward === undefined) throw new TypeError('this law needs a model that can be run')
-  return trial.forward.apply(model, input)
+  try {
+    return trial.forward.apply(model, input)
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error
+    throw new Error(`running the model: ${error.message} (if the drawn input does not fit, pass { input })`, { cause: error })
+  }
 }
 
 /** A loss without symmetries: the outputs, each times a random number of its own, summed. */

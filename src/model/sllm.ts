@@ -280,10 +280,16 @@ export const sllm: {
   readonly config: { readonly seed: SllmConfig; readonly codec: t.Type<SllmConfig> }
   readonly kind: Kind<AnySllm, 'model'>
   readonly kinds: Kinds
+  /** A fresh model, wholly trainable. Errors: `BadConfig`. */
   readonly init: (config: SllmConfig, key: Key) => Sllm
+  /** Logits [batch, n + tokens, vocab], the n rows of a soft prompt first. */
   readonly apply: (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>) => Tensor
+  /** Hidden states [batch, n + tokens, d_model] after the last norm, and their mask. */
   readonly hidden: (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>) => Embedded
+  /** The hidden state [batch, d_model] at the last position that is not padding. */
   readonly lastHidden: (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>) => Tensor
+  /** Logits [batch, vocab] of the token that follows each text. */
   readonly nextLogits: (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>) => Tensor
+  /** Mean cross-entropy of each next token, a scalar; `labels` int32 [batch, tokens], -100 where nothing is learnt. */
   readonly loss: (model: AnySllm, batch: Tokens & { readonly labels: Tensor }, ctx?: Partial<Ctx>) => Tensor
 } = { config: { seed, codec: ConfigCodec }, kind, kinds: own, init, apply, hidden, lastHidden, nextLogits, loss }

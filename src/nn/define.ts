@@ -1,5 +1,5 @@
 import { initialise, layer } from '../kind/index.ts'
-import type { AnyField, Ctx, Embed, Field, Kind, Kinds, Layer, Weight } from '../kind/index.ts'
+import type { AnyField, Ctx, DimsIn, Embed, Field, Kind, Kinds, Layer, Weight } from '../kind/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
@@ -41,7 +41,7 @@ export interface Definition<T extends string, F> extends Kind<ShellOf<T, F>, 'la
   /** A field that is a node of this kind, its dimensions in the names of the parent. */
   readonly field: <const D extends Readonly<Record<DimsOf<F>, string>>>(
     dims: D,
-  ) => Field<NodeOf<T, F>, D[keyof D] & string>
+  ) => Field<NodeOf<T, F>, DimsIn<D[keyof D] & string>>
 }
 
 interface WrappedShell<T extends string, F> extends Layer {

@@ -10,6 +10,7 @@ export interface TfTensor {
   readonly dtype: string
   readonly size: number
   readonly isDisposed: boolean
+  /** Frees its memory; the handle made of it is then disposed too. */
   dispose(): void
 }
 

@@ -21,22 +21,24 @@ export interface Backward<A extends Attrs> {
   readonly needs: readonly boolean[]
 }
 
-/**
- * An op is a value: its name, its shape rule, its derivative, and a kernel for each engine.
- *
- * - `infer` gives the shape and dtype of the result, or throws an `OpError` that says which shapes would have fitted.
- * - `reference` is plain TypeScript: the plain-JS engine, and the twin every other kernel is tested against.
- * - `accelerated` runs on the WASM and the native engine through tfjs; without it the reference runs there too.
- * - `wasm` / `native` replace `accelerated` on that one engine.
- * - `vjp` is written in ops, so that it can be differentiated and recorded itself; a rule may skip inputs that `needs` does not ask for.
- */
+/** An op is a value: its name, its shape rule, its derivative, and a kernel for each engine; `apply` applies it. */
 export interface Op<A extends Attrs = Attrs> {
   readonly name: string
+  /** The shape and dtype of the result; throws an `EspalierError` that says which shapes would have fitted. */
   readonly infer: (inputs: readonly TensorSpec[], attrs: A) => TensorSpec
+  /** Plain TypeScript: the plain-JS engine, and the twin that every other kernel is tested against. */
   readonly reference: (inputs: readonly Array_[], attrs: A, output: TensorSpec) => Data
+  /** Runs on the WASM and the native engine; without it the reference runs there too. */
   readonly accelerated?: Kernel<A>
+  /** Replaces `accelerated` on the WASM engine. */
   readonly wasm?: Kernel<A>
+  /** Replaces `accelerated` on the native engine. */
   readonly native?: Kernel<A>
+  /**
+   * Gradients of the inputs, `null` for one without; written in ops, so that it can be differentiated and recorded.
+   *
+   * A rule may skip inputs that `needs` does not ask for.
+   */
   readonly vjp?: (b: Backward<A>) => readonly (Tensor | null)[]
 }
 

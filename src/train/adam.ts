@@ -55,12 +55,11 @@ export const scaleByAdam = ({ betas = [0.9, 0.999], eps = 1e-8 }: AdamOptions = 
       const count = add(state.count, 1)
       const mean = mapLabelled(grads, (g, label) => blend(state.mean[label]!, g, keptMean))
       const squares = mapLabelled(grads, (g, label) => blend(state.square[label]!, square(g), keptSquare))
-      // Two scalars, so that the bias costs no pass over the parameters.
-      const toMean = div(1, unbiased(count, keptMean))
-      const toRoot = div(1, sqrt(unbiased(count, keptSquare)))
-      const updates = mapLabelled(grads, (_, label) =>
-        div(mul(mean[label]!, toMean), add(mul(sqrt(squares[label]!), toRoot), eps)),
-      )
+      // The bias of both goes into two scalars of the denominator: a pass over the parameters less.
+      const bias = unbiased(count, keptMean)
+      const scale = div(bias, sqrt(unbiased(count, keptSquare)))
+      const floor = mul(bias, eps)
+      const updates = mapLabelled(grads, (_, label) => div(mean[label]!, add(mul(sqrt(squares[label]!), scale), floor)))
       return { updates, state: { count, mean, square: squares } }
     },
   }

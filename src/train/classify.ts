@@ -19,6 +19,7 @@ export interface ClassBatch extends Tokens {
 
 /** Classification as next-token prediction, in the pieces that `fit` wants. */
 export interface Classifier<M> {
+  /** Examples as one batch, filled up on the right. */
   readonly collate: (examples: readonly ClassExample[]) => ClassBatch
   /** Logits [batch, labels] of the label tokens after each text. */
   readonly logits: (model: M, tokens: Tokens, ctx?: Partial<Ctx>) => Tensor

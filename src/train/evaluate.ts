@@ -5,6 +5,7 @@ import type { Loss } from './grad.ts'
 /** On what a model is judged. */
 export interface EvaluateOptions<M, T, B> {
   readonly data: readonly T[]
+  /** Makes a batch of examples; its tensors are freed after it was judged. */
   readonly collate: (examples: readonly T[]) => B
   readonly loss: Loss<M, B>
   /** Examples in a batch; all by default. */

@@ -12,7 +12,9 @@ import type { Schedule } from './schedule.ts'
  * that a compiled step does not bake it in. Neither function frees anything.
  */
 export interface Optimiser<S> {
+  /** The state before the first step; what it allocates is the caller's. */
   readonly init: (params: Labelled) => S
+  /** What to add to the parameters, and the next state, from gradients, state and parameters by label. */
   readonly update: (grads: Labelled, state: S, params: Labelled) => Updated<S>
 }
 

@@ -78,7 +78,9 @@ export interface FitOptions<M, T, B, S> extends GradOptions {
   readonly monitor?: Monitor
   /** Stops after so many evaluations in a row that were not better; never by default. */
   readonly patience?: number
+  /** Called after each step; awaited before the next one. */
   readonly onStep?: (event: StepEvent<M, S>) => void | Promise<void>
+  /** Called after each evaluation; awaited before the next step. */
   readonly onEvaluate?: (event: EvaluationEvent<M, S>) => void | Promise<void>
   /** Stores the run, which is lent until the promise is kept; after each epoch, or after every `saveEvery` steps. */
   readonly save?: (run: FitRun<M, S>) => void | Promise<void>

@@ -2,6 +2,7 @@ import type { EvaluationRecord, StepRecord } from './history.ts'
 
 /** As much of a terminal as a progress bar needs. */
 export interface ProgressStream {
+  /** Takes text as it comes; what it returns is ignored. */
   readonly write: (text: string) => unknown
   readonly isTTY?: boolean
   readonly columns?: number
@@ -22,8 +23,11 @@ export interface ProgressOptions {
 
 /** A bar that is told of each step. */
 export interface Progress {
+  /** Tells of a step and of how many tokens or examples it had. */
   readonly step: (record: StepRecord, size: number) => void
+  /** Tells of an evaluation, which gets a line of its own. */
   readonly evaluation: (record: EvaluationRecord) => void
+  /** Ends the line that is being rewritten. */
   readonly end: () => void
 }
 

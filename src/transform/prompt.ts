@@ -26,7 +26,13 @@ export type PromptInit =
   /** The embeddings of a text's token ids, repeated or trimmed to the length. */
   | { readonly ids: ArrayLike<number> }
   /** The same, from the text itself. */
-  | { readonly text: string; readonly tokenizer: { readonly encode: (text: string) => ArrayLike<number> } }
+  | {
+      readonly text: string
+      readonly tokenizer: {
+        /** The ids of a text, without what a tokenizer puts around a sentence. */
+        readonly encode: (text: string) => ArrayLike<number>
+      }
+    }
 
 /** How a soft prompt is put on. */
 export interface PromptOptions {

@@ -19,6 +19,7 @@ export interface Diff {
   readonly sharedTensors: number
   /** Leaves of the second tree on memory of their own. */
   readonly newTensors: number
+  /** The changes as lines of text: `+` added, `-` removed, `~` replaced, then what is shared. */
   readonly toString: () => string
 }
 

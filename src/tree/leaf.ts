@@ -32,8 +32,11 @@ export interface Hole {
   readonly label: string
 }
 
+/** A parameter [in, out] that inputs are multiplied by. */
 export type Matrix<S extends Status = Status> = Param<S, 'matrix'>
+/** A parameter [rows, width] that is looked up by row. */
 export type Table<S extends Status = Status> = Param<S, 'table'>
+/** A parameter [width] that shifts or scales. */
 export type Vector<S extends Status = Status> = Param<S, 'vector'>
 
 /** Every leaf that holds a tensor. */
@@ -65,7 +68,11 @@ export const withValue = <L extends Leaf>(leaf: L, value: Tensor): L => (leaf.va
 const tagged = (x: unknown, tag: string): boolean =>
   typeof x === 'object' && x !== null && (x as { _tag?: unknown })._tag === tag
 
+/** Tells a parameter from anything else. */
 export const isParam = (x: unknown): x is Param => tagged(x, 'Param')
+/** Tells a constant leaf from anything else. */
 export const isConstant = (x: unknown): x is Constant => tagged(x, 'Constant')
+/** Tells the gap of a partition from anything else. */
 export const isHole = (x: unknown): x is Hole => tagged(x, 'Hole')
+/** Tells a leaf that holds a tensor, parameter or constant, from anything else. */
 export const isLeaf = (x: unknown): x is Leaf => isParam(x) || isConstant(x)

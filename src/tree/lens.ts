@@ -1,5 +1,5 @@
-import type { Applicative } from 'fp-ts/lib/Applicative.js'
-import type { HKT } from 'fp-ts/HKT'
+import type { Applicative, Applicative1, Applicative2, Applicative2C } from 'fp-ts/lib/Applicative.js'
+import type { HKT, Kind, Kind2, URIS, URIS2 } from 'fp-ts/HKT'
 import { TransformFailure } from './error.ts'
 import { find } from './select.ts'
 import type { Selector } from './select.ts'
@@ -47,6 +47,17 @@ export const modify = <T, const P extends Paths<T>, V>(
   f: (node: At<T, P>) => V,
 ): SetAt<T, P, V> => set(tree, path, f(get(tree, path)))
 
+/** `traverse` for the applicatives of fp-ts, by how many type parameters each has. */
+export interface Traverse {
+  <F extends URIS2, E>(F: Applicative2C<F, E>): Visit<Kind2<F, E, unknown>>
+  <F extends URIS2>(F: Applicative2<F>): <E>(...given: Visiting<Kind2<F, E, unknown>>) => Kind2<F, E, unknown>
+  <F extends URIS>(F: Applicative1<F>): Visit<Kind<F, unknown>>
+  <F>(F: Applicative<F>): Visit<HKT<F, unknown>>
+}
+
+type Visiting<R> = readonly [tree: unknown, at: Selector, f: (node: unknown, path: string) => R]
+type Visit<R> = (...given: Visiting<R>) => R
+
 /**
  * Visits every outermost place a selector hits with an effect, and rebuilds the tree inside it.
  *
@@ -54,9 +65,9 @@ export const modify = <T, const P extends Paths<T>, V>(
  *
  * @throws TransformFailure `NoMatch`, `BadSelector`.
  */
-export const traverse =
-  <F>(F: Applicative<F>) =>
-  <T>(tree: T, at: Selector, f: (node: unknown, path: string) => HKT<F, unknown>): HKT<F, unknown> => {
+export const traverse: Traverse =
+  <F>(F: Applicative<F>): Visit<HKT<F, unknown>> =>
+  (tree, at, f) => {
     const found = find(tree, at)
     const values = found.reduce<HKT<F, readonly unknown[]>>(
       (done, place) =>

@@ -28,8 +28,11 @@ export interface VariantSpec<T extends string, F> {
   readonly fields: F
   /** The dense weight [in, out] that it represents. */
   readonly materialize: (weight: Wrapped<T, Weight, F>, ctx: Ctx) => Tensor
+  /** x [..., in] times the weight; by default the whole dense weight is built and multiplied with. */
   readonly project?: (x: Tensor, weight: Wrapped<T, Weight, F>, ctx: Ctx) => Tensor
+  /** x [..., out] times the transposed weight; by default by the whole dense weight. */
   readonly projectT?: (x: Tensor, weight: Wrapped<T, Weight, F>, ctx: Ctx) => Tensor
+  /** Rows of the weight by int32 ids; by default rows of the whole dense weight. */
   readonly lookup?: (ids: Tensor, weight: Wrapped<T, Weight, F>, ctx: Ctx) => Tensor
 }
 

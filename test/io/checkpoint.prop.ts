@@ -86,27 +86,43 @@ test.prop([model, pool])(
   },
 )
 
-/** Some damage to a file: bytes changed, or the end cut off. */
+const share = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
+const part = (at: number, length: number): number => Math.floor(at * length)
+
+/** The next digit for a digit, the next letter for a letter: damage that leaves JSON as it is. */
+const nextOfKind = (code: number): number => {
+  const sort = ['0123456789', 'abcdefghijklmnopqrstuvwxyz'].find((s) => s.includes(String.fromCharCode(code))) ?? ''
+  return sort.charCodeAt((sort.indexOf(String.fromCharCode(code)) + 1) % sort.length)
+}
+
+/** Some damage to a file: cut off, bytes changed anywhere, a word or number of the JSON changed, an element changed. */
 const damage = fc.record({
-  file: fc.constantFrom('model.json', 'model.safetensors'),
-  cut: fc.option(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })),
-  flips: fc.array(
-    fc.tuple(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), fc.integer({ min: 1, max: 255 })),
-    { minLength: 1, maxLength: 4 },
-  ),
+  how: fc.constantFrom('cut json', 'cut tensors', 'json', 'tensors', 'word', 'element'),
+  at: fc.array(share, { minLength: 1, maxLength: 3 }),
+  xor: fc.integer({ min: 1, max: 255 }),
 })
+type Damage = typeof damage extends fc.Arbitrary<infer A> ? A : never
+
+const spoil = (folder: string, { how, at, xor }: Damage): void => {
+  const path = join(folder, how === 'word' || how.endsWith('json') ? 'model.json' : 'model.safetensors')
+  const bytes = readFileSync(path)
+  const elements = how === 'element' ? 8 + Number(bytes.readBigUInt64LE()) : 0
+  const words = how === 'word' ? [...bytes.keys()].filter((i) => /[0-9a-z]/.test(String.fromCharCode(bytes[i]!))) : []
+  for (const share of how.startsWith('cut') || elements === bytes.length ? [] : at) {
+    const i = how === 'word' ? words[part(share, words.length)]! : elements + part(share, bytes.length - elements)
+    bytes[i] = how === 'word' ? nextOfKind(bytes[i]!) : bytes[i]! ^ xor
+  }
+  writeFileSync(path, how.startsWith('cut') ? bytes.subarray(0, part(at[0]!, bytes.length)) : bytes)
+}
 
 test.prop([model, pool, damage], often)(
   'a damaged file is an error or makes no difference',
-  async (shape, plans, { file, cut, flips }) => {
+  async (shape, plans, harm) => {
     const before = memory().tensors
     await inFolder(async (folder, hold) => {
       const given = tree(shape, hold(plans.map(makeLeaf)))
       await orThrow(saveModel(given, folder))
-      const path = join(folder, file)
-      const bytes = readFileSync(path)
-      if (cut === null) for (const [at, xor] of flips) bytes[Math.floor(at * bytes.length)]! ^= xor
-      writeFileSync(path, cut === null ? bytes : bytes.subarray(0, Math.floor(cut * bytes.length)))
+      spoil(folder, harm)
       const result = await loadModel(folder)()
       if (E.isRight(result)) expect(same(hold(result.right), given)).toBe(true)
       else expect(result.left.filter((i) => i._tag === 'Unexpected' || i._tag === 'TooLarge')).toEqual([])

@@ -54,7 +54,7 @@ test.prop([named, fc.dictionary(text, text)])(
       )
       expect(readFileSync(a).equals(readFileSync(b))).toBe(true)
       const again = await orThrow(readSafetensors(a))
-      expect(Object.entries(again.metadata).toSorted()).toEqual(Object.entries(notes).toSorted())
+      expect(new Map(Object.entries(again.metadata))).toEqual(new Map(Object.entries(notes)))
       expect(again.tensors.size).toBe(tensors.length)
       for (const [name, { dtype, shape, data }] of tensors) {
         const found = again.tensors.get(name)!

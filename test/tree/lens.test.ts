@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
+import * as A from 'fp-ts/lib/Array.js'
 import * as E from 'fp-ts/lib/Either.js'
 import * as I from 'fp-ts/lib/Identity.js'
 import { get, lora, modify, param, set, traverse, withStatus } from '../../src/index.ts'
+import type { Param } from '../../src/index.ts'
 import { zeros } from '../../src/ops/index.ts'
 import { brief, issuesOf, messageOf, tinySllm } from '../support.ts'
 
@@ -61,7 +63,7 @@ test('traverse visits the hits in path order and rebuilds the tree inside the ef
   const visited: string[] = []
   const frozen = traverse(I.Applicative)(base, '**.bias', (node, at) => {
     visited.push(at)
-    return withStatus(node as never, 'frozen')
+    return withStatus(node as Param, 'frozen')
   }) as typeof base
   expect(visited).toEqual([
     'transformer_blocks.0.mha.projection_out.bias',
@@ -74,8 +76,15 @@ test('traverse visits the hits in path order and rebuilds the tree inside the ef
 
 test('traverse in Either gives the first refusal, and the tree itself when nothing changes', () => {
   const refuse = (_: unknown, at: string) => E.left(at)
-  const F = E.Applicative as never
-  expect(traverse(F)(base, ['**.ln_1', 'out_head'], refuse as never)).toEqual(E.left('transformer_blocks.0.mlp.ln_1'))
-  const same = traverse(F)(base, '**.ln_1', ((node: unknown) => E.right(node)) as never) as unknown as E.Either<unknown, unknown>
+  const validated = traverse(E.Applicative)
+  expect(validated(base, ['**.ln_1', 'out_head'], refuse)).toEqual(E.left('transformer_blocks.0.mlp.ln_1'))
+  const same: E.Either<never, unknown> = validated(base, '**.ln_1', (node) => E.right(node))
   expect(E.isRight(same) && same.right).toBe(base)
+})
+
+test('a validation collects every refusal', () => {
+  const all = traverse(E.getApplicativeValidation(A.getSemigroup<string>()))
+  expect(all(base, '**.ln_1', (_, at) => E.left([at]))).toEqual(
+    E.left(['transformer_blocks.0.mlp.ln_1', 'transformer_blocks.1.mlp.ln_1']),
+  )
 })

@@ -29,8 +29,8 @@ export {
   stepKeepsTies,
 } from './training.ts'
 export { lawsFor, transformLaws } from './transforms.ts'
-export { treeLaws } from './trees.ts'
-export type { TreeRun } from './trees.ts'
+export { splittingLaws, treeLaws } from './trees.ts'
+export type { Splitting, TreeRun } from './trees.ts'
 export { weightLaws } from './weights.ts'
 export type { WeightRun } from './weights.ts'
 export { kindLaws } from './kinds.ts'

@@ -70,6 +70,7 @@ const withoutBase = (node: unknown): unknown => {
 
 const misfitsAreFound = law('misfitsAreFound', 'A parameter with an axis too many is found, and its path is named.', 'exact', (run) => {
   const { kind, kinds, key } = run
+  if (kind.tag === 'Param') return holds
   const node = withoutBase(run.node)
   return every(leafPlaces(node), (p) => {
     const shape = [...p.node.value.shape, 1]

@@ -143,34 +143,44 @@ const equalIsEquality = law('equalIsEquality', 'A tree equals itself and its cop
   )
 })
 
-const combinePartition = law('combinePartition', 'combine(partition(m)) is m: every leaf the same object, in exactly one half.', 'reference', ({ tree }) => {
-  const parts = partition(tree)
-  const back = combine(parts) as unknown
-  const [a, b] = [leaves(parts.trainable), leaves(parts.frozen)]
-  return all(
-    () => verdict(sameStructure(back, tree), String(diff(tree, back))),
-    () => {
-      const both = a.find((leaf) => b.includes(leaf))
-      return verdict(both === undefined, `${both?.label} stands in both halves`)
-    },
-    () => verdict(a.length + b.length === leaves(tree).length, 'a leaf is in neither half'),
-    () => verdict(a.every((l) => isParam(l) && l.status === 'trainable'), 'something that is not trainable is in the trainable half'),
-    () => {
-      const moved = leafPlaces(back).find((p, i) => leafPlaces(tree)[i]?.node !== p.node)
-      return verdict(moved === undefined, `${pathOf(moved ?? { node: 0, path: [], route: [] })} is a copy`)
-    },
-  )
-})
+/** A way to split a model in two and to put it together again. */
+export interface Splitting {
+  readonly partition: (model: unknown) => { readonly trainable: unknown; readonly frozen: unknown }
+  readonly combine: (parts: { readonly trainable: unknown; readonly frozen: unknown }) => unknown
+}
 
-const combineRefusesOverlap = law('combineRefusesOverlap', 'combine refuses halves that both have a leaf.', 'exact', ({ tree }) => {
-  const parts = partition(tree)
-  try {
-    combine({ trainable: tree, frozen: parts.frozen } as never)
-  } catch (error) {
-    return verdict(error instanceof EspalierError, `threw ${String(error)}`)
-  }
-  return verdict(leaves(parts.frozen).length === 0, 'one of two leaves was taken in silence')
-})
+/** The laws of a way to split a model: parts are disjoint, nothing is lost or copied, and overlapping halves are refused. */
+export const splittingLaws = ({ partition, combine }: Splitting): readonly Law<TreeRun>[] => [
+  law('combinePartition', 'combine(partition(m)) is m: every leaf the same object, in exactly one half.', 'reference', ({ tree }) => {
+    const parts = partition(tree)
+    const [a, b] = [leaves(parts.trainable), leaves(parts.frozen)]
+    return all(
+      () => {
+        const both = a.find((leaf) => b.includes(leaf))
+        return verdict(both === undefined, `${both?.label} stands in both halves`)
+      },
+      () => verdict(a.length + b.length === leaves(tree).length, 'a leaf is in neither half'),
+      () => verdict(a.every((l) => isParam(l) && l.status === 'trainable'), 'the trainable half holds something else'),
+      () => {
+        const back = combine(parts)
+        const moved = leafPlaces(back).find((p, i) => leafPlaces(tree)[i]?.node !== p.node)
+        return all(
+          () => verdict(sameStructure(back, tree), String(diff(tree, back))),
+          () => verdict(moved === undefined, `${showPath(moved?.path ?? [])} is a copy`),
+        )
+      },
+    )
+  }),
+  law('combineRefusesOverlap', 'combine refuses halves that both have a leaf.', 'exact', ({ tree }) => {
+    const { frozen } = partition(tree)
+    try {
+      combine({ trainable: tree, frozen })
+    } catch (error) {
+      return verdict(error instanceof EspalierError, `threw ${String(error)}`)
+    }
+    return verdict(leaves(frozen).length === 0, 'one of two leaves was taken in silence')
+  }),
+]
 
 const nestPrefixes = law('nestPrefixes', 'nest puts a name before each label, keeps ties, and relabel takes it off again.', 'exact', ({ tree }) => {
   const nested = nest('one', tree)
@@ -247,8 +257,7 @@ export const treeLaws: readonly Law<TreeRun>[] = [
   modifyIsSetGet,
   setKeepsTheRest,
   equalIsEquality,
-  combinePartition,
-  combineRefusesOverlap,
+  ...splittingLaws({ partition, combine: combine as Splitting['combine'] }),
   nestPrefixes,
   clashesAreFound,
   untieParts,

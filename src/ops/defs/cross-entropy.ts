@@ -5,6 +5,7 @@ import type { Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { sum } from './broadcast.ts'
 import { define } from './define.ts'
+import { type Loop, onHeap } from './heap.ts'
 import { div, equal, maximum, mul, sub, where } from './elementwise.ts'
 import { expandDims } from './arrange.ts'
 import { takeRows } from './gather.ts'
@@ -49,13 +50,33 @@ const rowsOp = define<CrossEntropyAttrs>({
       label === attrs.ignore ? 0 : logSumExp(logits, row * classes, classes) - logits.data[row * classes + label]!,
     )
   },
-  native: ({ attrs }, logits, labels) => {
+  accelerated: ({ attrs }, logits, labels) => {
     const [positions, counts] = located(logits, labels, attrs.ignore)
-    const losses = tf.sub(tf.logSumExp(logits, -1), tf.gather(tf.reshape(logits, [logits.size]), positions))
+    // The largest chance is e⁰ / Σ e^(x - max): softmax, the one fast pass tfjs has, gives log Σ eˣ without an exp or a log
+    // of [rows, classes].
+    const logTotals = tf.sub(tf.max(logits, -1), tf.log(tf.max(tf.softmax(logits, -1), -1)))
+    const losses = tf.sub(logTotals, tf.gather(tf.reshape(logits, [logits.size]), positions))
     return tf.where(tf.cast(counts, 'bool'), losses, tf.zerosLike(losses))
   },
   vjp: ({ dy, attrs, needs }, logits, labels) => [needs[0] ? apply(slopeOp, [logits, labels, dy], attrs) : null, null],
 })
+
+/** The slope from the softmax of the logits, in one pass. */
+const fromChances: Loop<CrossEntropyAttrs> = ({ attrs }, out, chances, labels, dy) => {
+  const classes = chances.shape[1]!
+  requireRange('crossEntropy', 'labels', labels.data, classes, attrs.ignore)
+  out.fill(0)
+  for (let row = 0; row < labels.data.length; row++) {
+    const label = labels.data[row]!
+    if (label === attrs.ignore) continue
+    const weight = dy.data[row]!
+    const begin = row * classes
+    for (let i = begin; i < begin + classes; i++) out[i] = chances.data[i]! * weight
+    out[begin + label]! -= weight
+  }
+}
+
+const slopeOnHeap = onHeap('crossEntropySlope', fromChances)
 
 // (softmax - one-hot) · dy of the row, in one pass over the logits; the one-hot is never there.
 const slopeOp = define<CrossEntropyAttrs>({
@@ -75,6 +96,7 @@ const slopeOp = define<CrossEntropyAttrs>({
     }
     return out
   },
+  wasm: (call, logits, labels, dy) => slopeOnHeap(call, tf.softmax(logits, -1), labels, dy),
   native: ({ attrs, output }, logits, labels, dy) => {
     const [positions, counts] = located(logits, labels, attrs.ignore)
     const weights = tf.mul(dy, counts)

@@ -4,6 +4,7 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Op } from '../op.ts'
 import { define } from './define.ts'
+import { fresh, type Loop, onHeap } from './heap.ts'
 import { describe, mismatch, requireFloat, requireInt } from './shape-rules.ts'
 
 type DropoutAttrs = { readonly rate: number; readonly hi: number; readonly lo: number }
@@ -14,6 +15,13 @@ const keyOf = ({ hi, lo }: DropoutAttrs, seed: ArrayLike<number> | undefined): K
   const base = fold(own, 'dropout seed')
   const [high, low] = threefry(base.hi, base.lo, seed[0]!, seed[1]!)
   return { _tag: 'Key', hi: high, lo: low }
+}
+
+const drop: Loop<DropoutAttrs> = ({ attrs }, out, { data }, seed) => {
+  const random = words(keyOf(attrs, (seed as typeof seed | undefined)?.data), data.length)
+  const dropped = attrs.rate * 2 ** 32
+  const scale = 1 / (1 - attrs.rate)
+  for (let i = 0; i < out.length; i++) out[i] = random[i]! >= dropped ? data[i]! * scale : 0
 }
 
 const dropoutOp: Op<DropoutAttrs> = define<DropoutAttrs>({
@@ -27,15 +35,9 @@ const dropoutOp: Op<DropoutAttrs> = define<DropoutAttrs>({
     }
     return { shape: x.shape, dtype: 'float32' }
   },
-  // No engine has a faster way to the same bits, so that all of them run this one.
-  reference: ({ attrs }, { data }, seed) => {
-    const random = words(keyOf(attrs, (seed as typeof seed | undefined)?.data), data.length)
-    const dropped = attrs.rate * 2 ** 32
-    const scale = 1 / (1 - attrs.rate)
-    const out = new Float32Array(data.length)
-    for (let i = 0; i < out.length; i++) if (random[i]! >= dropped) out[i] = data[i]! * scale
-    return out
-  },
+  // No engine has a faster way to the same bits, so that native, too, runs the reference.
+  reference: fresh(drop),
+  wasm: onHeap('dropout', drop),
   // Linear in x: the same key gives the same mask, so that nothing has to be saved.
   vjp: ({ dy, attrs, inputs }) =>
     inputs.map((_, i) => (i === 0 ? apply(dropoutOp, [dy, ...inputs.slice(1)], attrs) : null)),

@@ -3,6 +3,7 @@ import { apply } from '../dispatch.ts'
 import type { Attrs, Data, Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { define } from './define.ts'
+import { fresh, type Loop, onHeap } from './heap.ts'
 import {
   axisOf,
   describe,
@@ -19,13 +20,16 @@ const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.ev
 const readIds = (name: string, ids: tf.Tensor, limit: number): void =>
   requireRange(name, 'ids', ids.dataSync<'int32'>(), limit)
 
-/** Copies `count` rows of `width` elements to the target, one after the other; row `from(i)` of the source is the i-th. */
-const copyRows = (count: number, width: number, source: Data, target: Data, from: (i: number) => number): Data => {
-  for (let i = 0; i < count; i++) target.set(source.subarray(from(i) * width, (from(i) + 1) * width), i * width)
-  return target
+/** Copies rows of `width` elements to the target, one after the other; row `from(i)` of the source is the i-th. */
+const copyRows = (width: number, source: Data, target: Data, from: (i: number) => number): void => {
+  for (let at = 0, i = 0; at < target.length; at += width, i++)
+    target.set(source.subarray(from(i) * width, (from(i) + 1) * width), at)
 }
 
-const allocateLike = (data: Data, size: number): Data => new (data.constructor as new (size: number) => Data)(size)
+const gatherLoop: Loop<Attrs> = (_, out, table, ids) => {
+  requireRange('gather', 'ids', ids.data, table.shape[0]!)
+  copyRows(sizeOf(table.shape.slice(1)), table.data, out, (i) => ids.data[i]!)
+}
 
 const gatherOp = define<Attrs>({
   name: 'gather',
@@ -34,17 +38,24 @@ const gatherOp = define<Attrs>({
     requireInt('gather', 'ids', ids)
     return { shape: [...ids.shape, ...table.shape.slice(1)], dtype: table.dtype }
   },
-  reference: ({ output }, table, ids) => {
-    requireRange('gather', 'ids', ids.data, table.shape[0]!)
-    const out = allocateLike(table.data, sizeOf(output.shape))
-    return copyRows(ids.data.length, sizeOf(table.shape.slice(1)), table.data, out, (i) => ids.data[i]!)
-  },
-  accelerated: (_, table, ids) => {
+  reference: fresh(gatherLoop),
+  wasm: onHeap('gather', gatherLoop),
+  native: (_, table, ids) => {
     readIds('gather', ids, table.shape[0]!)
     return tf.gather(table, ids as tf.Tensor1D)
   },
   vjp: ({ dy }, table, ids) => [table.dtype === 'float32' ? scatterAdd(ids, dy, table.shape[0]!) : null, null],
 })
+
+const scatterLoop: Loop<{ readonly rows: number }> = ({ attrs }, out, ids, dy) => {
+  requireRange('scatterAdd', 'ids', ids.data, attrs.rows)
+  out.fill(0)
+  const width = dy.data.length / ids.data.length
+  for (let i = 0; i < ids.data.length; i++) {
+    const at = ids.data[i]! * width
+    for (let j = 0; j < width; j++) out[at + j]! += dy.data[i * width + j]!
+  }
+}
 
 const scatterAddOp = define<{ readonly rows: number }>({
   name: 'scatterAdd',
@@ -60,23 +71,8 @@ const scatterAddOp = define<{ readonly rows: number }>({
           'The leading axes of dy are those of ids.',
         )
   },
-  reference: ({ attrs, output }, ids, dy) => {
-    requireRange('scatterAdd', 'ids', ids.data, attrs.rows)
-    const out = new Float32Array(sizeOf(output.shape))
-    addRows(ids.data, dy.data, out)
-    return out
-  },
-  wasm: ({ attrs, output }, ids, dy) => {
-    // tfjs has no such kernel on WASM. Adding in place spares the copy of a table that is nearly all zeros.
-    const positions = ids.dataSync<'int32'>()
-    requireRange('scatterAdd', 'ids', positions, attrs.rows)
-    const rows = dy.dataSync<'float32'>()
-    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- tfjs's fill, not Array's
-    const table = tf.fill([...output.shape], 0)
-    const backend = tf.backend() as unknown as { typedArrayFromHeap: (x: tf.Tensor) => Float32Array }
-    addRows(positions, rows, backend.typedArrayFromHeap(table))
-    return table
-  },
+  reference: fresh(scatterLoop),
+  wasm: onHeap('scatterAdd', scatterLoop),
   native: ({ attrs, output }, ids, dy) => {
     readIds('scatterAdd', ids, attrs.rows)
     const flat = tf.reshape(dy, [ids.size, sizeOf(output.shape.slice(1))])
@@ -85,14 +81,6 @@ const scatterAddOp = define<{ readonly rows: number }>({
   },
   vjp: ({ dy }, ids) => [null, gather(dy, ids)],
 })
-
-const addRows = (ids: ArrayLike<number>, rows: ArrayLike<number>, table: Float32Array): void => {
-  const width = rows.length / ids.length
-  for (let i = 0; i < ids.length; i++) {
-    const at = ids[i]! * width
-    for (let j = 0; j < width; j++) table[at + j]! += rows[i * width + j]!
-  }
-}
 
 /**
  * Rows of a table: `out[…, :] = table[ids[…], :]`, for a table [rows, …] and int32 ids of any shape.
@@ -132,6 +120,11 @@ const requirePositions = (name: string, leading: number | undefined, positions: 
     )
 }
 
+const takeLoop: Loop<Attrs> = (_, out, { shape, data }, positions) => {
+  requireRange('takeRows', 'positions', positions.data, shape[1]!)
+  copyRows(sizeOf(shape.slice(2)), data, out, (row) => row * shape[1]! + positions.data[row]!)
+}
+
 const takeRowsOp = define<Attrs>({
   name: 'takeRows',
   infer: (_, x, positions) => {
@@ -139,12 +132,9 @@ const takeRowsOp = define<Attrs>({
     requirePositions('takeRows', x.shape[0], positions)
     return { shape: [x.shape[0]!, ...x.shape.slice(2)], dtype: x.dtype }
   },
-  reference: ({ output }, { shape, data }, positions) => {
-    requireRange('takeRows', 'positions', positions.data, shape[1]!)
-    const out = allocateLike(data, sizeOf(output.shape))
-    return copyRows(shape[0]!, sizeOf(shape.slice(2)), data, out, (row) => row * shape[1]! + positions.data[row]!)
-  },
-  accelerated: (_, x, positions) => {
+  reference: fresh(takeLoop),
+  wasm: onHeap('takeRows', takeLoop),
+  native: (_, x, positions) => {
     const [batch, length] = [x.shape[0]!, x.shape[1]!]
     readIds('takeRows', positions, length)
     const rows = tf.add(positions, tf.mul(tf.range(0, batch, 1, 'int32'), tf.scalar(length, 'int32')))
@@ -156,6 +146,14 @@ const takeRowsOp = define<Attrs>({
   ],
 })
 
+const putLoop: Loop<{ readonly length: number }> = ({ attrs }, out, dy, positions) => {
+  requireRange('putRows', 'positions', positions.data, attrs.length)
+  out.fill(0)
+  const width = sizeOf(dy.shape.slice(1))
+  for (let row = 0; row < positions.data.length; row++)
+    out.set(dy.data.subarray(row * width, (row + 1) * width), (row * attrs.length + positions.data[row]!) * width)
+}
+
 // The gradient of takeRows: each row of dy at its position, zeros elsewhere.
 const putRowsOp = define<{ readonly length: number }>({
   name: 'putRows',
@@ -164,15 +162,8 @@ const putRowsOp = define<{ readonly length: number }>({
     requirePositions('putRows', dy.shape[0], positions)
     return { shape: [dy.shape[0]!, length, ...dy.shape.slice(1)], dtype: 'float32' }
   },
-  reference: ({ attrs, output }, dy, positions) => {
-    requireRange('putRows', 'positions', positions.data, attrs.length)
-    const out = new Float32Array(sizeOf(output.shape))
-    const width = sizeOf(dy.shape.slice(1))
-    positions.data.forEach((position, row) =>
-      out.set(dy.data.subarray(row * width, (row + 1) * width), (row * attrs.length + position) * width),
-    )
-    return out
-  },
+  reference: fresh(putLoop),
+  wasm: onHeap('putRows', putLoop),
   vjp: ({ dy }, _, positions) => [takeRows(dy, positions), null],
 })
 

@@ -4,6 +4,7 @@ import type { Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { unbroadcast } from './broadcast.ts'
 import { define } from './define.ts'
+import { fresh, type Loop, onHeap } from './heap.ts'
 import { add, mul, sub } from './elementwise.ts'
 import { mean } from './reduce.ts'
 import { describe, lastAxis, mismatch, requireFloat } from './shape-rules.ts'
@@ -29,6 +30,17 @@ const moments = (data: ArrayLike<number>, begin: number, width: number, eps: num
   return [center, 1 / Math.sqrt(squares / width + eps)]
 }
 
+const normalise: Loop<LayerNormAttrs> = ({ attrs }, out, { shape, data }, ...rest) => {
+  const width = shape.at(-1)!
+  const [scale, shift] = optional(attrs, rest)
+  for (let begin = 0; begin < out.length; begin += width) {
+    const [center, spread] = moments(data, begin, width, attrs.eps)
+    for (let i = 0; i < width; i++)
+      out[begin + i] =
+        (data[begin + i]! - center) * spread * (scale ? scale.data[i]! : 1) + (shift ? shift.data[i]! : 0)
+  }
+}
+
 const layerNormOp = define<LayerNormAttrs>({
   name: 'layerNorm',
   infer: ({ eps }, x, ...rest) => {
@@ -42,18 +54,8 @@ const layerNormOp = define<LayerNormAttrs>({
     }
     return { shape: x.shape, dtype: 'float32' }
   },
-  reference: ({ attrs }, { shape, data }, ...rest) => {
-    const width = shape.at(-1)!
-    const [scale, shift] = optional(attrs, rest)
-    const out = new Float32Array(data.length)
-    for (let begin = 0; begin < out.length; begin += width) {
-      const [center, spread] = moments(data, begin, width, attrs.eps)
-      for (let i = 0; i < width; i++)
-        out[begin + i] =
-          (data[begin + i]! - center) * spread * (scale ? scale.data[i]! : 1) + (shift ? shift.data[i]! : 0)
-    }
-    return out
-  },
+  reference: fresh(normalise),
+  wasm: onHeap('layerNorm', normalise),
   native: ({ attrs }, x, ...rest) => {
     const [scale, shift] = optional(attrs, rest)
     const centered = tf.sub(x, tf.mean(x, -1, true))
@@ -73,26 +75,27 @@ const layerNormOp = define<LayerNormAttrs>({
   },
 })
 
+const slopeLoop: Loop<{ readonly eps: number }> = ({ attrs }, out, { shape, data }, { data: g }) => {
+  const width = shape.at(-1)!
+  for (let begin = 0; begin < out.length; begin += width) {
+    const [center, spread] = moments(data, begin, width, attrs.eps)
+    let total = 0
+    let along = 0
+    for (let i = begin; i < begin + width; i++) {
+      total += g[i]!
+      along += g[i]! * (data[i]! - center) * spread
+    }
+    for (let i = begin; i < begin + width; i++)
+      out[i] = spread * (g[i]! - total / width - ((data[i]! - center) * spread * along) / width)
+  }
+}
+
 // The gradient of x, given that of the normalised rows: what is left of it without its mean and its part along them.
 const layerNormSlopeOp = define<{ readonly eps: number }>({
   name: 'layerNormSlope',
   infer: (_, x) => x,
-  reference: ({ attrs }, { shape, data }, { data: g }) => {
-    const width = shape.at(-1)!
-    const out = new Float32Array(data.length)
-    for (let begin = 0; begin < out.length; begin += width) {
-      const [center, spread] = moments(data, begin, width, attrs.eps)
-      let total = 0
-      let along = 0
-      for (let i = begin; i < begin + width; i++) {
-        total += g[i]!
-        along += g[i]! * (data[i]! - center) * spread
-      }
-      for (let i = begin; i < begin + width; i++)
-        out[i] = spread * (g[i]! - total / width - ((data[i]! - center) * spread * along) / width)
-    }
-    return out
-  },
+  reference: fresh(slopeLoop),
+  wasm: onHeap('layerNormSlope', slopeLoop),
   native: ({ attrs }, x, g) => {
     const centered = tf.sub(x, tf.mean(x, -1, true))
     const spread = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), attrs.eps))

@@ -4,6 +4,7 @@ import type { Array_, Attrs, Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { sum } from './broadcast.ts'
 import { convert, define } from './define.ts'
+import { fresh, type Loop, onHeap } from './heap.ts'
 import { mul, sub } from './elementwise.ts'
 import {
   broadcastShapes,
@@ -16,6 +17,27 @@ import {
   walk,
 } from './shape-rules.ts'
 import { exp } from './unary.ts'
+
+const softmaxLoop: Loop<{ readonly masked: boolean }> = ({ attrs }, out, x, mask) => {
+  const width = x.shape.at(-1)!
+  const seen = attrs.masked ? walk(x.shape, broadcastStrides(mask.shape, x.shape)) : undefined
+  const isHidden = (i: number): boolean => seen !== undefined && mask.data[seen[i]!] === 0
+  out.fill(0)
+  for (let begin = 0; begin < out.length; begin += width) {
+    let highest = -Infinity
+    for (let i = begin; i < begin + width; i++) if (!isHidden(i)) highest = Math.max(highest, x.data[i]!)
+    let total = 0
+    for (let i = begin; i < begin + width; i++) {
+      if (isHidden(i)) continue
+      out[i] = Math.exp(x.data[i]! - highest)
+      total += out[i]!
+    }
+    // total is 0 exactly when the whole row is hidden; it then stays zero instead of 0/0.
+    if (total !== 0) for (let i = begin; i < begin + width; i++) out[i]! /= total
+  }
+}
+
+const maskedOnHeap = onHeap('softmax', softmaxLoop)
 
 const softmaxOp = define<{ readonly masked: boolean }>({
   name: 'softmax',
@@ -32,26 +54,9 @@ const softmaxOp = define<{ readonly masked: boolean }>({
           'The mask may have 1 where x has more, not the other way round.',
         )
   },
-  reference: ({ attrs }, x, mask) => {
-    const width = x.shape.at(-1)!
-    const seen = attrs.masked ? walk(x.shape, broadcastStrides(mask.shape, x.shape)) : undefined
-    const isHidden = (i: number): boolean => seen !== undefined && mask.data[seen[i]!] === 0
-    const out = new Float32Array(x.data.length)
-    for (let begin = 0; begin < out.length; begin += width) {
-      let highest = -Infinity
-      for (let i = begin; i < begin + width; i++) if (!isHidden(i)) highest = Math.max(highest, x.data[i]!)
-      let total = 0
-      for (let i = begin; i < begin + width; i++) {
-        if (isHidden(i)) continue
-        out[i] = Math.exp(x.data[i]! - highest)
-        total += out[i]!
-      }
-      // total is 0 exactly when the whole row is hidden; it then stays zero instead of 0/0.
-      if (total !== 0) for (let i = begin; i < begin + width; i++) out[i]! /= total
-    }
-    return out
-  },
-  accelerated: ({ attrs }, x, mask) => {
+  reference: fresh(softmaxLoop),
+  wasm: (call, ...inputs) => (call.attrs.masked ? maskedOnHeap(call, ...inputs) : tf.softmax(inputs[0]!, -1)),
+  native: ({ attrs }, x, mask) => {
     if (!attrs.masked) return tf.softmax(x, -1)
     // The lowest finite number instead of -Infinity: a row with everything hidden then has no Infinity - Infinity.
     const seen = convert(mask, 'bool')

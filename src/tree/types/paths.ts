@@ -26,7 +26,7 @@ type Tails<T, K extends Method> = T extends Data
       : Full<T, K> | { [P in Name<keyof T>]-?: Tails<T[P], K> }[Name<keyof T>]
 
 /** The patterns an editor offers for a method on a model. */
-export type Globs<M, K extends Method> = '**' | Full<M, K> | `**.${Tails<M, K>}`
+export type Globs<M, K extends Method> = unknown extends M ? never : '**' | Full<M, K> | `**.${Tails<M, K>}`
 
 /** Every path of a tree, down to its leaves, indices as numbers; what `get`, `set` and `modify` take. */
 export type Paths<T> = T extends Data

@@ -55,6 +55,7 @@ export interface Targeted<O, K extends Method> {
   <M, const G extends Globs<M, K>>(options: O & { readonly at: G | readonly G[] }): (model: M) => Rewritten<M, G, K>
   <const G extends string = string>(options: O & AtOption<G>): Step<G, K>
   readonly either: TargetedEither<O, K>
+  /** The same step without the check of its patterns by the compiler; the run time still checks them. */
   readonly unchecked: <const G extends string = string>(options: O & AtOption<G>) => <M>(model: M) => After<M, G, K>
 }
 
