@@ -35,7 +35,7 @@ const Show_: Show<unknown> = { show: tree => show(tree) }
  * import { nest, sllm, key, type Sllm } from 'espalier'
  * const M = getMonoid<Sllm>()
  * const named = M.concat((m: Sllm) => nest('a', m), (m: Sllm) => nest('b', m))
- * named(sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))).final_norm.scale.label // => 'a.b.final_norm.scale'
+ * named(sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))).final_norm.scale.label // => 'b.a.final_norm.scale'
  * ```
  */
 export const getMonoid = <M>(): Monoid<Endomorphism<M>> => getEndomorphismMonoid<M>()

@@ -134,9 +134,20 @@ const open = async (folder: string) => {
 }
 
 /**
- * Reads what an adapter says of itself, without a base: its recipe, the fingerprint of its base, the tensors it carries.
+ * Reads what an adapter says of itself, without a base: its recipe, the fingerprint of its base, what it carries.
  *
  * Errors: those of `loadModel`.
+ *
+ * @example
+ * ```ts
+ * import { freeze, key, lora, pipe, sllm } from 'espalier'
+ * import { orThrow, readAdapter, saveAdapter } from 'espalier/io'
+ *
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * await orThrow(saveAdapter(pipe(base, freeze, lora({ at: 'out_head', rank: 2 })), 'read-me'))
+ * const { carries } = await orThrow(readAdapter('read-me'))
+ * carries.toSorted() // => ['out_head.weight.a', 'out_head.weight.b']
+ * ```
  */
 export const readAdapter = (folder: string): Io<AdapterInfo> =>
   io(folder, async () => {

@@ -153,6 +153,18 @@ const likeRun: Strictness = {
   hint: 'The folder holds a run of another model or optimiser than the one it was to be like.',
 }
 
-/** Loads a training run; with `like`, such as a fresh run, differences in structure are errors. Errors: as `loadModel`. */
+/**
+ * Loads a training run; with `like`, such as a fresh run, differences in structure are errors. Errors: as `loadModel`.
+ *
+ * @example
+ * ```ts
+ * import { loadRun, orThrow, saveRun } from 'espalier/io'
+ * import { item, scalar } from 'espalier/ops'
+ *
+ * await orThrow(saveRun({ count: scalar(3) }, 'a-run'))
+ * const again = await orThrow(loadRun('a-run', { count: scalar(0) }))
+ * item(again.count) // => 3
+ * ```
+ */
 export const loadRun: Load = (folder: string, like?: unknown): Io<never> =>
   load(folder, 'run', like, likeRun) as Io<never>

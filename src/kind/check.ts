@@ -9,9 +9,19 @@ import type { AnyKind, Kinds } from './kind.ts'
 type Bound = Map<string, number>
 
 /**
- * Everything in which a node, or what is attached to it, differs from its kind: missing and surplus fields, wrong forms, and shapes that do not agree.
+ * Everything in which a node, or what is attached to it, differs from its kind: missing and surplus fields, wrong
+ * forms, and shapes that do not agree.
  *
  * Dimensions are unified over the whole model, so the error names the axis and both lengths.
+ *
+ * @example
+ * ```ts
+ * import { kinds, LinearKind, param, shapeIssues } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const weight = param('matrix', 'weight', zeros([3, 2]))
+ * const wrong = { _tag: 'Linear', weight, bias: param('vector', 'bias', zeros([5])) }
+ * shapeIssues(wrong, LinearKind, kinds).map(issue => issue.path) // => ['bias']
+ * ```
  */
 export const shapeIssues = (node: unknown, kind: AnyKind, kinds: Kinds): readonly Issue[] => {
   const issues: Issue[] = []

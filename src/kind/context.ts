@@ -19,7 +19,16 @@ export interface Ctx {
   readonly mask?: Tensor
 }
 
-/** The same environment for a child, whose masks must be its own. */
+/**
+ * The same environment for a child, whose masks must be its own.
+ *
+ * @example
+ * ```ts
+ * import { context, key, under } from 'espalier'
+ * const ctx = context({ train: true, key: key(0) })
+ * under(ctx, 'mlp').key?.lo === under(ctx, 'mha').key?.lo // => false
+ * ```
+ */
 export const under = (ctx: Ctx, child: string | number): Ctx =>
   ctx.key === undefined ? ctx : { ...ctx, key: fold(ctx.key, child) }
 
@@ -38,34 +47,133 @@ const kindOf = <R extends Role>(node: { readonly _tag: string }, role: R, ctx: C
   ])
 }
 
-/** Hidden states through whatever stands at a layer's place. */
+/**
+ * Hidden states through whatever stands at a layer's place.
+ *
+ * @throws EspalierError `UnknownKind` for a tag that the context's kinds lack, and what the layer throws.
+ * @example
+ * ```ts
+ * import { context, key, layer, LinearKind, initialise } from 'espalier'
+ * import type { Layer } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const fc = initialise(LinearKind, { in: 3, out: 2 }, key(0)) as Layer
+ * layer(fc, zeros([4, 3]), context()).shape // => [4, 2]
+ * ```
+ */
 export const layer = (node: Layer, x: Tensor, ctx: Ctx): Tensor => kindOf(node, 'layer', ctx).layer(node, x, ctx)
 
-/** Token ids through whatever stands at an embedding's place. */
+/**
+ * Token ids through whatever stands at an embedding's place.
+ *
+ * @throws EspalierError `UnknownKind`, and what the embedding throws.
+ * @example
+ * ```ts
+ * import { context, embed, EmbeddingKind, initialise, key } from 'espalier'
+ * import type { Embed } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const words = initialise(EmbeddingKind, { vocab: 9, d: 4 }, key(0)) as Embed
+ * embed(words, { ids: zeros([2, 3], 'int32') }, context()).hidden.shape // => [2, 3, 4]
+ * ```
+ */
 export const embed = (node: Embed, tokens: Tokens, ctx: Ctx): Embedded => kindOf(node, 'embed', ctx).embed(node, tokens, ctx)
 
-/** A batch through whatever stands at a model's place. */
+/**
+ * A batch through whatever stands at a model's place.
+ *
+ * @throws EspalierError `UnknownKind`, and what the model throws.
+ * @example
+ * ```ts
+ * import { context, key, runModel, sllm } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const model = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * runModel(model, { ids: zeros([1, 3], 'int32') }, context({}, sllm.kinds)).shape // => [1, 3, 9]
+ * ```
+ */
 export const runModel = (node: Model, tokens: Tokens, ctx: Ctx): Tensor => kindOf(node, 'model', ctx).model(node, tokens, ctx)
 
-/** x [..., in] times whatever stands at a weight's place. */
+/**
+ * x [..., in] times whatever stands at a weight's place.
+ *
+ * @throws EspalierError `UnknownKind` for a tag that the context's kinds lack.
+ * @example
+ * ```ts
+ * import { context, param, project } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const w = param('matrix', 'w', zeros([3, 2]))
+ * project(zeros([4, 3]), w, context()).shape // => [4, 2]
+ * ```
+ */
 export const project = (x: Tensor, weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).project(x, weight, ctx)
 
-/** x [..., out] times the transpose of whatever stands at a weight's place. */
+/**
+ * x [..., out] times the transpose of whatever stands at a weight's place.
+ *
+ * @throws EspalierError `UnknownKind` for a tag that the context's kinds lack.
+ * @example
+ * ```ts
+ * import { context, param, projectT } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const w = param('matrix', 'w', zeros([3, 2]))
+ * projectT(zeros([4, 2]), w, context()).shape // => [4, 3]
+ * ```
+ */
 export const projectT = (x: Tensor, weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).projectT(x, weight, ctx)
 
-/** Rows of whatever stands at a weight's place. */
+/**
+ * Rows of whatever stands at a weight's place.
+ *
+ * @throws EspalierError `UnknownKind` for a tag that the context's kinds lack.
+ * @example
+ * ```ts
+ * import { context, lookup, param } from 'espalier'
+ * import { tensor, zeros } from 'espalier/ops'
+ * const w = param('matrix', 'w', zeros([3, 2]))
+ * lookup(tensor([2, 0], undefined, 'int32'), w, context()).shape // => [2, 2]
+ * ```
+ */
 export const lookup = (ids: Tensor, weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).lookup(ids, weight, ctx)
 
-/** The [in, out] of whatever stands at a weight's place. */
+/**
+ * The [in, out] of whatever stands at a weight's place.
+ *
+ * @throws EspalierError `UnknownKind` for a tag that the context's kinds lack.
+ * @example
+ * ```ts
+ * import { context, param, shapeOf } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const w = param('matrix', 'w', zeros([3, 2]))
+ * shapeOf(w, context()) // => [3, 2]
+ * ```
+ */
 export const shapeOf = (weight: Weight, ctx: Ctx): readonly number[] => kindOf(weight, 'weight', ctx).shape(weight, ctx)
 
-/** The dense tensor that whatever stands at a weight's place amounts to. */
+/**
+ * The dense tensor that whatever stands at a weight's place amounts to.
+ *
+ * @throws EspalierError `UnknownKind` for a tag that the context's kinds lack.
+ * @example
+ * ```ts
+ * import { context, materialize, param } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const w = param('matrix', 'w', zeros([3, 2]))
+ * materialize(w, context()) === w.value // => true
+ * ```
+ */
 export const materialize = (weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).materialize(weight, ctx)
 
 /**
  * Dropout as the environment has it: on in training, by a mask of its own for each name.
  *
  * @throws EspalierError `NoKey` in training without a key.
+ * @example
+ * ```ts
+ * import { context, dropout, key } from 'espalier'
+ * import { ones } from 'espalier/ops'
+ * const x = ones([8])
+ * dropout(x, 0.5, 'mlp', context()) === x // => true
+ * dropout(x, 0.5, 'mlp', context({ train: true, key: key(0) })).shape // => [8]
+ * ```
+ * @source Srivastava et al. 2014, "Dropout", §4.
  */
 export const dropout = (x: Tensor, rate: number, name: string, ctx: Ctx): Tensor => {
   if (ctx.train !== true || rate === 0) return x

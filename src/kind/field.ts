@@ -7,13 +7,49 @@ import type { AnyKind } from './kind.ts'
 /** How a fresh parameter is drawn. */
 export type Init = (key: Key, shape: readonly number[]) => Tensor
 
-/** U(±1/√in): kaiming-uniform with a = √5, as `torch.nn.Linear` draws its weight. */
+/**
+ * U(±1/√in): kaiming-uniform with a = √5, as `torch.nn.Linear` draws its weight.
+ *
+ * @example
+ * ```ts
+ * import { fanIn, key } from 'espalier'
+ * import { read } from 'espalier/ops'
+ * read(fanIn(key(0), [4, 8])).every(x => Math.abs(x) <= 0.5) // => true
+ * ```
+ * @source He et al. 2015, "Delving Deep into Rectifiers", §2.2, with the a = √5 of PyTorch.
+ */
 export const fanIn: Init = (key, shape) => uniform(key, shape, -1 / Math.sqrt(shape[0] ?? 1), 1 / Math.sqrt(shape[0] ?? 1))
-/** All zeros. */
+/**
+ * All zeros.
+ *
+ * @example
+ * ```ts
+ * import { allZeros, key } from 'espalier'
+ * import { read } from 'espalier/ops'
+ * read(allZeros(key(0), [2])) // => new Float32Array([0, 0])
+ * ```
+ */
 export const allZeros: Init = (_, shape) => zeros(shape)
-/** All ones. */
+/**
+ * All ones.
+ *
+ * @example
+ * ```ts
+ * import { allOnes, key } from 'espalier'
+ * import { read } from 'espalier/ops'
+ * read(allOnes(key(0), [2])) // => new Float32Array([1, 1])
+ * ```
+ */
 export const allOnes: Init = (_, shape) => ones(shape)
-/** N(0, std²). */
+/**
+ * N(0, std²).
+ *
+ * @example
+ * ```ts
+ * import { gaussian, key } from 'espalier'
+ * gaussian(0.02)(key(0), [4, 8]).shape // => [4, 8]
+ * ```
+ */
 export const gaussian =
   (std: number): Init =>
   (key, shape) =>
@@ -71,21 +107,49 @@ export type DimsIn<A extends string> = A extends `${infer X}*${infer Y}`
 
 const paramField = (form: Form, axes: readonly string[], init: Init): ParamField => ({ _tag: 'ParamField', form, axes, init })
 
-/** A matrix [in, out] that inputs are multiplied by; drawn from U(±1/√in) unless told otherwise. */
+/**
+ * A matrix [in, out] that inputs are multiplied by; drawn from U(±1/√in) unless told otherwise.
+ *
+ * @example
+ * ```ts
+ * import { count, define, key, matrix, project } from 'espalier'
+ * const Head = define('Head', { w: matrix('in', 'out') }, (n, x, ctx) => project(x, n.w, ctx))
+ * count(Head.init({ in: 3, out: 2 }, key(0))).parameters // => 6
+ * ```
+ */
 export const matrix = <I extends string, O extends string>(
   inputs: I,
   outputs: O,
   init: Init = fanIn,
 ): Field<Param<'trainable', 'matrix'>, DimsIn<I | O>> => paramField('matrix', [inputs, outputs], init)
 
-/** A table [rows, width] that is looked up by id; drawn from N(0, 1) unless told otherwise. */
+/**
+ * A table [rows, width] that is looked up by id; drawn from N(0, 1) unless told otherwise.
+ *
+ * @example
+ * ```ts
+ * import { define, key, table } from 'espalier'
+ * const Shift = define('Shift', { rows: table('length', 'd') }, (_, x) => x)
+ * Shift.init({ length: 5, d: 2 }, key(0)).rows.value.shape // => [5, 2]
+ * ```
+ */
 export const table = <R extends string, W extends string>(
   rows: R,
   width: W,
   init: Init = gaussian(1),
 ): Field<Param<'trainable', 'table'>, DimsIn<R | W>> => paramField('table', [rows, width], init)
 
-/** A vector [width] that shifts or scales; zeros unless told otherwise. */
+/**
+ * A vector [width] that shifts or scales; zeros unless told otherwise.
+ *
+ * @example
+ * ```ts
+ * import { allOnes, define, key, vector } from 'espalier'
+ * import { mul, tensor, toArray } from 'espalier/ops'
+ * const Gate = define('Gate', { gain: vector('d', allOnes) }, (n, x) => mul(x, n.gain.value))
+ * toArray(Gate.apply(Gate.init({ d: 2 }, key(0)), tensor([[3, 4]]))) // => [[3, 4]]
+ * ```
+ */
 export const vector = <W extends string>(width: W, init: Init = allZeros): Field<Param<'trainable', 'vector'>, DimsIn<W>> =>
   paramField('vector', [width], init)
 
@@ -105,7 +169,17 @@ export const list = <V, D extends string, L extends string>(
   length: L,
 ): Field<readonly V[], D | DimsIn<L>> => ({ _tag: 'ListField', of, length })
 
-/** Plain data that stands in every node of a kind. */
+/**
+ * Plain data that stands in every node of a kind.
+ *
+ * @example
+ * ```ts
+ * import { define, fixed, key } from 'espalier'
+ * import { mul } from 'espalier/ops'
+ * const Times = define('Times', { factor: fixed(0.5) }, (n, x) => mul(x, n.factor))
+ * Times.init({}, key(0)).factor // => 0.5
+ * ```
+ */
 export const fixed = <V extends number | string | boolean>(value: V): Field<V> => ({ _tag: 'StaticField', value })
 
 /** A field that is `null` in every node of a kind, such as the bias of a layer without one. */

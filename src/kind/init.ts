@@ -8,7 +8,17 @@ import type { AnyKind } from './kind.ts'
 /** Lengths of the named dimensions. */
 export type Dims = Readonly<Record<string, number>>
 
-/** The length an axis stands for: a name, a number, or a product of them. */
+/**
+ * The length an axis stands for: a name, a number, or a product of them.
+ *
+ * @throws EspalierError `BadDimension` for a name without a positive whole length.
+ * @example
+ * ```ts
+ * import { axisLength } from 'espalier'
+ * axisLength('heads*d_head', { heads: 2, d_head: 64 }) // => 128
+ * axisLength('d', {}) // => Error: BadDimension
+ * ```
+ */
 export const axisLength = (axis: string, dims: Dims): number =>
   axis.split('*').reduce((n, name) => n * (/^\d+$/.test(name) ? Number(name) : lengthOf(name, dims)), 1)
 
@@ -30,6 +40,15 @@ const lengthOf = (name: string, dims: Dims): number => {
  * A fresh node of a kind.
  *
  * Every parameter's key is the given one folded by its label, so no parameter depends on which others exist.
+ *
+ * @throws EspalierError `BadDimension`.
+ * @example
+ * ```ts
+ * import { initialise, key, LinearKind } from 'espalier'
+ * import type { Linear, Matrix } from 'espalier'
+ * const fc = initialise(LinearKind, { in: 3, out: 2 }, key(0), {}, 'net.fc') as Linear<Matrix>
+ * fc.weight.label // => 'net.fc.weight'
+ * ```
  */
 export const initialise = (
   kind: AnyKind,
@@ -45,7 +64,18 @@ export const initialise = (
   return { _tag: kind.tag, ...Object.fromEntries(entries) }
 }
 
-/** A fresh value for one field. */
+/**
+ * A fresh value for one field.
+ *
+ * @throws EspalierError `BadDimension`.
+ * @example
+ * ```ts
+ * import { initialiseField, key, vector } from 'espalier'
+ * import type { Vector } from 'espalier'
+ * const bias = initialiseField(vector('out'), { out: 2 }, key(0), 'bias') as Vector
+ * bias.value.shape // => [2]
+ * ```
+ */
 export const initialiseField = (field: AnyField, dims: Dims, key: Key, label: string): unknown => {
   switch (field._tag) {
     case 'ParamField':

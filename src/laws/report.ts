@@ -46,7 +46,7 @@ const detail = (r: LawResult): readonly string[] => {
  * import { define, freeze, layer, linear } from 'espalier'
  * import { check, formatReport, idempotent } from 'espalier/laws'
  * const Net = define('Net', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
- * formatReport(check(freeze, { on: Net, laws: [idempotent], runs: 10 }))
+ * formatReport(check(freeze, { on: Net, laws: [idempotent], runs: 10, name: 'freeze' }))
  * // => 'freeze on Net: 1 of 1 laws hold, 10 runs\n  ✓ idempotent  10 of 10 runs effective  reference'
  * ```
  */

@@ -20,7 +20,18 @@ export const EmbeddingKind: Kind<Embedding, 'embed', 'vocab' | 'd'> = {
   ops: { embed: (n, { ids, mask }, ctx) => ({ hidden: lookup(ids, n.weight, ctx), mask }) },
 }
 
-/** A field that is a table of token embeddings, drawn from N(0, 0.02²). */
+/**
+ * A field that is a table of token embeddings, drawn from N(0, 0.02²).
+ *
+ * @example
+ * ```ts
+ * import { define, embed, embedding, key } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const Words = define('Words', { words: embedding('vocab', 'd') }, (n, ids, ctx) =>
+ *   embed(n.words, { ids }, ctx).hidden)
+ * Words.apply(Words.init({ vocab: 9, d: 4 }, key(0)), zeros([2, 3], 'int32')).shape // => [2, 3, 4]
+ * ```
+ */
 export const embedding = <V extends string, D extends string>(
   vocab: V,
   d: D,
@@ -58,7 +69,19 @@ export const PositionsKind: Kind<Positions, 'layer', 'length' | 'd'> = {
   },
 }
 
-/** A field that is a table of learned positions, drawn from N(0, 0.02²). */
+/**
+ * A field that is a table of learned positions, drawn from N(0, 0.02²).
+ *
+ * @example
+ * ```ts
+ * import { define, key, layer, positions } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const Placed = define('Placed', { rows: positions('length', 'd') }, (n, x, ctx) => layer(n.rows, x, ctx))
+ * const placed = Placed.init({ length: 3, d: 2 }, key(0))
+ * Placed.apply(placed, zeros([1, 3, 2])).shape // => [1, 3, 2]
+ * Placed.apply(placed, zeros([1, 4, 2])) // => Error: ContextOverflow
+ * ```
+ */
 export const positions = <L extends string, D extends string>(
   length: L,
   d: D,

@@ -20,13 +20,30 @@ export const kinds: Kinds = {
   Prompted: PromptedKind,
 }
 
-/** A whole environment from the parts a caller cares about. */
+/**
+ * A whole environment from the parts a caller cares about.
+ *
+ * @example
+ * ```ts
+ * import { context, key } from 'espalier'
+ * context({ train: true, key: key(0) }).train // => true
+ * Object.hasOwn(context().kinds, 'Lora') // => true
+ * ```
+ */
 export const context = (parts: Partial<Ctx> = {}, own: Kinds = {}): Ctx => ({
   ...parts,
   kinds: { ...kinds, ...own, ...parts.kinds },
 })
 
-/** The kinds that fields mention, and the kinds those mention. */
+/**
+ * The kinds that fields mention, and the kinds those mention.
+ *
+ * @example
+ * ```ts
+ * import { kindsIn, linear, norm } from 'espalier'
+ * Object.keys(kindsIn({ fc: linear('in', 'out'), norm: norm('out') })) // => ['Linear', 'LayerNorm']
+ * ```
+ */
 export const kindsIn = (fields: Readonly<Record<string, AnyField>>): Kinds => {
   const found: Record<string, Kinds[string]> = {}
   const visit = (field: AnyField): void => {

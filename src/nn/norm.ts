@@ -32,6 +32,18 @@ interface NormField {
   <D extends string>(d: D, options: { readonly shift: false }): Field<LayerNorm<Vector<'trainable'>, null>, DimsIn<D>>
 }
 
-/** A field that is a layer norm over the last axis, its scale one and its shift zero. */
+/**
+ * A field that is a layer norm over the last axis, its scale one and its shift zero.
+ *
+ * @example
+ * ```ts
+ * import { define, key, layer, norm } from 'espalier'
+ * import { read, tensor } from 'espalier/ops'
+ * const Normed = define('Normed', { norm: norm('d') }, (n, x, ctx) => layer(n.norm, x, ctx))
+ * const y = Normed.apply(Normed.init({ d: 2 }, key(0)), tensor([[1, 3]]))
+ * Array.from(read(y), Math.round) // => [-1, 1]
+ * ```
+ * @source Ba, Kiros, Hinton 2016, "Layer Normalization".
+ */
 export const norm: NormField = (d: string, { shift = true }: { shift?: boolean } = {}) =>
   ({ _tag: 'NodeField', kind: shift ? LayerNormKind : WithoutShift, dims: { d }, statics: {} }) satisfies AnyField as never

@@ -5,7 +5,17 @@ import type { Selector } from '../tree/select.ts'
 import type { Method } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
 
-/** Runs something that may throw our error, and gives its issues as a value instead; any other error is a bug and goes on. */
+/**
+ * Runs something that may throw our error, and gives its issues as a value; any other error is a bug and goes on.
+ *
+ * @example
+ * ```ts
+ * import { attempt, freeze, set, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * attempt(() => freeze(base))._tag // => 'Right'
+ * attempt(() => set(base, 'out_heed' as 'out_head', null))._tag // => 'Left'
+ * ```
+ */
 export const attempt = <A>(f: () => A): E.Either<readonly Issue[], A> => {
   try {
     return E.right(f())

@@ -2,7 +2,17 @@ import { isTensor } from './tensor.ts'
 import type { Tensor } from './tensor.ts'
 import { isBranch, isLeafOrHole } from './walk.ts'
 
-/** Structural equality of trees: tags, labels, status and plain data, with tensors compared as told. */
+/**
+ * Structural equality of trees: tags, labels, status and plain data, with tensors compared as told.
+ *
+ * @example
+ * ```ts
+ * import { equalBy, param } from 'espalier'
+ * import { ones, zeros } from 'espalier/ops'
+ * const sameShape = equalBy((a, b) => a.shape.join() === b.shape.join())
+ * sameShape(param('vector', 'w', zeros([2])), param('vector', 'w', ones([2]))) // => true
+ * ```
+ */
 export const equalBy =
   (sameTensor: (a: Tensor, b: Tensor) => boolean) =>
   (a: unknown, b: unknown): boolean => {
@@ -16,5 +26,15 @@ export const equalBy =
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   isBranch(x) || isLeafOrHole(x)
 
-/** Structural equality with tensors compared by reference: true means that nothing was copied. */
+/**
+ * Structural equality with tensors compared by reference: true means that nothing was copied.
+ *
+ * @example
+ * ```ts
+ * import { freeze, sameStructure, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * sameStructure(freeze(base), freeze(base)) // => true
+ * sameStructure(base, sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))) // => false
+ * ```
+ */
 export const sameStructure: (a: unknown, b: unknown) => boolean = equalBy((a, b) => a === b)

@@ -12,7 +12,16 @@ export interface Issue {
   readonly hint: string
 }
 
-/** Issues as one readable message, a paragraph each. */
+/**
+ * Issues as one readable message, a paragraph each.
+ *
+ * @example
+ * ```ts
+ * import { formatIssues } from 'espalier'
+ * formatIssues([{ _tag: 'NoMatch', path: '**.a', expected: 'a hit', found: 'none', hint: 'Did you mean "**.b"?' }])
+ * // => 'NoMatch at **.a: expected a hit, found none.\n  Did you mean "**.b"?'
+ * ```
+ */
 export const formatIssues = (issues: readonly Issue[]): string => issues.map(formatIssue).join('\n')
 
 const formatIssue = ({ _tag, path, expected, found, hint }: Issue): string =>
@@ -20,7 +29,20 @@ const formatIssue = ({ _tag, path, expected, found, hint }: Issue): string =>
     .filter(Boolean)
     .join('\n')
 
-/** The only class this library throws: an `Error` that carries its issues as data. */
+/**
+ * The only class this library throws: an `Error` that carries its issues as data.
+ *
+ * @example
+ * ```ts
+ * import { EspalierError, get, param } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * try {
+ *   get({ w: param('vector', 'w', zeros([2])) }, 'v' as 'w')
+ * } catch (error) {
+ *   error instanceof EspalierError && error.issues[0]?._tag // => 'NoMatch'
+ * }
+ * ```
+ */
 export class EspalierError extends Error {
   readonly issues: readonly Issue[]
   constructor(issues: readonly Issue[]) {
@@ -30,7 +52,22 @@ export class EspalierError extends Error {
   }
 }
 
-/** What the plain name of a transform throws; its `.either` form gives the same issues as a `Left`. */
+/**
+ * What the plain name of a transform throws; its `.either` form gives the same issues as a `Left`.
+ *
+ * @example
+ * ```ts
+ * import { TransformFailure, lora, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * const result = lora.either({ at: '**.ln_1', rank: 0 })(base)
+ * result._tag === 'Left' && result.left[0]?._tag // => 'BadDimension'
+ * try {
+ *   lora({ at: '**.ln_1', rank: 0 })(base)
+ * } catch (error) {
+ *   error instanceof TransformFailure // => true
+ * }
+ * ```
+ */
 export class TransformFailure extends EspalierError {
   constructor(issues: readonly Issue[]) {
     super(issues)

@@ -58,6 +58,13 @@ const opaque = (tree: unknown): readonly Issue[] => {
 /**
  * What is wrong with a tree: one label on two different leaves, a leaf without a tensor or whose tensor is gone,
  * or something that is no plain data.
+ *
+ * @example
+ * ```ts
+ * import { param, unsound } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * unsound({ a: param('vector', 'w', zeros([2])), b: param('vector', 'w', zeros([2])) })[0]?._tag // => 'LabelClash'
+ * ```
  */
 export const unsound = (tree: unknown): readonly Issue[] => {
   const issues: Issue[] = [...opaque(tree)]
@@ -105,6 +112,12 @@ const renamed = <L extends Param | Constant | Hole>(leaf: L, label: string): L =
  * The tree with every label mapped; leaves tied before are tied after.
  *
  * @throws TransformFailure `LabelClash` when two leaves end up with one label.
+ * @example
+ * ```ts
+ * import { param, relabel } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * relabel({ w: param('vector', 'w', zeros([2])) }, label => `net.${label}`).w.label // => 'net.w'
+ * ```
  */
 export const relabel = <M>(tree: M, f: (label: string) => string): M => {
   const after = mapLeaves(tree, leaf => renamed(leaf, f(leaf.label)))
@@ -129,6 +142,17 @@ export const nest = <M>(name: string, tree: M): M => relabel(tree, label => `${n
  * Parts a tie: every leaf under the selection becomes a leaf of its own, labelled by its path.
  *
  * The tensors stay shared, since they never change; what is trained afterwards goes its own way.
+ *
+ * @throws TransformFailure `NoMatch`, `BadSelector`, `LabelClash`.
+ * @example
+ * ```ts
+ * import { param, ties, untie } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const shared = param('table', 'tokens', zeros([5, 3]))
+ * const parted = untie({ embed: shared, head: shared }, 'head')
+ * ties(parted) // => {}
+ * parted.head.value === parted.embed.value // => true
+ * ```
  */
 export const untie = <M>(tree: M, at: Selector): M => {
   const counts = byLabel(tree)

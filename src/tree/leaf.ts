@@ -55,24 +55,93 @@ export type Leaf = Param | Constant
 export const param = <F extends Form>(form: F, label: string, value: Tensor): Param<'trainable', F> =>
   ({ _tag: 'Param', label, status: 'trainable', form, value })
 
-/** Makes a constant leaf. */
+/**
+ * Makes a constant leaf.
+ *
+ * @example
+ * ```ts
+ * import { constant, count } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * count({ table: constant('rope', zeros([8, 4])) }).parameters // => 0
+ * ```
+ */
 export const constant = (label: string, value: Tensor): Constant => ({ _tag: 'Constant', label, value })
 
-/** The same parameter with another status; the same object when nothing changes. */
+/**
+ * The same parameter with another status; the same object when nothing changes.
+ *
+ * @example
+ * ```ts
+ * import { param, withStatus } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const w = param('vector', 'w', zeros([2]))
+ * withStatus(w, 'frozen').status // => 'frozen'
+ * withStatus(w, 'trainable') === w // => true
+ * ```
+ */
 export const withStatus = <S extends Status, F extends Form>(p: Param<Status, F>, status: S): Param<S, F> =>
   p.status === status ? (p as Param<S, F>) : { ...p, status }
 
-/** The same leaf with another value; the same object when nothing changes. */
+/**
+ * The same leaf with another value; the same object when nothing changes.
+ *
+ * @example
+ * ```ts
+ * import { param, withValue } from 'espalier'
+ * import { ones, zeros } from 'espalier/ops'
+ * const w = param('vector', 'w', zeros([2]))
+ * withValue(w, ones([2])).label // => 'w'
+ * withValue(w, w.value) === w // => true
+ * ```
+ */
 export const withValue = <L extends Leaf>(leaf: L, value: Tensor): L => (leaf.value === value ? leaf : { ...leaf, value })
 
 const tagged = (x: unknown, tag: string): boolean =>
   typeof x === 'object' && x !== null && (x as { _tag?: unknown })._tag === tag
 
-/** Tells a parameter from anything else. */
+/**
+ * Tells a parameter from anything else.
+ *
+ * @example
+ * ```ts
+ * import { constant, isParam, param } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * isParam(param('vector', 'w', zeros([2]))) // => true
+ * isParam(constant('w', zeros([2]))) // => false
+ * ```
+ */
 export const isParam = (x: unknown): x is Param => tagged(x, 'Param')
-/** Tells a constant leaf from anything else. */
+/**
+ * Tells a constant leaf from anything else.
+ *
+ * @example
+ * ```ts
+ * import { constant, isConstant } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * isConstant(constant('w', zeros([2]))) // => true
+ * ```
+ */
 export const isConstant = (x: unknown): x is Constant => tagged(x, 'Constant')
-/** Tells the gap of a partition from anything else. */
+/**
+ * Tells the gap of a partition from anything else.
+ *
+ * @example
+ * ```ts
+ * import { isHole, param, partition } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * isHole(partition({ w: param('vector', 'w', zeros([2])) }).frozen.w) // => true
+ * ```
+ */
 export const isHole = (x: unknown): x is Hole => tagged(x, 'Hole')
-/** Tells a leaf that holds a tensor, parameter or constant, from anything else. */
+/**
+ * Tells a leaf that holds a tensor, parameter or constant, from anything else.
+ *
+ * @example
+ * ```ts
+ * import { constant, isLeaf } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * isLeaf(constant('w', zeros([2]))) // => true
+ * isLeaf({ w: constant('w', zeros([2])) }) // => false
+ * ```
+ */
 export const isLeaf = (x: unknown): x is Leaf => isParam(x) || isConstant(x)

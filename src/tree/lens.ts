@@ -36,11 +36,35 @@ const placeAt = (tree: unknown, path: string): Place => {
  */
 export const get = <T, const P extends Paths<T>>(tree: T, path: P): At<T, P> => placeAt(tree, path).node as At<T, P>
 
-/** The tree with another node at a path; everything off the way there is the same reference. */
+/**
+ * The tree with another node at a path; everything off the way there is the same reference.
+ *
+ * @throws TransformFailure `NoMatch` with the nearest paths, `BadPath` for a pattern.
+ * @example
+ * ```ts
+ * import { param, set } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const model = { a: param('vector', 'a', zeros([2])), list: [param('vector', 'b', zeros([1]))] }
+ * const after = set(model, 'a', null)
+ * after.a // => null
+ * after.list === model.list // => true
+ * ```
+ */
 export const set = <T, const P extends Paths<T>, V>(tree: T, path: P, value: V): SetAt<T, P, V> =>
   replaceAt(tree, [{ route: placeAt(tree, path).route, value }]) as SetAt<T, P, V>
 
-/** The tree with the node at a path mapped, possibly to another type. */
+/**
+ * The tree with the node at a path mapped, possibly to another type.
+ *
+ * @throws TransformFailure `NoMatch` with the nearest paths, `BadPath` for a pattern, and what the function throws.
+ * @example
+ * ```ts
+ * import { freeze, modify, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * const after = modify(base, 'out_head', head => freeze(head))
+ * after.out_head.weight.status // => 'frozen'
+ * ```
+ */
 export const modify = <T, const P extends Paths<T>, V>(
   tree: T,
   path: P,
@@ -64,6 +88,15 @@ type Visit<R> = (...given: Visiting<R>) => R
  * `F` is any fp-ts applicative: `Either` to validate, `Task` to load, `Option` to give up, `Identity` to map.
  *
  * @throws TransformFailure `NoMatch`, `BadSelector`.
+ * @example
+ * ```ts
+ * import * as E from 'fp-ts/lib/Either.js'
+ * import { param, traverse } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const model = { a: param('vector', 'a', zeros([2])), b: param('vector', 'b', zeros([3])) }
+ * const small = traverse(E.Applicative)(model, '*', node => (node === model.b ? E.left('too long') : E.right(node)))
+ * small._tag // => 'Left'
+ * ```
  */
 export const traverse: Traverse =
   <F>(F: Applicative<F>): Visit<HKT<F, unknown>> =>

@@ -41,6 +41,15 @@ export const partition = <M>(model: M): Parts<M> => {
  * Puts the two halves of a partition together again.
  *
  * @throws EspalierError `Mismatch` where both halves or neither hold a leaf, or their structures differ.
+ * @example
+ * ```ts
+ * import { combine, freeze, param, partition } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const model = { w: freeze(param('vector', 'w', zeros([2]))), b: param('vector', 'b', zeros([1])) }
+ * combine(partition(model)).w === model.w // => true
+ * const { trainable } = partition(model)
+ * combine({ trainable, frozen: trainable }) // => Error: Mismatch
+ * ```
  */
 export const combine = <M>({ trainable, frozen }: Parts<M>): M => {
   const go = (a: unknown, b: unknown, path: readonly string[]): unknown => {
@@ -72,7 +81,18 @@ const mismatch = (path: readonly string[], found: string): EspalierError =>
     },
   ])
 
-/** The trainable parameters of a model by label, a tied one once. */
+/**
+ * The trainable parameters of a model by label, a tied one once.
+ *
+ * @example
+ * ```ts
+ * import { freeze, param, trainableOf } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const shared = param('table', 'tokens', zeros([5, 3]))
+ * const model = { embed: shared, head: shared, bias: freeze(param('vector', 'bias', zeros([5]))) }
+ * Object.keys(trainableOf(model)) // => ['tokens']
+ * ```
+ */
 export const trainableOf = (model: unknown): Readonly<Record<string, Param<'trainable'>>> =>
   Object.fromEntries(
     leaves(model)
@@ -80,7 +100,19 @@ export const trainableOf = (model: unknown): Readonly<Record<string, Param<'trai
       .map(l => [l.label, l]),
   )
 
-/** The model with new values for some of its leaves, by label; tied places change together. */
+/**
+ * The model with new values for some of its leaves, by label; tied places change together.
+ *
+ * @example
+ * ```ts
+ * import { param, withValues } from 'espalier'
+ * import { ones, toArray, zeros } from 'espalier/ops'
+ * const model = { w: param('vector', 'w', zeros([2])), b: param('vector', 'b', zeros([1])) }
+ * const after = withValues(model, { w: ones([2]) })
+ * toArray(after.w.value) // => [1, 1]
+ * after.b === model.b // => true
+ * ```
+ */
 export const withValues = <M>(model: M, values: Readonly<Record<string, Param['value']>>): M =>
   mapLeaves(model, leaf => {
     const value = Object.hasOwn(values, leaf.label) ? values[leaf.label] : undefined

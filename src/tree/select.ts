@@ -98,7 +98,17 @@ const mayExcludeBelow = (place: Place, glob: Glob, state: State): boolean => {
   return go(place, state)
 }
 
-/** The outermost places a selector hits, in path order; a pattern without a hit is an error with the nearest names. */
+/**
+ * The outermost places a selector hits, in path order; a pattern without a hit is an error with the nearest names.
+ *
+ * @throws TransformFailure `NoMatch`, `BadSelector`.
+ * @example
+ * ```ts
+ * import { find, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * find(base, '**.mha.Wq').map(place => place.path[1]) // => ['0', '1']
+ * ```
+ */
 export const find = (tree: unknown, selector: Selector): readonly Place[] => {
   if (typeof selector === 'function') return findBy(tree, p => selector(showPath(p.path), p.node))
   if (isSelection(selector)) return findSelected(tree, selector)

@@ -21,6 +21,16 @@ export interface Tensor {
 /** What is known of a tensor before it is computed. */
 export type TensorSpec = Pick<Tensor, 'shape' | 'dtype'>
 
-/** Tells a tensor handle from a tree node or plain data. */
+/**
+ * Tells a tensor handle from a tree node or plain data.
+ *
+ * @example
+ * ```ts
+ * import { isTensor, zeros } from 'espalier/ops'
+ *
+ * isTensor(zeros([2])) // => true
+ * isTensor([0, 0]) // => false
+ * ```
+ */
 export const isTensor = (x: unknown): x is Tensor =>
   typeof x === 'object' && x !== null && 'isDisposed' in x && 'dtype' in x && 'shape' in x

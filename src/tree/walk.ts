@@ -44,7 +44,17 @@ const entries = (x: Branch): readonly (readonly [string, unknown])[] =>
 export const childrenOf = (x: Branch): readonly (readonly [string, unknown])[] =>
   entries(x).filter(([k, v]) => k !== '_tag' && !k.startsWith('~') && (isLeafOrHole(v) || isBranch(v)))
 
-/** Every position of a tree, parents before children, in path order. */
+/**
+ * Every position of a tree, parents before children, in path order.
+ *
+ * @example
+ * ```ts
+ * import { param, places } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const shared = param('vector', 'w', zeros([2]))
+ * Array.from(places({ list: [shared] }), place => place.path.join('.')) // => ['', 'list', 'list.0']
+ * ```
+ */
 export function* places(tree: unknown): Generator<Place> {
   yield* below({ node: tree, path: [], route: [] })
 }
@@ -85,14 +95,42 @@ const requireShallow = (path: readonly string[], depth: number): void => {
   ])
 }
 
-/** The positions of all leaves, in path order. */
+/**
+ * The positions of all leaves, in path order.
+ *
+ * @example
+ * ```ts
+ * import { leafPlaces, param } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const shared = param('vector', 'w', zeros([2]))
+ * leafPlaces({ a: shared, b: [shared] }).map(place => place.path.join('.')) // => ['a', 'b.0']
+ * ```
+ */
 export const leafPlaces = (tree: unknown): readonly Place<Param | Constant>[] =>
   [...places(tree)].filter((p): p is Place<Param | Constant> => isLeaf(p.node))
 
-/** The leaves themselves, a tied one once. */
+/**
+ * The leaves themselves, a tied one once.
+ *
+ * @example
+ * ```ts
+ * import { leaves, param } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const shared = param('vector', 'w', zeros([2]))
+ * leaves({ a: shared, b: [shared] }).length // => 1
+ * ```
+ */
 export const leaves = (tree: unknown): readonly (Param | Constant)[] => [...new Set(leafPlaces(tree).map(p => p.node))]
 
-/** A path as people write it; `''` is the root. */
+/**
+ * A path as people write it; `''` is the root.
+ *
+ * @example
+ * ```ts
+ * import { showPath } from 'espalier'
+ * showPath(['blocks', '0', 'mlp']) // => 'blocks.0.mlp'
+ * ```
+ */
 export const showPath = (path: readonly string[]): string => path.join('.')
 
 /** What to put at a position. */
@@ -105,6 +143,15 @@ export interface Edit {
  * The tree with other nodes at some routes; everything off the way to them is the same reference.
  *
  * An edit that puts back what was there changes nothing, so the tree itself is returned.
+ *
+ * @example
+ * ```ts
+ * import { replaceAt } from 'espalier'
+ * const tree = { a: { b: 1 }, c: { d: 2 } }
+ * const after = replaceAt(tree, [{ route: ['a', 'b'], value: 3 }]) as typeof tree
+ * after // => { a: { b: 3 }, c: { d: 2 } }
+ * after.c === tree.c // => true
+ * ```
  */
 export const replaceAt = (tree: unknown, edits: readonly Edit[]): unknown => {
   const here = edits.find(e => e.route.length === 0)
@@ -142,6 +189,17 @@ export const rebuild = (x: Branch, f: (child: unknown, key: string) => unknown):
  * The tree with each leaf mapped; one leaf object becomes one leaf object, so ties stay ties.
  *
  * Subtrees in which no leaf changed are the same reference.
+ *
+ * @throws EspalierError `TooDeep`.
+ * @example
+ * ```ts
+ * import { mapLeaves, param } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const shared = param('vector', 'w', zeros([2]))
+ * const after = mapLeaves({ a: shared, b: shared }, leaf => ({ ...leaf, label: 'v' })) as { a: unknown; b: unknown }
+ * after.a === after.b // => true
+ * mapLeaves(after, leaf => leaf) === after // => true
+ * ```
  */
 export const mapLeaves = (
   tree: unknown,

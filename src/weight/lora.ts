@@ -33,7 +33,18 @@ declare module '../tree/types/rewrite.ts' {
 /** What a weight is once everything that wraps it has been merged into it. */
 export type Merged<T> = T extends { readonly base: infer B } ? Merged<B> : T
 
-/** The factor before A·B. */
+/**
+ * The factor before A·B.
+ *
+ * @example
+ * ```ts
+ * import { get, lora, scaleOf, sllm, key } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * const tuned = lora({ at: 'out_head', rank: 4, alpha: 8, scaling: 'alpha/sqrt(rank)' })(base)
+ * scaleOf(get(tuned, 'out_head.weight')) // => 4
+ * ```
+ * @source alpha/√rank: Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", §3.
+ */
 export const scaleOf = ({ alpha, scaling, a }: Lora): number => {
   const rank = a.value.shape[1] ?? 1
   return scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)

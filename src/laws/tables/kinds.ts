@@ -2,7 +2,7 @@ import { embed, initialise, layer, project, runModel, shapeIssues } from '../../
 import type { AnyKind, Ctx, Dims, Kinds } from '../../kind/index.ts'
 import { context } from '../../nn/index.ts'
 import { concat, mul, read, sum } from '../../ops/index.ts'
-import { valueAndGrad } from '../../train/grad.ts'
+import { valueAndGrad } from '../../train/index.ts'
 import { equal } from '../../transform/index.ts'
 import { fold } from '../../tree/key.ts'
 import type { Key } from '../../tree/key.ts'

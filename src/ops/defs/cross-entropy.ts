@@ -81,7 +81,7 @@ const slopeOnHeap = onHeap('crossEntropySlope', fromChances)
 // (softmax - one-hot) · dy of the row, in one pass over the logits; the one-hot is never there.
 const slopeOp = define<CrossEntropyAttrs>({
   name: 'crossEntropySlope',
-  infer: (_, logits) => logits,
+  infer: (_, { shape, dtype }) => ({ shape, dtype }),
   reference: ({ attrs }, logits, labels, dy) => {
     const classes = logits.shape[1]!
     const out = new Float32Array(logits.data.length)

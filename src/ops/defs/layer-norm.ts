@@ -93,7 +93,7 @@ const slopeLoop: Loop<{ readonly eps: number }> = ({ attrs }, out, { shape, data
 // The gradient of x, given that of the normalised rows: what is left of it without its mean and its part along them.
 const layerNormSlopeOp = define<{ readonly eps: number }>({
   name: 'layerNormSlope',
-  infer: (_, x) => x,
+  infer: (_, { shape, dtype }) => ({ shape, dtype }),
   reference: fresh(slopeLoop),
   wasm: onHeap('layerNormSlope', slopeLoop),
   native: ({ attrs }, x, g) => {
