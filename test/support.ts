@@ -60,7 +60,9 @@ export const brief = (issues: readonly Issue[]): readonly string[] => issues.map
 /** The model with a loud value in every leaf of which the label is chosen, such as an adapter's B, which begins at zero. */
 export const loud = <M>(model: M, which: (label: string) => boolean): M =>
   mapLeaves(model, (leaf) =>
-    which(leaf.label) && 'value' in leaf ? { ...(leaf as Leaf), value: normal(key(leaf.label), leaf.value.shape) } : leaf,
+    which(leaf.label) && 'value' in leaf
+      ? { ...(leaf as Leaf), value: normal(key(leaf.label), leaf.value.shape) }
+      : leaf,
   ) as M
 
 export const data = (t: Tensor): readonly number[] => [...read(t)]

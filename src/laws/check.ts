@@ -30,7 +30,8 @@ export interface CheckOptions extends RunOptions, ModelOptions {
   readonly name?: string
 }
 
-const nameOf = (transform: AnyTransform, name: string | undefined): string => name ?? (transform.name || 'the transform')
+const nameOf = (transform: AnyTransform, name: string | undefined): string =>
+  name ?? (transform.name || 'the transform')
 
 const prepare = (sample: Sample, given: AnyTransform | undefined): Sample =>
   given === undefined
@@ -62,9 +63,13 @@ export const check = (transform: AnyTransform, options: CheckOptions): Report =>
   const declared: Declaration = { ...adapter, nullDirections: subject.nullDirections, ...declare }
   const tools: Tools = { ...libraryTools(kinds), ...using }
   const run = (model: unknown): unknown => transform(model as never)
-  const trials = subject.samples.map(
-    (sample): Trial => ({ ...prepare(sample, given), transform: run, declared, kinds, tools }),
-  )
+  const trials = subject.samples.map((sample): Trial => ({
+    ...prepare(sample, given),
+    transform: run,
+    declared,
+    kinds,
+    tools,
+  }))
   const chosen = laws ?? lawsFor(declared, subject.hasOutputs)
   return reportOf(
     `${nameOf(transform, name)} on ${subject.name}`,

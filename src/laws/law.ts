@@ -39,16 +39,48 @@ export interface Law<R> {
 /** The law holds in this run. */
 export const holds: Verdict = { _tag: 'Holds' }
 
-/** The law had nothing to bite on in this run, and why; too many of these are a failure of their own. */
+/**
+ * The law had nothing to bite on in this run, and why; too many of these are a failure of their own.
+ *
+ * @example
+ * ```ts
+ * import { vacuous } from 'espalier/laws'
+ * vacuous('the model has no tie') // => { _tag: 'Vacuous', why: 'the model has no tie' }
+ * ```
+ */
 export const vacuous = (why: string): Verdict => ({ _tag: 'Vacuous', why })
 
-/** The law is broken in this run, and how. */
+/**
+ * The law is broken in this run, and how.
+ *
+ * @example
+ * ```ts
+ * import { fails } from 'espalier/laws'
+ * fails('number 3 is 0.5 instead of 1') // => { _tag: 'Fails', found: 'number 3 is 0.5 instead of 1' }
+ * ```
+ */
 export const fails = (found: string): Verdict => ({ _tag: 'Fails', found })
 
-/** Holds, or fails with what was found. */
+/**
+ * Holds, or fails with what was found.
+ *
+ * @example
+ * ```ts
+ * import { verdict } from 'espalier/laws'
+ * verdict(1 < 2, 'one is not less than two') // => { _tag: 'Holds' }
+ * ```
+ */
 export const verdict = (ok: boolean, found: string): Verdict => (ok ? holds : fails(found))
 
-/** The first verdict that is not `holds`; later ones are not asked for. */
+/**
+ * The first verdict that is not `holds`; later ones are not asked for.
+ *
+ * @example
+ * ```ts
+ * import { all, fails, holds } from 'espalier/laws'
+ * all(() => holds, () => fails('this one'), () => fails('never asked')) // => { _tag: 'Fails', found: 'this one' }
+ * ```
+ */
 export const all = (...verdicts: readonly (() => Verdict)[]): Verdict => {
   for (const ask of verdicts) {
     const answer = ask()
@@ -57,6 +89,14 @@ export const all = (...verdicts: readonly (() => Verdict)[]): Verdict => {
   return holds
 }
 
-/** The verdict on each element, up to the first that does not hold. */
+/**
+ * The verdict on each element, up to the first that does not hold.
+ *
+ * @example
+ * ```ts
+ * import { every, verdict } from 'espalier/laws'
+ * every([2, 4, 5], n => verdict(n % 2 === 0, `${n} is odd`)) // => { _tag: 'Fails', found: '5 is odd' }
+ * ```
+ */
 export const every = <A>(items: readonly A[], judge: (item: A) => Verdict): Verdict =>
   all(...items.map((item) => () => judge(item)))

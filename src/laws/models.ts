@@ -74,13 +74,19 @@ export interface Subject {
 const isSllm = (on: On): on is typeof sllm => on === sllm
 const isArbitrary = (on: On): on is fc.Arbitrary<unknown> => on instanceof fc.Arbitrary
 
-const seeds = { style: fc.constantFrom<Style>('dyadic', 'float'), seed: fc.nat(), batch: fc.integer({ min: 1, max: 3 }) }
+const seeds = {
+  style: fc.constantFrom<Style>('dyadic', 'float'),
+  seed: fc.nat(),
+  batch: fc.integer({ min: 1, max: 3 }),
+}
 
 const wording = (name: string, dims: object, style: Style, seed: number): string =>
   `${name} of ${JSON.stringify(dims)}, ${style} values of seed ${seed}`
 
 /** The axes of the first parameter on the way of the input, in the names of the outermost kind. */
-const firstParam = (fields: Readonly<Record<string, AnyField>>): { form: string; axes: readonly string[] } | undefined => {
+const firstParam = (
+  fields: Readonly<Record<string, AnyField>>,
+): { form: string; axes: readonly string[] } | undefined => {
   for (const field of Object.values(fields)) {
     const one = field._tag === 'ListField' ? field.of : field
     if (one._tag === 'ParamField') return { form: one.form, axes: one.axes }
@@ -104,20 +110,22 @@ const definitionSubject = (on: AnyDefinition, { dims, input, kinds = {} }: Model
   name: on.tag,
   hasOutputs: true,
   nullDirections: [],
-  samples: fc.record({ dims: drawnDims(dimsOfFields(on.fields), dims), ...seeds }).map(({ dims, style, seed, batch }) => {
-    const key = seedKey(seed)
-    const spec = input?.(dims, batch) ?? guessInput(on, dims, batch)
-    return {
-      model: perturbed(on.init(dims as never, key), key, { style }),
-      key,
-      style,
-      drawnFrom: wording(on.tag, dims, style, seed),
-      forward: {
-        apply: (model, x) => on.apply(model as never, x as Tensor, { kinds }),
-        input: (k) => drawInput(spec, k, style),
-      },
-    }
-  }),
+  samples: fc
+    .record({ dims: drawnDims(dimsOfFields(on.fields), dims), ...seeds })
+    .map(({ dims, style, seed, batch }) => {
+      const key = seedKey(seed)
+      const spec = input?.(dims, batch) ?? guessInput(on, dims, batch)
+      return {
+        model: perturbed(on.init(dims as never, key), key, { style }),
+        key,
+        style,
+        drawnFrom: wording(on.tag, dims, style, seed),
+        forward: {
+          apply: (model, x) => on.apply(model as never, x as Tensor, { kinds }),
+          input: (k) => drawInput(spec, k, style),
+        },
+      }
+    }),
 })
 
 // A width of 1 or 2 leaves a layer norm nothing or almost nothing to tell.

@@ -66,14 +66,22 @@ export interface NodeSample {
 const weightDims = ['in', 'out']
 
 /** What a wrapper wraps, as the field `base`; nothing for kinds that wrap nothing. */
-const baseOf = (kind: AnyKind, base: AnyKind | undefined, dims: Dims, seed: number): Readonly<Record<string, unknown>> => {
+const baseOf = (
+  kind: AnyKind,
+  base: AnyKind | undefined,
+  dims: Dims,
+  seed: number,
+): Readonly<Record<string, unknown>> => {
   if (base !== undefined) return { base: initialise(base, dims, key(seed), {}, 'base') }
   if (kind.role !== 'weight') return {}
   return { base: param('matrix', 'base', drawn(key(seed), [dims['in'] ?? 1, dims['out'] ?? 1], 'dyadic')) }
 }
 
 /** Draws nodes of a kind together with their dimensions. */
-export const nodeSamples = (kind: AnyKind, { dims = {}, base, statics = {} }: NodeOptions = {}): fc.Arbitrary<NodeSample> => {
+export const nodeSamples = (
+  kind: AnyKind,
+  { dims = {}, base, statics = {} }: NodeOptions = {},
+): fc.Arbitrary<NodeSample> => {
   const wanted = [
     ...dimsOfFields(kind.fields),
     ...(kind.role === 'weight' ? weightDims : []),

@@ -10,7 +10,23 @@ export interface Report {
   readonly results: readonly LawResult[]
 }
 
-/** The results of several laws as one report. */
+/**
+ * The results of several laws as one report.
+ *
+ * @example
+ * ```ts
+ * import fc from 'fast-check'
+ * import { reportOf, runLaw, verdict } from 'espalier/laws'
+ * import type { Law } from 'espalier/laws'
+ * const small: Law<number> = {
+ *   name: 'small',
+ *   says: 'A number is below ten.',
+ *   equality: 'exact',
+ *   check: n => verdict(n < 10, `${n}`),
+ * }
+ * reportOf('numbers', [runLaw(small, fc.nat(5), String, { runs: 10 })]).passed // => true
+ * ```
+ */
 export const reportOf = (subject: string, results: readonly LawResult[]): Report => ({
   subject,
   passed: results.every((r) => r.passed),
@@ -66,6 +82,13 @@ export const formatReport = ({ subject, results, runs }: Report): string => {
  * Throws the report when a law in it is broken; the report itself otherwise.
  *
  * @throws LawFailure with the formatted report as its message.
+ * @example
+ * ```ts
+ * import { define, layer, linear, lora } from 'espalier'
+ * import { assertLaws, check, idempotent } from 'espalier/laws'
+ * const Net = define('Net', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
+ * assertLaws(check(lora({ at: '**.fc', rank: 2 }), { on: Net, laws: [idempotent], runs: 10 })) // => Error: idempotent
+ * ```
  */
 export const assertLaws = (report: Report): Report => {
   if (!report.passed) throw new LawFailure(report)

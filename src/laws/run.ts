@@ -60,6 +60,20 @@ const most = (reasons: ReadonlyMap<string, number>): string =>
  * Runs a law on drawn runs and shrinks what breaks it; needs no test framework, throws nothing, and frees what it made.
  *
  * Fewer than nine effective runs in ten are a failure too.
+ *
+ * @example
+ * ```ts
+ * import fc from 'fast-check'
+ * import { runLaw, verdict } from 'espalier/laws'
+ * import type { Law } from 'espalier/laws'
+ * const small: Law<number> = {
+ *   name: 'small',
+ *   says: 'A number is below ten.',
+ *   equality: 'exact',
+ *   check: n => verdict(n < 10, `${n} is not`),
+ * }
+ * runLaw(small, fc.nat(), String).counterexample?.found // => '10 is not'
+ * ```
  */
 export const runLaw = <R>(
   law: Law<R>,

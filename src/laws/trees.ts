@@ -63,7 +63,8 @@ const leafOf = ({ what, form, frozen, shape, path }: Entry, style: Style, label:
   return withStatus(param(form, label, value), frozen ? 'frozen' : 'trainable')
 }
 
-const pick = <A>(from: readonly A[], at: number): A | undefined => (from.length === 0 ? undefined : from[at % from.length])
+const pick = <A>(from: readonly A[], at: number): A | undefined =>
+  from.length === 0 ? undefined : from[at % from.length]
 
 const nodeOf = (entry: Entry, built: Built): unknown => {
   const { what, path, earlier } = entry
@@ -97,6 +98,8 @@ export interface TreeOptions {
   readonly style?: Style
   /** Most leaves; 10 by default. */
   readonly size?: number
+  /** At least one parameter that nothing wraps, so that laws of leaves have something to bite on. */
+  readonly nonEmpty?: boolean
 }
 
 /**
@@ -114,9 +117,9 @@ export interface TreeOptions {
  * fc.sample(trees({ size: 3 }), 5).every(tree => leaves(tree).length <= 6) // => true
  * ```
  */
-export const trees = ({ style = 'dyadic', size = 10 }: TreeOptions = {}): fc.Arbitrary<unknown> =>
-  fc.array(entry, { maxLength: size }).map((entries) => {
+export const trees = ({ style = 'dyadic', size = 10, nonEmpty = false }: TreeOptions = {}): fc.Arbitrary<unknown> =>
+  fc.array(entry, { minLength: nonEmpty ? 1 : 0, maxLength: size }).map((entries) => {
     const root: Folder = new Map()
-    entries.forEach((e) => put(root, e))
+    entries.forEach((e, i) => put(root, nonEmpty && i === 0 ? { ...e, what: 'param' } : e))
     return fold(root, { style, leaves: [], branches: [] })
   })

@@ -36,7 +36,16 @@ export const adapter: Declaration = { init: 'identity', merge: 'exact', detach: 
 export const marking: Declaration = { init: 'identity', merge: 'none', detach: 'none', twice: 'same' }
 /** The declaration of `merge`: outputs stay up to rounding, a second time does nothing. */
 export const merging: Declaration = { init: 'close', merge: 'none', detach: 'none', twice: 'same' }
-/** The declaration of a soft prompt of some length. */
+/**
+ * The declaration of a soft prompt of some length.
+ *
+ * @example
+ * ```ts
+ * import { prompt, sllm } from 'espalier'
+ * import { addsRows, check, prompting } from 'espalier/laws'
+ * check(prompt({ length: 3 }), { on: sllm, declare: prompting(3), laws: [addsRows], runs: 5 }).passed // => true
+ * ```
+ */
 export const prompting = (rows: number): Declaration => ({ ...adapter, init: 'changes', merge: 'none', rows })
 
 /** A gradient by label. */
@@ -67,7 +76,8 @@ export interface Trial extends Sample {
 
 /** The trial's own input, or another of the same form. */
 export const inputOf = (trial: Sample, salt: string | number = 'input'): ModelInput => {
-  if (trial.forward === undefined) throw new TypeError('this law needs a model that can be run: pass { on: Net } or { on: sllm }')
+  if (trial.forward === undefined)
+    throw new TypeError('this law needs a model that can be run: pass { on: Net } or { on: sllm }')
   return trial.forward.input(salted(trial, salt))
 }
 
@@ -82,7 +92,9 @@ export const outputOf = (trial: Sample, model: unknown, input: ModelInput = inpu
     return trial.forward.apply(model, input)
   } catch (error) {
     if (!(error instanceof EspalierError)) throw error
-    throw new Error(`running the model: ${error.message} (if the drawn input does not fit, pass { input })`, { cause: error })
+    throw new Error(`running the model: ${error.message} (if the drawn input does not fit, pass { input })`, {
+      cause: error,
+    })
   }
 }
 

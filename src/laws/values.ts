@@ -28,7 +28,10 @@ export const drawn = (key: Key, shape: readonly number[], style: Style): Tensor 
 /** Whole numbers in [0, below), int32, by the key alone. */
 export const drawnIds = (key: Key, shape: readonly number[], below: number): Tensor => {
   const size = shape.reduce((n, length) => n * length, 1)
-  return adopt(Int32Array.from(words(key, size), (word) => word % below), shape)
+  return adopt(
+    Int32Array.from(words(key, size), (word) => word % below),
+    shape,
+  )
 }
 
 /** How parameters are drawn anew. */

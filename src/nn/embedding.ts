@@ -72,6 +72,7 @@ export const PositionsKind: Kind<Positions, 'layer', 'length' | 'd'> = {
 /**
  * A field that is a table of learned positions, drawn from N(0, 0.02²).
  *
+ * @throws EspalierError `ContextOverflow` when it runs on more positions than it has rows.
  * @example
  * ```ts
  * import { define, key, layer, positions } from 'espalier'

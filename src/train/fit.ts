@@ -42,7 +42,8 @@ import { advance, begin } from './step.ts'
  *   key: key(1),
  * })
  * history.length // => 200
- * history.at(-1)!.kind === 'step' && history.at(-1)!.loss < 0.001 // => true
+ * const last = history.at(-1)!
+ * last.kind === 'step' && last.loss < 0.001 // => true
  * ```
  */
 export const fit = async <M, T, B, S>(

@@ -95,9 +95,17 @@ const issue = (_tag: string, path: string, expected: string, found: unknown, hin
   _tag,
   path,
   expected,
-  found: typeof found === 'string' ? found : (JSON.stringify(found) ?? String(found)),
+  found: found === undefined ? 'nothing' : written(found),
   hint,
 })
+
+const written = (x: unknown): string => {
+  try {
+    return JSON.stringify(x) ?? String(x)
+  } catch {
+    return String(x)
+  }
+}
 
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   typeof x === 'object' && x !== null && !Array.isArray(x)
@@ -107,13 +115,13 @@ const optionIssues = (name: string, method: RecipeMethod, options: unknown, path
   const all = { ...method.required, ...method.optional }
   const unknown = Object.keys(options)
     .filter(k => !Object.hasOwn(all, k))
-    .map(k => issue('BadRecipe', `${path}.${k}`, `an option of ${name}`, `"${k}"`, didYouMean(k, Object.keys(all))))
+    .map(k => issue('BadRecipe', `${path}.${k}`, `an option of ${name}`, k, didYouMean(k, Object.keys(all))))
   const wrong = Object.entries(all).flatMap(([k, codec]) => {
     const given = Object.hasOwn(options, k)
     if (!given && !Object.hasOwn(method.required, k)) return []
     const value = options[k]
     if (given && codec.is(value)) return []
-    return [issue('BadRecipe', `${path}.${k}`, codec.name, given ? value : 'nothing', given ? '' : `${name} needs "${k}".`)]
+    return [issue('BadRecipe', `${path}.${k}`, codec.name, value, given ? '' : `${name} needs "${k}".`)]
   })
   return [...unknown, ...wrong]
 }
@@ -126,12 +134,12 @@ const stepIssues = (step: unknown, i: number): readonly Issue[] => {
     return [issue('BadRecipe', path, 'an object with one key, the method', step, 'For example { "freeze": {} }.')]
   const method = Object.hasOwn(methods, name) ? methods[name] : undefined
   return method === undefined
-    ? [issue('BadRecipe', path, 'a method', `"${name}"`, didYouMean(name, Object.keys(methods)))]
+    ? [issue('BadRecipe', path, 'a method', name, didYouMean(name, Object.keys(methods)))]
     : optionIssues(name, method, step[name], `${path}.${name}`)
 }
 
 /**
- * Reads a recipe from JSON that came from outside: a list of steps, each an object with one key.
+ * Reads a recipe from JSON that came from outside: a list of steps, each an object with one key. Errors: `BadRecipe`.
  *
  * @example
  * ```ts

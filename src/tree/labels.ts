@@ -128,6 +128,7 @@ export const relabel = <M>(tree: M, f: (label: string) => string): M => {
 /**
  * Puts a model under a name, so that two models can stand in one tree: every label gets the name in front.
  *
+ * @throws TransformFailure `LabelClash` when one label names two leaves already.
  * @example
  * ```ts
  * import { nest, sllm, key, count } from 'espalier'

@@ -43,12 +43,12 @@ export const partition = <M>(model: M): Parts<M> => {
  * @throws EspalierError `Mismatch` where both halves or neither hold a leaf, or their structures differ.
  * @example
  * ```ts
- * import { combine, freeze, param, partition } from 'espalier'
+ * import { combine, param, partition, withStatus } from 'espalier'
  * import { zeros } from 'espalier/ops'
- * const model = { w: freeze(param('vector', 'w', zeros([2]))), b: param('vector', 'b', zeros([1])) }
+ * const model = { w: withStatus(param('vector', 'w', zeros([2])), 'frozen'), b: param('vector', 'b', zeros([1])) }
  * combine(partition(model)).w === model.w // => true
- * const { trainable } = partition(model)
- * combine({ trainable, frozen: trainable }) // => Error: Mismatch
+ * const other = { ...model, b: param('vector', 'c', zeros([1])) }
+ * combine({ trainable: partition(model).trainable, frozen: partition(other).frozen }) // => Error: Mismatch
  * ```
  */
 export const combine = <M>({ trainable, frozen }: Parts<M>): M => {
@@ -86,10 +86,10 @@ const mismatch = (path: readonly string[], found: string): EspalierError =>
  *
  * @example
  * ```ts
- * import { freeze, param, trainableOf } from 'espalier'
+ * import { param, trainableOf, withStatus } from 'espalier'
  * import { zeros } from 'espalier/ops'
  * const shared = param('table', 'tokens', zeros([5, 3]))
- * const model = { embed: shared, head: shared, bias: freeze(param('vector', 'bias', zeros([5]))) }
+ * const model = { embed: shared, head: shared, bias: withStatus(param('vector', 'bias', zeros([5])), 'frozen') }
  * Object.keys(trainableOf(model)) // => ['tokens']
  * ```
  */

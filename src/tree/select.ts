@@ -40,7 +40,7 @@ const badSelector = (found: unknown, hint: string): Issue => ({
   _tag: 'BadSelector',
   path: '',
   expected: 'a pattern, a list of patterns, { glob, except, kind }, a predicate or a selection',
-  found: typeof found === 'object' && found !== null ? JSON.stringify(found) : String(found),
+  found: isBranch(found) ? `{ ${Object.keys(found).slice(0, 4).join(', ')} }` : String(found),
   hint,
 })
 

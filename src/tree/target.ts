@@ -1,4 +1,4 @@
-import { TransformFailure } from './error.ts'
+import { EspalierError, TransformFailure } from './error.ts'
 import type { Issue } from './error.ts'
 import { requireSound } from './labels.ts'
 import { nearestPattern } from './nearest.ts'
@@ -30,7 +30,8 @@ export const targets = <N>(tree: unknown, at: Selector, taste: Taste<N>): readon
   const seen = new Set<string>()
   const patterns: readonly Selector[] = Array.isArray(at) && at.length > 0 ? (at as readonly string[]) : [at]
   for (const pattern of patterns) {
-    const found = find(tree, pattern)
+    const found = attempted(issues, () => find(tree, pattern))
+    if (found === undefined) continue
     const here = found.flatMap(place => outer(tree, place, taste) ?? under(place, taste))
     const adapted = here.filter(([v]) => v === 'adapted')
     issues.push(...adapted.map(([, place]) => alreadyAdapted(place)))
@@ -49,6 +50,17 @@ const under = <N>(place: Place, taste: Taste<N>): readonly (readonly ['take' | '
   const v = taste.verdict(place.node)
   if (v !== 'into') return [[v, place]]
   return isBranch(place.node) ? childPlaces(place as Place<Branch>).flatMap(c => under(c, taste)) : []
+}
+
+// A pattern that hits nothing must not hide what is wrong with the others.
+const attempted = <A>(issues: Issue[], f: () => A): A | undefined => {
+  try {
+    return f()
+  } catch (e) {
+    if (!(e instanceof EspalierError)) throw e
+    issues.push(...e.issues)
+    return undefined
+  }
 }
 
 /** The place above a hit that is adapted already: what lies in an adapter, its base included, is no target. */

@@ -47,6 +47,7 @@ export const childrenOf = (x: Branch): readonly (readonly [string, unknown])[] =
 /**
  * Every position of a tree, parents before children, in path order.
  *
+ * @throws EspalierError `TooDeep`, which is also how a tree that contains itself shows.
  * @example
  * ```ts
  * import { param, places } from 'espalier'

@@ -1,4 +1,19 @@
-import { attach, fold, initialise, key, lora, materialize, matrix, param, replaceAt, set, targeted, variant, vector, allOnes } from '../../src/index.ts'
+import {
+  attach,
+  fold,
+  initialise,
+  key,
+  lora,
+  materialize,
+  matrix,
+  param,
+  replaceAt,
+  set,
+  targeted,
+  variant,
+  vector,
+  allOnes,
+} from '../../src/index.ts'
 import type { Key, Param } from '../../src/index.ts'
 import { LoraKind, isParam, leafPlaces, mapLeaves, withValue } from '../../src/index.ts'
 import {
@@ -43,7 +58,9 @@ const wrapWhere = (passes: (path: string) => boolean): ((model: unknown) => unkn
 
 const randomB = (model: never): unknown =>
   mapLeaves(onFc1(model), (leaf) =>
-    isParam(leaf) && leaf.label.endsWith('.b') ? withValue(leaf, uniform(key(leaf.label), leaf.value.shape, 0.1, 1)) : leaf,
+    isParam(leaf) && leaf.label.endsWith('.b')
+      ? withValue(leaf, uniform(key(leaf.label), leaf.value.shape, 0.1, 1))
+      : leaf,
   )
 
 const writesRecord = (model: Writable): unknown => {
@@ -60,7 +77,8 @@ const writesElements = (model: Writable): unknown => {
 }
 
 /** A rank of 5 for what a pattern names, 2 for the rest. */
-const withRanks = (fits: (path: string) => boolean): ((model: unknown) => unknown) => wrapBy((path) => (fits(path) ? 5 : 2))
+const withRanks = (fits: (path: string) => boolean): ((model: unknown) => unknown) =>
+  wrapBy((path) => (fits(path) ? 5 : 2))
 
 const fc2Rank5 = countsAdd((model) =>
   leafPlaces(model)
@@ -73,7 +91,9 @@ const oneKeyForAll =
   (k: Key) =>
   (model: never): unknown =>
     mapLeaves(everywhere(model), (leaf) =>
-      isParam(leaf) && leaf.label.endsWith('.a') ? withValue(leaf, uniform(fold(k, 'a'), leaf.value.shape, -1, 1)) : leaf,
+      isParam(leaf) && leaf.label.endsWith('.a')
+        ? withValue(leaf, uniform(fold(k, 'a'), leaf.value.shape, -1, 1))
+        : leaf,
     )
 
 const keyed = deterministicForKey((k) => lora({ at: '**', rank: 4, key: k }))
@@ -91,7 +111,8 @@ const Alive = variant('Alive', {
 const OverBatch = variant('OverBatch', {
   fields: { scale: vector('out', allOnes) },
   materialize: (w, ctx) => mul(materialize(w.base, ctx), w.scale.value),
-  project: (x, w, ctx) => matmul(sub(x, mean(x, { axis: 0, keepDims: true })), mul(materialize(w.base, ctx), w.scale.value)),
+  project: (x, w, ctx) =>
+    matmul(sub(x, mean(x, { axes: 0, keepDims: true })), mul(materialize(w.base, ctx), w.scale.value)),
 })
 const PerRow = variant('PerRow', {
   fields: { scale: vector('out', allOnes) },
@@ -113,7 +134,9 @@ const oneAlias = wrapWhere((path) => path === 'fc1.weight')
 
 const labelled = (p: Param): Param => param(p.form, `${p.label}.copy`, p.value)
 
-const splicing = targeted<unknown, 'lora'>((model) => set(onFc1(model as never) as Writable, 'fc1.bias' as never, labelled((model as Writable).fc1.bias)))
+const splicing = targeted<unknown, 'lora'>((model) =>
+  set(onFc1(model as never) as Writable, 'fc1.bias' as never, labelled((model as Writable).fc1.bias)),
+)
 
 export const attachFaults: readonly Fault[] = [
   {
@@ -239,4 +262,3 @@ export const attachFaults: readonly Fault[] = [
     twin: { transform: onFc1 },
   },
 ]
-

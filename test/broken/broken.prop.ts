@@ -12,8 +12,11 @@ import { rightSplitting, splittingFaults } from './splitting.ts'
 
 const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults]
 
-const checked = ({ on, options, law: usual }: Fault, { transform, using, kinds, law = usual }: Subject, runs: number): Report =>
-  check(transform, { ...options, on, laws: [law], runs, ...(using && { using }), ...(kinds && { kinds }) })
+const checked = (
+  { on, options, law: usual }: Fault,
+  { transform, using, kinds, law = usual }: Subject,
+  runs: number,
+): Report => check(transform, { ...options, on, laws: [law], runs, ...(using && { using }), ...(kinds && { kinds }) })
 
 // Bits, rows and labels of a small model are few; a counterexample longer than this was not shrunk.
 const mostLines = 45
@@ -26,7 +29,9 @@ const expectCounterexample = (name: string, result: LawResult | undefined): void
   expect(result!.counterexample!.shown.split('\n').length).toBeLessThanOrEqual(mostLines)
   expect(result!.counterexample!.found.length).toBeLessThanOrEqual(400)
   const { found, shrinks } = result!.counterexample!
-  caught.push(`${name}\n    ${result!.name}, run ${result!.runs}, made smaller ${shrinks} times: ${found.split('\n')[0]}`)
+  caught.push(
+    `${name}\n    ${result!.name}, run ${result!.runs}, made smaller ${shrinks} times: ${found.split('\n')[0]}`,
+  )
   runs += result!.runs
 }
 
@@ -47,7 +52,11 @@ describe.each(faults.map((fault) => [fault.name, fault] as const))('%s', (name, 
 describe('ways to split a model', () => {
   const drawing = fc.record({ tree: trees(), seed: fc.nat() }).map(({ tree, seed }) => ({ tree, key: key(seed) }))
   const run = (splitting: Splitting, name: string): LawResult =>
-    runLaw(splittingLaws(splitting).find((law) => law.name === name)!, drawing, ({ tree }) => show(tree))
+    runLaw(
+      splittingLaws(splitting).find((law) => law.name === name)!,
+      drawing,
+      ({ tree }) => show(tree),
+    )
 
   test.each(splittingFaults.map((fault) => [fault.name, fault] as const))('%s', (name, { broken, law }) => {
     expectCounterexample(name, run(broken, law))

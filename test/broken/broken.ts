@@ -33,8 +33,10 @@ export const Net = define(
 )
 
 /** Two layers, the name of one being the end of the other's. */
-export const Neighbours = define('Neighbours', { fc1: linear('in', 'hidden'), my_fc1: linear('hidden', 'out') }, (n, x, ctx) =>
-  layer(n.my_fc1, relu(layer(n.fc1, x, ctx)), ctx),
+export const Neighbours = define(
+  'Neighbours',
+  { fc1: linear('in', 'hidden'), my_fc1: linear('hidden', 'out') },
+  (n, x, ctx) => layer(n.my_fc1, relu(layer(n.fc1, x, ctx)), ctx),
 )
 
 export const onNet = { on: Net } as const

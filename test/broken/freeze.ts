@@ -1,5 +1,16 @@
 import { add, mul, zeros } from '../../src/ops/index.ts'
-import { freeze, isHole, isParam, leafPlaces, lora, replaceAt, unfreeze, valueAndGrad, withStatus, withValue } from '../../src/index.ts'
+import {
+  freeze,
+  isHole,
+  isParam,
+  leafPlaces,
+  lora,
+  replaceAt,
+  unfreeze,
+  valueAndGrad,
+  withStatus,
+  withValue,
+} from '../../src/index.ts'
 import type { Param, Tensor } from '../../src/index.ts'
 import {
   frozenStaysFrozen,
@@ -40,16 +51,25 @@ const stepByPlace =
     const grads = gradOfAll(model, loss)
     const stepped = (leaf: Param): Param => withValue(leaf, add(leaf.value, mul(grads[leaf.label]!, -0.1)))
     if (!copies) return mapLeaves(model, (leaf) => (isParam(leaf) ? stepped(leaf) : leaf))
-    return replaceAt(model, leafPlaces(model).map((p) => ({ route: p.route, value: stepped(p.node as Param) })))
+    return replaceAt(
+      model,
+      leafPlaces(model).map((p) => ({ route: p.route, value: stepped(p.node as Param) })),
+    )
   }
 
 const freezeByPlace = (model: unknown): unknown =>
-  replaceAt(model, leafPlaces(model).map((p) => ({ route: p.route, value: isParam(p.node) ? frozen(p.node) : p.node })))
+  replaceAt(
+    model,
+    leafPlaces(model).map((p) => ({ route: p.route, value: isParam(p.node) ? frozen(p.node) : p.node })),
+  )
 
 const withoutLabels = (model: unknown): unknown =>
-  mapLeaves(model, (leaf) => (isHole(leaf) ? leaf : { ...leaf, label: leaf.label.split('.').at(-1) ?? '', status: 'frozen' }))
+  mapLeaves(model, (leaf) =>
+    isHole(leaf) ? leaf : { ...leaf, label: leaf.label.split('.').at(-1) ?? '', status: 'frozen' },
+  )
 
-const alwaysAnew = (model: unknown): unknown => mapLeaves(model, (leaf) => (isParam(leaf) ? { ...leaf, status: 'frozen' } : leaf))
+const alwaysAnew = (model: unknown): unknown =>
+  mapLeaves(model, (leaf) => (isParam(leaf) ? { ...leaf, status: 'frozen' } : leaf))
 
 export const freezeFaults: readonly Fault[] = [
   {
@@ -104,4 +124,3 @@ export const freezeFaults: readonly Fault[] = [
     twin: { transform: tuned, using: { train: stepByPlace(false) } },
   },
 ]
-

@@ -55,14 +55,18 @@ const freeing = (model: unknown): unknown => {
 
 const copying = (model: unknown): unknown => mapLeaves(detach(model), (leaf) => ({ ...leaf }))
 
-const mergeOnlyFc1 = (rest: (model: unknown) => unknown) => (model: never): unknown =>
-  rest(merge.only.unchecked({ at: '**.fc1' })(model))
+const mergeOnlyFc1 =
+  (rest: (model: unknown) => unknown) =>
+  (model: never): unknown =>
+    rest(merge.only.unchecked({ at: '**.fc1' })(model))
 
 /** A file that has no place for alpha, and a reader that takes 1 for it. */
 const withoutAlpha = (model: unknown): unknown =>
   replaceAt(
     model,
-    [...places(model)].filter((p) => isLora(p.node)).map((p) => ({ route: p.route, value: { ...(p.node as LoraNode), alpha: 1 } })),
+    [...places(model)]
+      .filter((p) => isLora(p.node))
+      .map((p) => ({ route: p.route, value: { ...(p.node as LoraNode), alpha: 1 } })),
   )
 
 export const mergeFaults: readonly Fault[] = [

@@ -99,4 +99,3 @@ export const promptFaults: readonly Fault[] = [
     twin: { transform: prompted },
   },
 ]
-

@@ -7,7 +7,10 @@ type Parts = Parameters<Splitting['combine']>[0]
 export const rightSplitting: Splitting = { partition, combine: combine as Splitting['combine'] }
 
 /** Frozen leaves stand in the frozen half, and trainable ones in both. */
-const overlapping: Splitting = { ...rightSplitting, partition: (model) => ({ ...rightSplitting.partition(model), frozen: model }) }
+const overlapping: Splitting = {
+  ...rightSplitting,
+  partition: (model) => ({ ...rightSplitting.partition(model), frozen: model }),
+}
 
 /** Whichever half has a leaf first. */
 const firstWins: Splitting = {
@@ -15,7 +18,10 @@ const firstWins: Splitting = {
   combine: ({ trainable, frozen }: Parts) => {
     const holes = [...places(trainable)].filter((p) => isHole(p.node)).map((p) => p.route.join('/'))
     const edits = leafPlaces(frozen).filter((p) => holes.includes(p.route.join('/')))
-    return replaceAt(trainable, edits.map((p) => ({ route: p.route, value: p.node })))
+    return replaceAt(
+      trainable,
+      edits.map((p) => ({ route: p.route, value: p.node })),
+    )
   },
 }
 
@@ -24,7 +30,10 @@ const losesConstants: Splitting = {
   ...rightSplitting,
   partition: (model) => {
     const { trainable, frozen } = rightSplitting.partition(model)
-    return { trainable, frozen: mapLeaves(frozen, (leaf) => (isParam(leaf) || isHole(leaf) ? leaf : { _tag: 'Hole', label: leaf.label })) }
+    return {
+      trainable,
+      frozen: mapLeaves(frozen, (leaf) => (isParam(leaf) || isHole(leaf) ? leaf : { _tag: 'Hole', label: leaf.label })),
+    }
   },
 }
 

@@ -189,6 +189,18 @@ describe('loading', () => {
       ])
     }))
 
+  test('a number changed by hand is noticed, another layout is not damage', () =>
+    inFolder(async (folder, hold) => {
+      const given = hold(net([1, 2]))
+      await orThrow(saveModel(given, folder))
+      const path = join(folder, 'model.json')
+      const text = readFileSync(path, 'utf8')
+      writeFileSync(path, text.replace('"heads": 2', '"heads": 3'))
+      expect((await issuesOf(loadModel(folder))).map((i) => i._tag)).toEqual(['Damaged'])
+      writeFileSync(path, JSON.stringify(JSON.parse(text)))
+      expect(same(hold(await orThrow(loadModel(folder))), given)).toBe(true)
+    }))
+
   test('orThrow throws the same issues', () =>
     inFolder(async (folder) => {
       const error: unknown = await orThrow(loadModel(join(folder, 'none'))).catch((e: unknown) => e)

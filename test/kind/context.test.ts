@@ -1,5 +1,22 @@
 import { describe, expect, test } from 'vitest'
-import { MlpKind, context, embed, key, kinds, layer, lora, materialize, param, pipe, project, prompt, runModel, shapeOf, sllm, under } from '../../src/index.ts'
+import {
+  MlpKind,
+  context,
+  embed,
+  key,
+  kinds,
+  layer,
+  lora,
+  materialize,
+  param,
+  pipe,
+  project,
+  prompt,
+  runModel,
+  shapeOf,
+  sllm,
+  under,
+} from '../../src/index.ts'
 import type { Ctx, Mlp } from '../../src/index.ts'
 import { ones, tensor } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
@@ -44,7 +61,9 @@ describe('dispatch by tag', () => {
 
 describe('dropout', () => {
   const base = sllm.init({ ...tiny, dropout: 0.5 }, key(0))
-  const tuned = loud(lora({ at: ['**.ln_1', '**.Wq', 'out_head'], rank: 4, dropout: 0.5 })(base), (l) => l.endsWith('.b'))
+  const tuned = loud(lora({ at: ['**.ln_1', '**.Wq', 'out_head'], rank: 4, dropout: 0.5 })(base), (l) =>
+    l.endsWith('.b'),
+  )
   const ids = idsOf([[1, 2, 3, 4]])
   const run = (model: typeof base | typeof tuned, ctx?: Partial<Ctx>) => numbers(() => sllm.apply(model, ids, ctx))
 
@@ -58,7 +77,11 @@ describe('dropout', () => {
 
   test('in training, equal keys give equal masks, other keys and other seeds other masks', () => {
     const train = (k: number, seed?: readonly number[]) =>
-      run(tuned, { train: true, key: key(k), ...(seed === undefined ? {} : { seed: tensor([...seed], undefined, 'int32') }) })
+      run(tuned, {
+        train: true,
+        key: key(k),
+        ...(seed === undefined ? {} : { seed: tensor([...seed], undefined, 'int32') }),
+      })
     expect(train(1)).toEqual(train(1))
     expect(train(1)).not.toEqual(run(tuned))
     expect(train(1)).not.toEqual(train(2))
@@ -74,8 +97,15 @@ describe('dropout', () => {
       ...MlpKind,
       ops: {
         layer: (n: Mlp, x: Tensor, ctx: Ctx) => {
-          const [kept, dropped] = [{ ...n, dropout: 0 }, n].map((node) => MlpKind.ops.layer(node, x, ctx)) as [Tensor, Tensor]
-          drops.push(data(dropped).map((v, i) => (v === 0 && data(kept)[i] !== 0 ? 0 : 1)).join(''))
+          const [kept, dropped] = [{ ...n, dropout: 0 }, n].map((node) => MlpKind.ops.layer(node, x, ctx)) as [
+            Tensor,
+            Tensor,
+          ]
+          drops.push(
+            data(dropped)
+              .map((v, i) => (v === 0 && data(kept)[i] !== 0 ? 0 : 1))
+              .join(''),
+          )
           return dropped
         },
       },

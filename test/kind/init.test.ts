@@ -1,10 +1,31 @@
 import { expect, test } from 'vitest'
-import { absent, allOnes, allZeros, axisLength, fanIn, fixed, gaussian, initialise, initialiseField, key, leaves, list, matrix, table, vector } from '../../src/index.ts'
+import {
+  absent,
+  allOnes,
+  allZeros,
+  axisLength,
+  fanIn,
+  fixed,
+  gaussian,
+  initialise,
+  initialiseField,
+  key,
+  leaves,
+  list,
+  matrix,
+  table,
+  vector,
+} from '../../src/index.ts'
 import type { AnyKind } from '../../src/index.ts'
 import { read } from '../../src/ops/index.ts'
 import { brief, data, issuesOf, messageOf } from '../support.ts'
 
-const kind = (fields: AnyKind['fields']): AnyKind => ({ tag: 'Test', role: 'layer', fields, ops: { layer: (_, x) => x } })
+const kind = (fields: AnyKind['fields']): AnyKind => ({
+  tag: 'Test',
+  role: 'layer',
+  fields,
+  ops: { layer: (_, x) => x },
+})
 
 test('an axis is a name, a number, or a product of them', () => {
   expect(axisLength('d', { d: 4 })).toBe(4)
@@ -49,7 +70,13 @@ test('every kind of field', () => {
 })
 
 test('plain data of a node can be given, under its parent’s label', () => {
-  const node = initialise(kind({ heads: fixed(1), w: vector('d') }), { d: 1 }, key(0), { heads: 4 }, 'block.mha') as never as {
+  const node = initialise(
+    kind({ heads: fixed(1), w: vector('d') }),
+    { d: 1 },
+    key(0),
+    { heads: 4 },
+    'block.mha',
+  ) as never as {
     heads: number
     w: { label: string }
   }

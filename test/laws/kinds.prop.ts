@@ -25,7 +25,9 @@ const kindTable: Readonly<Record<string, NodeOptions>> = {
   EmbeddingBlock: {},
   // The heads of the chapter are plain data in its blocks.
   Block: { dims: { heads: 2, d: [3, 8], d_head: [1, 4] } },
-  Sllm: { dims: { n_heads: 2, d_model: [3, 6], d_head: [1, 3], n_layers: [1, 2], context_window: 6, vocab_size: [3, 8] } },
+  Sllm: {
+    dims: { n_heads: 2, d_model: [3, 6], d_head: [1, 3], n_layers: [1, 2], context_window: 6, vocab_size: [3, 8] },
+  },
 }
 
 const rows = Object.entries(kindTable).map(([tag, options]) => [tag, all[tag]!, options] as const)
@@ -36,28 +38,43 @@ test('every kind is in the table', () => {
 })
 
 describe.each(rows)('laws of kinds: %s', (_, kind, options) => {
-  const runs = nodeSamples(kind, options).map(
-    (s): KindRun => ({ ...s, kind, kinds: all, key: key(s.seed), nullDirections: [] }),
-  )
+  const runs = nodeSamples(kind, options).map((s): KindRun => ({
+    ...s,
+    kind,
+    kinds: all,
+    key: key(s.seed),
+    nullDirections: [],
+  }))
   test.each(kindLaws.map((law) => [law.name, law] as const))('%s', (_name, law) => {
     const result = runLaw(law, runs, ({ node, dims }) => `${JSON.stringify(dims)}\n${show(node)}`, { runs: runsOf(40) })
     expect(result.passed, `${law.says}\n${result.why}\n${result.counterexample?.shown}`).toBe(true)
   })
 })
 
-const weights = rows.filter(([, kind]) => kind.role === 'weight').flatMap(([tag, kind, options]) =>
-  tag === 'Lora'
-    ? ['alpha', 'alpha/rank', 'alpha/sqrt(rank)'].map(
-        // A rank of 4 keeps alpha over its root dyadic, so that products are exact.
-        (scaling) => [`Lora, ${scaling}`, kind, { dims: { rank: 4 }, statics: { alpha: 0.5, scaling } }] as const,
-      )
-    : [[tag, kind, options] as const],
-)
+const weights = rows
+  .filter(([, kind]) => kind.role === 'weight')
+  .flatMap(([tag, kind, options]) =>
+    tag === 'Lora'
+      ? ['alpha', 'alpha/rank', 'alpha/sqrt(rank)'].map(
+          // A rank of 4 keeps alpha over its root dyadic, so that products are exact.
+          (scaling) => [`Lora, ${scaling}`, kind, { dims: { rank: 4 }, statics: { alpha: 0.5, scaling } }] as const,
+        )
+      : [[tag, kind, options] as const],
+  )
 
 describe.each(weights)('laws of weights: %s', (_, kind, options) => {
   const runs = fc
-    .record({ sample: nodeSamples(kind, options), batch: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 2 }) })
-    .map(({ sample, batch }): WeightRun => ({ weight: sample.node as never, kinds: all, key: key(sample.seed), style: sample.style, batch }))
+    .record({
+      sample: nodeSamples(kind, options),
+      batch: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 2 }),
+    })
+    .map(({ sample, batch }): WeightRun => ({
+      weight: sample.node as never,
+      kinds: all,
+      key: key(sample.seed),
+      style: sample.style,
+      batch,
+    }))
   test.each(weightLaws.map((law) => [law.name, law] as const))('%s', (_name, law) => {
     const result = runLaw(law, runs, ({ weight }) => show(weight))
     expect(result.passed, `${law.says}\n${result.why}\n${result.counterexample?.shown}`).toBe(true)
@@ -65,6 +82,8 @@ describe.each(weights)('laws of weights: %s', (_, kind, options) => {
 })
 
 test('nodes are drawn in the dimensions given', () => {
-  const nodes = fc.sample(nodesOf(kinds['Linear']!, { dims: { in: 5 } }), 10) as { weight: { value: { shape: number[] } } }[]
+  const nodes = fc.sample(nodesOf(kinds['Linear']!, { dims: { in: 5 } }), 10) as {
+    weight: { value: { shape: number[] } }
+  }[]
   expect(nodes.map((n) => n.weight.value.shape[0])).toEqual(Array.from({ length: 10 }, () => 5))
 })

@@ -1,6 +1,18 @@
 import { fc, test } from '@fast-check/vitest'
 import { expect } from 'vitest'
-import { EspalierError, attach, detach, freeze, get, key, leaves, lora, merge, unfreeze, unsound } from '../../src/index.ts'
+import {
+  EspalierError,
+  attach,
+  detach,
+  freeze,
+  get,
+  key,
+  leaves,
+  lora,
+  merge,
+  unfreeze,
+  unsound,
+} from '../../src/index.ts'
 import type { Param } from '../../src/index.ts'
 import type { AnyTransform } from '../../src/laws/index.ts'
 import { scope } from '../../src/ops/index.ts'
@@ -49,7 +61,9 @@ const start: Naive = new Map<string, Spec>([
   ...biases.map((path) => [path, { matrix: false, status: 'trainable', original: true }] as const),
 ])
 
-const marked = (status: Status) => (s: Spec): Spec => ({ ...s, status, ...(s.adapter && { adapter: { ...s.adapter, status } }) })
+const marked =
+  (status: Status) =>
+  (s: Spec): Spec => ({ ...s, status, ...(s.adapter && { adapter: { ...s.adapter, status } }) })
 
 const bare = ({ adapter: _, ...rest }: Spec): Spec => rest
 
@@ -60,10 +74,14 @@ const changed = (naive: Naive, at: readonly string[], f: (s: Spec) => Spec): Nai
 const naively = (naive: Naive, { name, at, rank }: Step): Naive | undefined => {
   const paths = at === undefined ? [...naive.keys()] : (patterns[at] ?? [])
   const specs = paths.map((path) => naive.get(path)!)
-  if (name === 'freeze' || name === 'unfreeze') return changed(naive, paths, marked(name === 'freeze' ? 'frozen' : 'trainable'))
+  if (name === 'freeze' || name === 'unfreeze')
+    return changed(naive, paths, marked(name === 'freeze' ? 'frozen' : 'trainable'))
   if (name === 'lora' || name === 'scaled') {
     if (specs.some((s) => s.adapter) || !specs.some((s) => s.matrix)) return undefined
-    const adapter = name === 'lora' ? { tag: 'Lora', rank, status: 'trainable' } as const : { tag: 'Scaled', status: 'trainable' } as const
+    const adapter =
+      name === 'lora'
+        ? ({ tag: 'Lora', rank, status: 'trainable' } as const)
+        : ({ tag: 'Scaled', status: 'trainable' } as const)
     return changed(naive, paths, (s) => (s.matrix ? { ...s, adapter } : s))
   }
   if (at !== undefined && !specs.some((s) => s.adapter)) return undefined

@@ -1,4 +1,18 @@
-import { attach, define, detach, freeze, key, layer, linear, lora, materialize, merge, norm, prompt, sllm } from '../../src/index.ts'
+import {
+  attach,
+  define,
+  detach,
+  freeze,
+  key,
+  layer,
+  linear,
+  lora,
+  materialize,
+  merge,
+  norm,
+  prompt,
+  sllm,
+} from '../../src/index.ts'
 import { allOnes, applyRecipe, trainableOf, unfreeze, variant, vector } from '../../src/index.ts'
 import type { PromptOptions, Selector } from '../../src/index.ts'
 import type { AnyTransform, CheckOptions, TransformLaw } from '../../src/laws/index.ts'
@@ -22,7 +36,12 @@ import { mul } from '../../src/ops/index.ts'
 /** A model of a user's own: two layers, a norm, a residual way round, and a square weight that shows a transposition. */
 export const Net = define(
   'Net',
-  { fc1: linear('in', 'hidden'), square: linear('hidden', 'hidden', { bias: false }), norm: norm('hidden'), fc2: linear('hidden', 'out') },
+  {
+    fc1: linear('in', 'hidden'),
+    square: linear('hidden', 'hidden', { bias: false }),
+    norm: norm('hidden'),
+    fc2: linear('hidden', 'out'),
+  },
   (n, x, ctx) => layer(n.fc2, layer(n.norm, relu(layer(n.square, layer(n.fc1, x, ctx), ctx)), ctx), ctx),
 )
 
@@ -67,7 +86,11 @@ const quick = { on: sllm } as const
 
 const random = lora({ at: '**.fc1', rank: 3, key: key(3) })
 const scaled = attach(Scaled)
-const recipe = [{ freeze: {} }, { lora: { at: '**.fc1', rank: 2, alpha: 4, scaling: 'alpha/rank' } }, { unfreeze: { at: 'fc2' } }]
+const recipe = [
+  { freeze: {} },
+  { lora: { at: '**.fc1', rank: 2, alpha: 4, scaling: 'alpha/rank' } },
+  { unfreeze: { at: 'fc2' } },
+]
 
 const loraRows: readonly Row[] = [
   { name: 'lora', covers: ['lora'], transform: lora({ at: '**.fc1', rank: 2 }), ...onNet, ...weights('**.fc1', 2) },
@@ -188,7 +211,14 @@ const prompted = steps(prompt({ length: 2 }), lora({ at: '**.mlp', rank: 2 }))
 
 const removalRows: readonly Row[] = [
   { name: 'merge', covers: ['merge'], transform: merge, on: Plain, given: both, declare: merging },
-  { name: 'merge behind a layer norm', covers: [], transform: merge, on: sllm, given: lora({ at: '**', rank: 2 }), declare: merging },
+  {
+    name: 'merge behind a layer norm',
+    covers: [],
+    transform: merge,
+    on: sllm,
+    given: lora({ at: '**', rank: 2 }),
+    declare: merging,
+  },
   {
     name: 'merge.only',
     covers: ['merge.only'],
@@ -197,8 +227,22 @@ const removalRows: readonly Row[] = [
     given: both,
     declare: { ...merging, twice: 'free', touches: '**.fc1' },
   },
-  { name: 'detach', covers: ['detach'], transform: detach, ...onNet, given: both, declare: { ...merging, init: 'changes' } },
-  { name: 'detach of a prompt and LoRA', covers: [], transform: detach, on: sllm, given: prompted, declare: { ...merging, init: 'changes' } },
+  {
+    name: 'detach',
+    covers: ['detach'],
+    transform: detach,
+    ...onNet,
+    given: both,
+    declare: { ...merging, init: 'changes' },
+  },
+  {
+    name: 'detach of a prompt and LoRA',
+    covers: [],
+    transform: detach,
+    on: sllm,
+    given: prompted,
+    declare: { ...merging, init: 'changes' },
+  },
   {
     name: 'detach.only',
     covers: ['detach.only'],
@@ -219,7 +263,9 @@ const otherRows: readonly Row[] = [
     declare: { touches: '**.fc1' },
     laws: [
       ...lawsFor({ ...adapter, touches: '**.fc1' }).filter((law) => law.name !== 'mergeIsWeightExactly'),
-      mergeIs({ Scaled: (node, base, rows) => base.map((row) => row.map((w, j) => w * (rows(node['scale'])[0]?.[j] ?? 0))) }),
+      mergeIs({
+        Scaled: (node, base, rows) => base.map((row) => row.map((w, j) => w * (rows(node['scale'])[0]?.[j] ?? 0))),
+      }),
     ],
   },
   {
@@ -252,4 +298,3 @@ const otherRows: readonly Row[] = [
 
 /** Every transform that is exported, in the ways it is used, and compositions of them. */
 export const table: readonly Row[] = [...loraRows, ...promptRows, ...statusRows, ...removalRows, ...otherRows]
-

@@ -1,6 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { count, freeze, get, key, leafPlaces, leaves, lora, mapLeaves, merge, pipe, prompt, showPath, sllm } from '../../src/index.ts'
+import {
+  count,
+  freeze,
+  get,
+  key,
+  leafPlaces,
+  leaves,
+  lora,
+  mapLeaves,
+  merge,
+  pipe,
+  prompt,
+  showPath,
+  sllm,
+} from '../../src/index.ts'
 import type { AnySllm, Leaf, Scaling } from '../../src/index.ts'
 import { full, item, ones, read, slice, tensor, zeros } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
@@ -105,7 +119,8 @@ describe('configurations', () => {
   })
 
   test('a wrong configuration is refused with every mistake in it', () => {
-    expect(messageOf(() => sllm.init({ ...tiny, n_heads: 0, dropout: 1, vocab_size: 1.5 }, key(0)))).toMatchInlineSnapshot(`
+    expect(messageOf(() => sllm.init({ ...tiny, n_heads: 0, dropout: 1, vocab_size: 1.5 }, key(0))))
+      .toMatchInlineSnapshot(`
       "BadConfig at dropout: expected a number in [0, 1), found 1.
         Start from sllm.config.seed and change what you need.
       BadConfig at n_heads: expected a positive whole number, found 0.
@@ -123,7 +138,8 @@ describe('configurations', () => {
       'BadConfig vocab_size',
       'BadConfig n_layers',
     ])
-    for (const nothing of [null, undefined, 5, 'seed']) expect(brief(issuesOf(() => sllm.init(nothing as never, key(0))))).toEqual(['BadConfig '])
+    for (const nothing of [null, undefined, 5, 'seed'])
+      expect(brief(issuesOf(() => sllm.init(nothing as never, key(0))))).toEqual(['BadConfig '])
   })
 })
 
@@ -209,7 +225,10 @@ describe('what a causal model may not do', () => {
   const model = loud(pipe(tinySllm(), lora({ at: '**', rank: 2 }), prompt({ length: 2 })), (l) => l.endsWith('.b'))
 
   test('a later token leaves earlier logits as they are, bit for bit', () => {
-    const [a, b] = [idsOf([[1, 2, 3, 4, 5]]), idsOf([[1, 2, 3, 9, 0]])].map((ids) => sllm.apply(model, ids)) as [Tensor, Tensor]
+    const [a, b] = [idsOf([[1, 2, 3, 4, 5]]), idsOf([[1, 2, 3, 9, 0]])].map((ids) => sllm.apply(model, ids)) as [
+      Tensor,
+      Tensor,
+    ]
     const first = (t: Tensor, n: number) => data(slice(t, [0, 0, 0], [1, n, 11]))
     expect(first(a, 2 + 3)).toEqual(first(b, 2 + 3))
     expect(first(a, 2 + 4)).not.toEqual(first(b, 2 + 4))
@@ -224,12 +243,22 @@ describe('what a causal model may not do', () => {
 
   test('padding on the right, however much, does not change what comes before it', () => {
     const alone = numbers(() => sllm.nextLogits(model, idsOf([[1, 2, 3]])))
-    const padded = numbers(() => sllm.nextLogits(model, { ids: idsOf([[1, 2, 3, 0, 0, 0]]), mask: tensor([[1, 1, 1, 0, 0, 0]]) }))
+    const padded = numbers(() =>
+      sllm.nextLogits(model, { ids: idsOf([[1, 2, 3, 0, 0, 0]]), mask: tensor([[1, 1, 1, 0, 0, 0]]) }),
+    )
     padded.forEach((v, i) => expect(v).toBeCloseTo(alone[i]!, 5))
   })
 
   test('the row of a batch does not depend on the other rows', () => {
-    const both = numbers(() => sllm.nextLogits(model, idsOf([[1, 2, 3], [9, 9, 9]])))
+    const both = numbers(() =>
+      sllm.nextLogits(
+        model,
+        idsOf([
+          [1, 2, 3],
+          [9, 9, 9],
+        ]),
+      ),
+    )
     numbers(() => sllm.nextLogits(model, idsOf([[1, 2, 3]]))).forEach((v, i) => expect(v).toBeCloseTo(both[i]!, 5))
   })
 
@@ -256,7 +285,10 @@ describe('the loss', () => {
   const ids = idsOf([[1, 2, 3, 4]])
 
   test('of a model that knows nothing is the logarithm of the vocabulary', () => {
-    const flat = { ...base, out_head: mapLeaves(base.out_head, (l) => ({ ...(l as Leaf), value: zeros((l as Leaf).value.shape) })) }
+    const flat = {
+      ...base,
+      out_head: mapLeaves(base.out_head, (l) => ({ ...(l as Leaf), value: zeros((l as Leaf).value.shape) })),
+    }
     expect(item(sllm.loss(flat as AnySllm, { ids, labels: ids }))).toBeCloseTo(Math.log(11), 5)
   })
 
@@ -275,7 +307,13 @@ describe('the loss', () => {
   })
 
   test('wants labels like the ids', () => {
-    for (const labels of [full([1, 5], 1, 'int32'), full([1, 3], 1, 'int32'), full([1, 4], 1), undefined, [[1, 2, 3, 4]]])
+    for (const labels of [
+      full([1, 5], 1, 'int32'),
+      full([1, 3], 1, 'int32'),
+      full([1, 4], 1),
+      undefined,
+      [[1, 2, 3, 4]],
+    ])
       expect(brief(issuesOf(() => sllm.loss(base, { ids, labels: labels as never })))).toEqual(['ShapeMismatch labels'])
     expect(issuesOf(() => sllm.loss(base, { ids, labels: full([1, 4], 11, 'int32') }))[0]?._tag).toBe('OutOfRange')
   })
@@ -299,7 +337,13 @@ describe('input that does not fit', () => {
   })
 
   test('ids of a wrong shape or dtype, and what are no ids', () => {
-    for (const ids of [zeros([1, 2]), zeros([2], 'int32'), zeros([1, 1, 1], 'int32'), zeros([1, 0], 'int32'), zeros([0, 1], 'int32')])
+    for (const ids of [
+      zeros([1, 2]),
+      zeros([2], 'int32'),
+      zeros([1, 1, 1], 'int32'),
+      zeros([1, 0], 'int32'),
+      zeros([0, 1], 'int32'),
+    ])
       expect(brief(issuesOf(() => sllm.apply(base, ids)))).toEqual(['ShapeMismatch ids'])
     for (const none of [null, undefined, 5, [[1, 2]], {}, { ids: [[1, 2]] }, { ids: null }])
       expect(brief(issuesOf(() => sllm.apply(base, none as never)))).toEqual(['ShapeMismatch ids'])

@@ -1,5 +1,27 @@
 import { describe, expect, test } from 'vitest'
-import { absent, count, define, detach, fixed, freeze, key, kindsIn, layer, leaves, linear, list, lora, matrix, norm, pipe, project, select, shapeIssues, vector, kinds } from '../../src/index.ts'
+import {
+  absent,
+  count,
+  define,
+  detach,
+  fixed,
+  freeze,
+  key,
+  kindsIn,
+  layer,
+  leaves,
+  linear,
+  list,
+  lora,
+  matrix,
+  norm,
+  pipe,
+  project,
+  select,
+  shapeIssues,
+  vector,
+  kinds,
+} from '../../src/index.ts'
 import { add, mul, normal, ones, relu, zeros } from '../../src/ops/index.ts'
 import { brief, data, issuesOf, loud, messageOf } from '../support.ts'
 
@@ -32,7 +54,10 @@ test('it computes what was written', () => {
   }
   const through = (v: readonly number[], l: typeof net.fc1): readonly number[] =>
     data(l.bias.value).map((b, j) => v.reduce((s, vi, i) => s + vi * w(l)[i]![j]!, b))
-  const expected = through(through([1, 1, 1, 1], net.fc1).map((v) => Math.max(0, v)), net.fc2)
+  const expected = through(
+    through([1, 1, 1, 1], net.fc1).map((v) => Math.max(0, v)),
+    net.fc2,
+  )
   data(Net.apply(net, x)).forEach((v, i) => expect(v).toBeCloseTo(expected[i]!, 5))
 })
 
@@ -47,7 +72,9 @@ describe('dimensions', () => {
   })
 
   test('numbers and products need no name', () => {
-    const Wide = define('Wide', { up: linear('d', '4*d'), down: linear('4*d', '3') }, (n, x, ctx) => layer(n.down, layer(n.up, x, ctx), ctx))
+    const Wide = define('Wide', { up: linear('d', '4*d'), down: linear('4*d', '3') }, (n, x, ctx) =>
+      layer(n.down, layer(n.up, x, ctx), ctx),
+    )
     const wide = Wide.init({ d: 2 }, key(0))
     expect(wide.up.weight.value.shape).toEqual([2, 8])
     expect(Wide.apply(wide, ones([5, 2])).shape).toEqual([5, 3])
@@ -59,11 +86,20 @@ describe('dimensions', () => {
 })
 
 describe('definitions inside definitions', () => {
-  const Block = define('NetBlock', { norm: norm('d'), net: Net.field({ in: 'd', hidden: '2*d', out: 'd' }), gain: fixed(0.5) }, (n, x, ctx) =>
-    add(x, mul(layer(n.net, layer(n.norm, x, ctx), ctx), n.gain)),
+  const Block = define(
+    'NetBlock',
+    { norm: norm('d'), net: Net.field({ in: 'd', hidden: '2*d', out: 'd' }), gain: fixed(0.5) },
+    (n, x, ctx) => add(x, mul(layer(n.net, layer(n.norm, x, ctx), ctx), n.gain)),
   )
-  const Tower = define('Tower', { blocks: list(Block.field({ d: 'd' }), 'depth'), head: linear('d', 'classes', { bias: false }), none: absent }, (n, x, ctx) =>
-    layer(n.head, n.blocks.reduce((h, b) => layer(b, h, ctx), x), ctx),
+  const Tower = define(
+    'Tower',
+    { blocks: list(Block.field({ d: 'd' }), 'depth'), head: linear('d', 'classes', { bias: false }), none: absent },
+    (n, x, ctx) =>
+      layer(
+        n.head,
+        n.blocks.reduce((h, b) => layer(b, h, ctx), x),
+        ctx,
+      ),
   )
   const tower = Tower.init({ d: 4, depth: 3, classes: 2 }, key(0))
 
@@ -93,7 +129,9 @@ describe('definitions inside definitions', () => {
 })
 
 test('own parameters: a matrix is projected, a vector is itself, both are targets or not by form', () => {
-  const Own = define('Own', { w: matrix('d', 'd'), shift: vector('d') }, (n, x, ctx) => add(project(x, n.w, ctx), n.shift.value))
+  const Own = define('Own', { w: matrix('d', 'd'), shift: vector('d') }, (n, x, ctx) =>
+    add(project(x, n.w, ctx), n.shift.value),
+  )
   const own = pipe(Own.init({ d: 3 }, key(0)), lora({ at: '**', rank: 1 }))
   expect(own.w._tag).toBe('Lora')
   expect(own.shift._tag).toBe('Param')
@@ -103,20 +141,27 @@ test('own parameters: a matrix is projected, a vector is itself, both are target
 test('a whole model that is wrapped runs as the model, if its wrapper is known', () => {
   const net = Net.init(dims, key(0))
   expect(issuesOf(() => Net.apply({ _tag: 'Doubled', base: net }, ones([1, 4])))[0]?._tag).toBe('UnknownKind')
-  const Doubled = define('Doubled', {}, (n, x, ctx) => mul(layer((n as unknown as { base: typeof net }).base, x, ctx), 2))
+  const Doubled = define('Doubled', {}, (n, x, ctx) =>
+    mul(layer((n as unknown as { base: typeof net }).base, x, ctx), 2),
+  )
   const once = data(Net.apply(net, ones([1, 4])))
-  expect(data(Net.apply({ _tag: 'Doubled', base: net }, ones([1, 4]), { kinds: { Doubled } }))).toEqual(once.map((v) => 2 * v))
+  expect(data(Net.apply({ _tag: 'Doubled', base: net }, ones([1, 4]), { kinds: { Doubled } }))).toEqual(
+    once.map((v) => 2 * v),
+  )
 })
 
 test('names that paths, wrappers or other kinds need are refused', () => {
   const call = (_: unknown, x: never) => x
   const bad = (tag: string, names: readonly string[]) =>
-    issuesOf(() => define(tag, Object.fromEntries(names.map((n) => [n, vector('d')])), call as never)).map((i) => i.found)
+    issuesOf(() => define(tag, Object.fromEntries(names.map((n) => [n, vector('d')])), call as never)).map(
+      (i) => i.found,
+    )
   expect(bad('A', ['base', '_tag', '~x', 'a.b', '*', '{a}', 'a,b', '', 'fine'])).toEqual(
     ['base', '_tag', '~x', 'a.b', '*', '{a}', 'a,b', ''].map((n) => `"${n}"`),
   )
   for (const tag of ['Linear', 'Param', 'Lora', '']) expect(bad(tag, ['w'])).toEqual([`"${tag}"`])
-  expect(messageOf(() => define('Net', { inner: Net.field({ in: 'd', hidden: 'd', out: 'd' }) }, call as never))).toMatchInlineSnapshot(`
+  expect(messageOf(() => define('Net', { inner: Net.field({ in: 'd', hidden: 'd', out: 'd' }) }, call as never)))
+    .toMatchInlineSnapshot(`
     "BadName at define: expected a tag of its own, found "Net".
       Each tag has one kind: choose another name."
   `)

@@ -1,18 +1,34 @@
 import { describe, expect, test } from 'vitest'
-import { AttentionKind, context, define, embed, embedding, initialise, key, layer, linear, norm, positions } from '../../src/index.ts'
+import {
+  AttentionKind,
+  context,
+  define,
+  embed,
+  embedding,
+  initialise,
+  key,
+  layer,
+  linear,
+  norm,
+  positions,
+} from '../../src/index.ts'
 import type { Attention, Embedding, Layer, Linear, Positions } from '../../src/index.ts'
 import { ones, slice, tensor, zeros } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
 import { brief, data, idsOf, issuesOf, loud } from '../support.ts'
 
 const ctx = context()
-const one = <F extends object>(fields: F) => define(`One`, fields as never, (_: unknown, x: Tensor) => x).init as never as (
-  dims: Readonly<Record<string, number>>,
-  k: ReturnType<typeof key>,
-) => { readonly [K in keyof F]: Layer }
+const one = <F extends object>(fields: F) =>
+  define(`One`, fields as never, (_: unknown, x: Tensor) => x).init as never as (
+    dims: Readonly<Record<string, number>>,
+    k: ReturnType<typeof key>,
+  ) => { readonly [K in keyof F]: Layer }
 
 test('linear is x·W + b over the last axis, with or without b', () => {
-  const { l, bare } = one({ l: linear('i', 'o'), bare: linear('i', 'o', { bias: false }) })({ i: 2, o: 3 }, key(0)) as never as {
+  const { l, bare } = one({ l: linear('i', 'o'), bare: linear('i', 'o', { bias: false }) })(
+    { i: 2, o: 3 },
+    key(0),
+  ) as never as {
     l: Linear
     bare: Linear
   }
@@ -59,20 +75,44 @@ describe('attention', () => {
   const attention = initialise(AttentionKind, { d: 4, heads: 2, d_head: 3 }, key(0), { heads: 2 }) as Attention<Linear>
 
   test('of the only position it may see is that position’s value', () => {
-    const x = tensor([[[1, 2, 3, 4], [4, 3, 2, 1]]])
-    const own = layer(attention, x, { ...ctx, mask: tensor([[[[1, 0], [0, 1]]]]) })
+    const x = tensor([
+      [
+        [1, 2, 3, 4],
+        [4, 3, 2, 1],
+      ],
+    ])
+    const own = layer(attention, x, {
+      ...ctx,
+      mask: tensor([
+        [
+          [
+            [1, 0],
+            [0, 1],
+          ],
+        ],
+      ]),
+    })
     const through = layer(attention.projection_out, layer(attention.Wv, x, ctx), ctx)
     data(own).forEach((v, i) => expect(v).toBeCloseTo(data(through)[i]!, 5))
   })
 
   test('without a mask every position sees every other', () => {
-    const [a, b] = [[[1, 2, 3, 4], [4, 3, 2, 1]], [[1, 2, 3, 4], [0, 3, 2, 1]]].map((x) =>
-      data(slice(layer(attention, tensor([x]), ctx), [0, 0, 0], [1, 1, 4])),
-    )
+    const [a, b] = [
+      [
+        [1, 2, 3, 4],
+        [4, 3, 2, 1],
+      ],
+      [
+        [1, 2, 3, 4],
+        [0, 3, 2, 1],
+      ],
+    ].map((x) => data(slice(layer(attention, tensor([x]), ctx), [0, 0, 0], [1, 1, 4])))
     expect(a).not.toEqual(b)
   })
 
   test('a width that the heads do not divide is refused', () => {
-    expect(brief(issuesOf(() => layer({ ...attention, heads: 4 } as Layer, ones([1, 2, 4]), ctx)))).toEqual(['ShapeMismatch heads'])
+    expect(brief(issuesOf(() => layer({ ...attention, heads: 4 } as Layer, ones([1, 2, 4]), ctx)))).toEqual([
+      'ShapeMismatch heads',
+    ])
   })
 })

@@ -234,6 +234,57 @@ describe.each(engines)('on %s', (name) => {
     expect(issueOf(() => ops.crossEntropy(ops.ones([1, 2]), ints(2)))._tag).toBe('OutOfRange')
   })
 
+  it('reduces over axes that lie apart', async () => {
+    await use()
+    const x = tensor(
+      Array.from({ length: 24 }, (_, i) => i * i),
+      [2, 3, 4],
+    )
+    const at = (j: number, k: number, l: number): number => (j * 12 + k * 4 + l) ** 2
+    const apart = [0, 1, 2].map((k) => [0, 1].flatMap((j) => [0, 1, 2, 3].map((l) => at(j, k, l))))
+    const total = apart.map((all) => all.reduce((a, b) => a + b))
+    expect(toArray(ops.sum(x, { axes: [0, 2] }))).toEqual(total)
+    expect(toArray(ops.mean(x, { axes: [-1, 0], keepDims: true }))).toEqual([total.map((sum) => [sum / 8])])
+    expect(toArray(ops.max(x, { axes: [0, 2] }))).toEqual(apart.map((all) => Math.max(...all)))
+    expect(toArray(ops.sum(x, { axes: 1 }))).toEqual(
+      [0, 1].map((j) => [0, 1, 2, 3].map((l) => at(j, 0, l) + at(j, 1, l) + at(j, 2, l))),
+    )
+  })
+
+  it('shares the gradient of a maximum among ties, and gives that of a pair to the first', async () => {
+    await use()
+    const x = tensor([2, 1, 2, 2])
+    expect(read(gradients(() => ops.max(x), [x]).grads[0]!)).toEqual(Float32Array.of(1 / 3, 0, 1 / 3, 1 / 3))
+    const y = tensor([2, 1, 1, 3])
+    for (const f of [ops.maximum, ops.minimum]) {
+      const { grads } = gradients(() => ops.sum(f(x, y)), [x, y])
+      const [toX, toY] = grads.map((grad) => read(grad!))
+      expect([toX![0], toX![1], toY![0], toY![1]]).toEqual([1, 1, 0, 0])
+      expect(Array.from(toX!, (v, i) => v + toY![i]!)).toEqual([1, 1, 1, 1])
+    }
+  })
+
+  it('takes tensors that were made before this engine was chosen', async () => {
+    await engine({ prefer: 'js', quiet: true })
+    const table = tensor([
+      [1, 2],
+      [3, 4],
+      [5, 7],
+    ])
+    const ids = ints(2, 0)
+    await use()
+    expect(toArray(ops.gather(table, ids))).toEqual([
+      [5, 7],
+      [1, 2],
+    ])
+    expect(toArray(ops.sum(table, { axes: 0 }))).toEqual([9, 13])
+    expect(toArray(table)).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 7],
+    ])
+  })
+
   it('picks the first of equal maxima', async () => {
     await use()
     expect(
@@ -256,6 +307,7 @@ describe.each(engines)('on %s', (name) => {
     const x = ops.ones([4096])
     expect(read(ops.dropout(x, options))).toEqual(expected)
     expect(read(gradients(() => ops.sum(ops.dropout(x, options)), [x]).grads[0]!)).toEqual(expected)
+    expect([...new Set(expected)].toSorted()).toEqual([0, Math.fround(1 / 0.75)])
     const dropped = expected.filter((v) => v === 0).length / 4096
     expect(Math.abs(dropped - 0.25)).toBeLessThan(0.03)
     const seeded = (...words: readonly number[]): unknown => read(ops.dropout(x, { ...options, seed: ints(...words) }))

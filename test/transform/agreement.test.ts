@@ -57,7 +57,13 @@ test('two stars in the middle', () => {
 
 test('everything', () => {
   const m = pipe(model, lora({ at: '**', rank: 1 }))
-  for (const weight of [m.left.up.weight, m.left.down.weight, m.right.up.weight, m.right.gate.up.weight, m.pair[0].weight])
+  for (const weight of [
+    m.left.up.weight,
+    m.left.down.weight,
+    m.right.up.weight,
+    m.right.gate.up.weight,
+    m.pair[0].weight,
+  ])
     agrees(weight, 'adapted')
   expect(m.left.up.bias).toBe(model.left.up.bias)
   expect(m.rope).toBe(model.rope)
@@ -106,7 +112,12 @@ test('in a list an index says "may be", a star says "is"', () => {
 
 test('what is wrapped keeps its path, in the type as at run time', () => {
   const base = sllm.init({ ...sllm.config.seed, d_model: 4, d_head: 2, vocab_size: 5 }, key(0))
-  const m = pipe(base, prompt({ length: 2 }), lora({ at: '**.Wq', rank: 1 }), freeze.only({ at: '**.token_embdgs.weight' }))
+  const m = pipe(
+    base,
+    prompt({ length: 2 }),
+    lora({ at: '**.Wq', rank: 1 }),
+    freeze.only({ at: '**.token_embdgs.weight' }),
+  )
   const status: 'frozen' = m.embedding_block.token_embdgs.base.weight.status
   expect(status).toBe(m.embedding_block.token_embdgs.base.weight.status)
   expect(m.embedding_block.token_embdgs.prompt.status).toBe('trainable')

@@ -49,7 +49,9 @@ test('plain data that changed is seen: another alpha, another epsilon', () => {
     from: 'Lora alpha=4 scaling=alpha dropout=0',
     to: 'Lora alpha=5 scaling=alpha dropout=0',
   })
-  expect(diff(base, { ...base, final_norm: { ...base.final_norm, eps: 1 } }).changes.map((c) => c.path)).toEqual(['final_norm'])
+  expect(diff(base, { ...base, final_norm: { ...base.final_norm, eps: 1 } }).changes.map((c) => c.path)).toEqual([
+    'final_norm',
+  ])
 })
 
 test('added and removed', () => {

@@ -97,7 +97,8 @@ test.each([
 
 test('a hostile pattern is read in no time', () => {
   const started = performance.now()
-  for (const text of ['{'.repeat(20_000), '{}'.repeat(20_000), '.'.repeat(20_000), `${'**.'.repeat(300)}x`]) parseGlob(text)
+  for (const text of ['{'.repeat(20_000), '{}'.repeat(20_000), '.'.repeat(20_000), `${'**.'.repeat(300)}x`])
+    parseGlob(text)
   expect(matches(`${'**.'.repeat(50)}x`, `${'a.'.repeat(200)}y`)).toBe(false)
   expect(performance.now() - started).toBeLessThan(5_000)
 })

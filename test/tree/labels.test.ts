@@ -23,7 +23,11 @@ import { memory, ones, release, zeros } from '../../src/ops/index.ts'
 import { brief, issuesOf, messageOf, refused, tiny, tinySllm } from '../support.ts'
 
 const shared = param('matrix', 'tokens', ones([3, 4]))
-const tied = { embed: { weight: shared }, head: { weight: shared }, other: { weight: param('matrix', 'other.weight', ones([3, 4])) } }
+const tied = {
+  embed: { weight: shared },
+  head: { weight: shared },
+  other: { weight: param('matrix', 'other.weight', ones([3, 4])) },
+}
 
 test('a tie is one leaf in several places', () => {
   expect(ties(tied)).toEqual({ tokens: ['embed.weight', 'head.weight'] })
@@ -45,7 +49,10 @@ test('lora on a tied place is refused: both places and the way out are named', (
     "TiedWeight at head.weight: expected a weight that stands in one place, found one leaf tied at embed.weight and head.weight.
       Part them first: untie(model, "head.weight")."
   `)
-  expect(brief(refused(tied, lora({ at: '**', rank: 1 })))).toEqual(['TiedWeight embed.weight', 'TiedWeight head.weight'])
+  expect(brief(refused(tied, lora({ at: '**', rank: 1 })))).toEqual([
+    'TiedWeight embed.weight',
+    'TiedWeight head.weight',
+  ])
 })
 
 test('parted by untie, a place can be adapted; merge leaves the other one alone', () => {
@@ -78,7 +85,12 @@ test('two towers made by one initialiser clash; the message names both places an
   const towers = { query: tinySllm(), doc: tinySllm(1) }
   const issues = unsound(towers)
   expect(issues).toHaveLength(leaves(tinySllm()).length)
-  expect(messageOf(() => lora({ at: 'query.out_head', rank: 1 })(towers)).split('\n').slice(0, 2).join('\n')).toMatchInlineSnapshot(`
+  expect(
+    messageOf(() => lora({ at: 'query.out_head', rank: 1 })(towers))
+      .split('\n')
+      .slice(0, 2)
+      .join('\n'),
+  ).toMatchInlineSnapshot(`
     "LabelClash at doc.embedding_block.token_embdgs.weight: expected the label "embedding_block.token_embdgs.weight" to name one leaf, found another leaf under the same label at query.embedding_block.token_embdgs.weight.
       Give each model a name with nest("name", model), or part a tie with untie(model, path)."
   `)

@@ -1,5 +1,20 @@
 import { expect, test } from 'vitest'
-import { combine, constant, count, freeze, isHole, leafPlaces, lora, param, partition, pipe, showPath, trainableOf, unfreeze, withValues } from '../../src/index.ts'
+import {
+  combine,
+  constant,
+  count,
+  freeze,
+  isHole,
+  leafPlaces,
+  lora,
+  param,
+  partition,
+  pipe,
+  showPath,
+  trainableOf,
+  unfreeze,
+  withValues,
+} from '../../src/index.ts'
 import { ones, zeros } from '../../src/ops/index.ts'
 import { places } from '../../src/tree/walk.ts'
 import { brief, issuesOf, messageOf, tinySllm } from '../support.ts'
@@ -49,9 +64,19 @@ test('halves that do not belong together are refused, with the place', () => {
   expect(brief(issuesOf(() => combine({ trainable: frozen, frozen } as never)))).toEqual([
     'Mismatch embedding_block.token_embdgs.weight',
   ])
-  expect(brief(issuesOf(() => combine({ trainable, frozen: partition(tinySllm()).frozen } as never)))[0]).toMatch(/^Mismatch/)
+  expect(brief(issuesOf(() => combine({ trainable, frozen: partition(tinySllm()).frozen } as never)))[0]).toMatch(
+    /^Mismatch/,
+  )
   const w = param('matrix', 'w', ones([1]))
-  for (const other of [{ w: { x: 1 } }, { w: [1] }, { w: 5 }, { v: w }, {}, null, { w: { ...w, _tag: 'Hole', label: 'v' } }])
+  for (const other of [
+    { w: { x: 1 } },
+    { w: [1] },
+    { w: 5 },
+    { v: w },
+    {},
+    null,
+    { w: { ...w, _tag: 'Hole', label: 'v' } },
+  ])
     expect(brief(issuesOf(() => combine({ trainable: { w }, frozen: other } as never)))[0]).toMatch(/^Mismatch/)
 })
 

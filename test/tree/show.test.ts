@@ -3,7 +3,12 @@ import { constant, freeze, lora, param, partition, pipe, prompt, show, sllm, key
 import { zeros } from '../../src/ops/index.ts'
 import { tinySllm } from '../support.ts'
 
-const tuned = pipe(tinySllm(), freeze, lora({ at: 'transformer_blocks.{1..1}.mlp.ln_1', rank: 2, alpha: 4 }), prompt({ length: 3 }))
+const tuned = pipe(
+  tinySllm(),
+  freeze,
+  lora({ at: 'transformer_blocks.{1..1}.mlp.ln_1', rank: 2, alpha: 4 }),
+  prompt({ length: 3 }),
+)
 
 test('a tuned model reads as a tree', () => {
   expect(show(tuned)).toMatchInlineSnapshot(`

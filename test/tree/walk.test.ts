@@ -124,16 +124,34 @@ test('what is no plain data is refused by name, not silently missed', () => {
       Parameters in there would be missed: write it as a record, or keep it outside of the tree."
   `)
   expect(brief(issuesOf(() => freeze(new Net())))).toEqual(['NotPlain '])
-  expect(brief(issuesOf(() => partition({ m: new Map([['w', leaf('w')]]), d: [new Date(0)], f: new Float32Array(9) })))).toEqual(
-    ['NotPlain m', 'NotPlain f', 'NotPlain d.0'],
-  )
+  expect(
+    brief(issuesOf(() => partition({ m: new Map([['w', leaf('w')]]), d: [new Date(0)], f: new Float32Array(9) }))),
+  ).toEqual(['NotPlain m', 'NotPlain f', 'NotPlain d.0'])
   expect(unsound(Object.assign(Object.create(null), { w: leaf('w') }))).toEqual([])
 })
 
 test('functions, symbols and plain data are carried along', () => {
   const relu = (): number => 1
-  const after = freeze({ w: leaf('w'), relu, eps: 1e-5, name: 'n', big: 1n, no: null, none: undefined, s: Symbol.iterator })
-  expect({ ...after, w: 0 }).toEqual({ w: 0, relu, eps: 1e-5, name: 'n', big: 1n, no: null, none: undefined, s: Symbol.iterator })
+  const after = freeze({
+    w: leaf('w'),
+    relu,
+    eps: 1e-5,
+    name: 'n',
+    big: 1n,
+    no: null,
+    none: undefined,
+    s: Symbol.iterator,
+  })
+  expect({ ...after, w: 0 }).toEqual({
+    w: 0,
+    relu,
+    eps: 1e-5,
+    name: 'n',
+    big: 1n,
+    no: null,
+    none: undefined,
+    s: Symbol.iterator,
+  })
   expect(after.w.status).toBe('frozen')
 })
 
@@ -149,7 +167,10 @@ test('the gaps of a sparse array keep their places', () => {
 })
 
 test('hostile names are names: __proto__, constructor, toString, with dots or braces', () => {
-  const tree = JSON.parse('{"__proto__": {}, "constructor": {}, "a.b": {}, "{x}": {}, "": {}}') as Record<string, object>
+  const tree = JSON.parse('{"__proto__": {}, "constructor": {}, "a.b": {}, "{x}": {}, "": {}}') as Record<
+    string,
+    object
+  >
   for (const name of Object.keys(tree)) Object.assign(tree[name] as object, { w: leaf(`${name}.w`) })
   Object.defineProperty(tree, 'toString', { value: leaf('toString'), enumerable: true })
   const tuned = lora({ at: '**' as string, rank: 1 })(freeze(tree)) as Record<string, unknown>

@@ -1,5 +1,20 @@
 import { expect, test } from 'vitest'
-import { attach, context, freeze, key, leaves, lookup, lora, materialize, param, pipe, project, projectT, scaleOf, shapeOf } from '../../src/index.ts'
+import {
+  attach,
+  context,
+  freeze,
+  key,
+  leaves,
+  lookup,
+  lora,
+  materialize,
+  param,
+  pipe,
+  project,
+  projectT,
+  scaleOf,
+  shapeOf,
+} from '../../src/index.ts'
 import type { Lora, Matrix } from '../../src/index.ts'
 import { add, gather, matmul, mul, normal, tensor, transpose } from '../../src/ops/index.ts'
 import { LoraKind } from '../../src/weight/index.ts'
@@ -8,7 +23,14 @@ import { data, distance, idsOf } from '../support.ts'
 const ctx = context()
 // Sixteenths: every product and sum here is exact in float32.
 const grid = (label: string, shape: readonly [number, number]): Matrix<'trainable'> =>
-  param('matrix', label, tensor(Array.from({ length: shape[0] * shape[1] }, (_, i) => (((i * 7 + label.length) % 13) - 6) / 16), shape))
+  param(
+    'matrix',
+    label,
+    tensor(
+      Array.from({ length: shape[0] * shape[1] }, (_, i) => (((i * 7 + label.length) % 13) - 6) / 16),
+      shape,
+    ),
+  )
 const weight: Lora<Matrix> = {
   _tag: 'Lora',
   base: grid('w', [3, 5]),
@@ -52,7 +74,11 @@ test('stacked by another weight’s kind, both changes count', () => {
 
 test('lora puts on what it says: A from U(±1/√in), B zero, labels under the weight’s', () => {
   const base = { proj: grid('proj', [64, 5]) }
-  const { proj } = pipe(base, freeze, lora({ at: 'proj', rank: 4, alpha: 2, scaling: 'alpha/rank', dropout: 0.25, key: key(5) }))
+  const { proj } = pipe(
+    base,
+    freeze,
+    lora({ at: 'proj', rank: 4, alpha: 2, scaling: 'alpha/rank', dropout: 0.25, key: key(5) }),
+  )
   expect(proj).toMatchObject({ _tag: 'Lora', alpha: 2, scaling: 'alpha/rank', dropout: 0.25 })
   expect(leaves(proj).map((l) => [l.label, 'status' in l && l.status, l.value.shape])).toEqual([
     ['proj', 'frozen', [64, 5]],
@@ -66,7 +92,9 @@ test('lora puts on what it says: A from U(±1/√in), B zero, labels under the w
 })
 
 test('LoRA’s kind, attached as any variant is', () => {
-  const { proj } = attach(LoraKind as never)({ at: 'proj', rank: 2 } as never)({ proj: grid('proj', [3, 5]) } as never) as {
+  const { proj } = attach(LoraKind as never)({ at: 'proj', rank: 2 } as never)({
+    proj: grid('proj', [3, 5]),
+  } as never) as {
     proj: Lora<Matrix>
   }
   expect(proj).toMatchObject({ _tag: 'Lora', alpha: 1, scaling: 'alpha', dropout: 0 })

@@ -1,5 +1,26 @@
 import { expect, test } from 'vitest'
-import { allOnes, attach, context, count, fixed, freeze, key, lookup, lora, materialize, matrix, merge, param, pipe, project, projectT, shapeOf, table, variant, vector } from '../../src/index.ts'
+import {
+  allOnes,
+  attach,
+  context,
+  count,
+  fixed,
+  freeze,
+  key,
+  lookup,
+  lora,
+  materialize,
+  matrix,
+  merge,
+  param,
+  pipe,
+  project,
+  projectT,
+  shapeOf,
+  table,
+  variant,
+  vector,
+} from '../../src/index.ts'
 import type { Matrix } from '../../src/index.ts'
 import { add, gather, matmul, mul, normal, ones, tensor, transpose } from '../../src/ops/index.ts'
 import { brief, data, distance, idsOf, refused, tinySllm } from '../support.ts'
@@ -54,7 +75,9 @@ test('its dimensions are options, its fields parameters and plain data under the
     'BadDimension proj',
     'BadDimension proj',
   ])
-  expect(brief(refused(base, attach(Factored)({ at: 'proj', width: 2 } as never) as never))).toEqual(['BadDimension slots'])
+  expect(brief(refused(base, attach(Factored)({ at: 'proj', width: 2 } as never) as never))).toEqual([
+    'BadDimension slots',
+  ])
 })
 
 test('merge of a variant of one’s own: with its kind it works, without it says which kind is missing', () => {

@@ -69,7 +69,10 @@ const untouched = (before: unknown, tuned: unknown, after: unknown): Verdict => 
   const [then, now] = [tuned, after].map((t) => new Map([...places(t)].map((p) => [p.route.join('.'), p.node])))
   const same = [...places(before)].filter((p) => then?.get(p.route.join('.')) === p.node)
   return every(same, (p) =>
-    verdict(now?.get(p.route.join('.')) === p.node, `${showPath(p.path) || 'the root'} had nothing attached, yet is a copy`),
+    verdict(
+      now?.get(p.route.join('.')) === p.node,
+      `${showPath(p.path) || 'the root'} had nothing attached, yet is a copy`,
+    ),
   )
 }
 
@@ -102,7 +105,19 @@ export const detachRestores: TransformLaw = structural({
   },
 })
 
-/** The law that two transforms on disjoint selections may be put on in either order. */
+/**
+ * The law that two transforms on disjoint selections may be put on in either order.
+ *
+ * @example
+ * ```ts
+ * import { define, freeze, layer, linear, lora } from 'espalier'
+ * import { check, commutesOnDisjoint } from 'espalier/laws'
+ * const Net = define('Net', { up: linear('d', 'd'), down: linear('d', 'd') }, (n, x, ctx) =>
+ *   layer(n.down, layer(n.up, x, ctx), ctx))
+ * const law = commutesOnDisjoint(freeze.only({ at: '**.down' }))
+ * check(lora({ at: '**.up', rank: 1 }), { on: Net, laws: [law], runs: 10 }).passed // => true
+ * ```
+ */
 export const commutesOnDisjoint = (other: AnyTransform): TransformLaw =>
   structural({
     name: 'commutesOnDisjoint',
@@ -112,7 +127,19 @@ export const commutesOnDisjoint = (other: AnyTransform): TransformLaw =>
       differs(transform(run(other, model)), run(other, transform(model)), 'the order shows'),
   })
 
-/** The law that acting on a subtree in place equals acting on the whole model under the longer pattern. */
+/**
+ * The law that acting on a subtree in place equals acting on the whole model under the longer pattern.
+ *
+ * @example
+ * ```ts
+ * import { define, key, layer, linear, lora } from 'espalier'
+ * import { check, subtreeEqualsWhole } from 'espalier/laws'
+ * const Net = define('Net', { up: linear('d', 'd'), down: linear('d', 'd') }, (n, x, ctx) =>
+ *   layer(n.down, layer(n.up, x, ctx), ctx))
+ * const law = subtreeEqualsWhole('up', lora({ at: '**', rank: 1, key: key(1) }))
+ * check(lora({ at: '**.up', rank: 1, key: key(1) }), { on: Net, laws: [law], runs: 10 }).passed // => true
+ * ```
+ */
 export const subtreeEqualsWhole = (path: string, inner: AnyTransform): TransformLaw =>
   structural({
     name: 'subtreeEqualsWhole',
@@ -143,6 +170,15 @@ const drawsOf = (model: unknown, made: unknown): readonly (readonly [string, str
  * its own.
  *
  * A transform that draws nothing, or too little to tell draws apart, has no effective runs.
+ *
+ * @example
+ * ```ts
+ * import { define, layer, linear, lora } from 'espalier'
+ * import { check, deterministicForKey } from 'espalier/laws'
+ * const Net = define('Net', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
+ * const law = deterministicForKey((key) => lora({ at: '**', rank: 2, key }))
+ * check(lora({ at: '**', rank: 2 }), { on: Net, dims: { in: 4 }, laws: [law], runs: 10 }).passed // => true
+ * ```
  */
 export const deterministicForKey = (make: (key: Key) => AnyTransform): TransformLaw =>
   structural({
@@ -157,7 +193,11 @@ export const deterministicForKey = (make: (key: Key) => AnyTransform): Transform
       const random = one.filter(([label]) => !still.includes(label))
       if (one.length === 0) return vacuous('nothing was added that is large enough to tell draws apart')
       return all(
-        () => verdict(one.every(([, d], i) => again[i]?.[1] === d), 'one key drew two different results'),
+        () =>
+          verdict(
+            one.every(([, d], i) => again[i]?.[1] === d),
+            'one key drew two different results',
+          ),
         () => verdict(random.length > 0, `two keys drew the same numbers for ${still.join(', ')}`),
         () => {
           const twin = random.find(([, d], i) => random.findIndex(([, e]) => d === e) !== i)
@@ -166,4 +206,3 @@ export const deterministicForKey = (make: (key: Key) => AnyTransform): Transform
       )
     },
   })
-

@@ -11,23 +11,12 @@ export type { AnyTransform } from './algebra.ts'
 export { freesNothingOfOthers, leaksNothing } from './memory.ts'
 export { mergeIs, mergeIsWeightExactly } from './merging.ts'
 export type { Formula } from './merging.ts'
-export {
-  batchIndependent,
-  changesOutputs,
-  mergePreservesOutputs,
-  preservesOutputs,
-  staysClose,
-} from './outputs.ts'
+export { batchIndependent, changesOutputs, mergePreservesOutputs, preservesOutputs, staysClose } from './outputs.ts'
 export { survivesSaveLoad } from './persistence.ts'
 export { addsRows, hiddenRowsChangeNothing, lossCountsRealTokens } from './prompts.ts'
 export type { TokenLoss } from './prompts.ts'
 export { countsAdd, doesNotMutate, hitsOrRefuses, keepsLabelsUnique, keepsTies, touchesOnly } from './structure.ts'
-export {
-  everyTrainableHasGradient,
-  frozenStaysFrozen,
-  gradientOfTrainablesOnly,
-  stepKeepsTies,
-} from './training.ts'
+export { everyTrainableHasGradient, frozenStaysFrozen, gradientOfTrainablesOnly, stepKeepsTies } from './training.ts'
 export { lawsFor, transformLaws } from './transforms.ts'
 export { splittingLaws, treeLaws } from './trees.ts'
 export type { Splitting, TreeRun } from './trees.ts'

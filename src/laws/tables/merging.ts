@@ -1,3 +1,5 @@
+import { materialize } from '../../kind/index.ts'
+import type { Ctx } from '../../kind/index.ts'
 import { read } from '../../ops/index.ts'
 import { isParam } from '../../tree/leaf.ts'
 import type { Tensor } from '../../tree/tensor.ts'
@@ -8,6 +10,7 @@ import type { Verdict } from '../law.ts'
 import { salted } from '../models.ts'
 import { structural } from '../transform-law.ts'
 import type { TransformLaw } from '../transform-law.ts'
+import { contextOf } from '../trial.ts'
 import { perturbed, rowsOf } from '../values.ts'
 
 type Rows = readonly (readonly number[])[]
@@ -33,12 +36,13 @@ const loraFormula: Formula = (node, base, rows) => {
 
 const rowsAt = (leaf: unknown): Rows => (isParam(leaf) ? rowsOf(leaf.value) : [])
 
-const expected = (node: unknown, formulas: Readonly<Record<string, Formula>>): Rows => {
+/** What a node amounts to by the formulas; where none is known, what the kind itself says. */
+const expected = (node: unknown, formulas: Readonly<Record<string, Formula>>, ctx: Ctx): Rows => {
   if (!isBranch(node) || Array.isArray(node)) return rowsAt(node)
   const record = node as Readonly<Record<string, unknown>>
   const formula = formulas[String(record['_tag'])]
-  if (formula === undefined) throw new TypeError(`no formula for ${String(record['_tag'])}: pass one to mergeIs`)
-  return formula(record, expected(record[BASE], formulas), rowsAt)
+  if (formula === undefined) return rowsOf(materialize(node as never, ctx))
+  return formula(record, expected(record[BASE], formulas, ctx), rowsAt)
 }
 
 const bottom = (node: unknown): unknown =>
@@ -70,7 +74,25 @@ const compareWeight = ({ path, node }: Place, rows: Rows, found: Tensor): Verdic
   return at < 0 ? holds : fails(`number ${at} of ${showPath(path)} should be ${want[at]}, and is ${got[at]}`)
 }
 
-/** The law that `merge` makes of each wrapped weight what a formula in plain numbers says; for weight variants of one's own. */
+/**
+ * The law that `merge` makes of each wrapped weight what a formula in plain numbers says; for weight variants of one's own.
+ *
+ * @example
+ * ```ts
+ * import { allOnes, attach, define, layer, linear, materialize, variant, vector } from 'espalier'
+ * import { check, mergeIs } from 'espalier/laws'
+ * import { mul } from 'espalier/ops'
+ * const Scaled = variant('Scaled', {
+ *   fields: { scale: vector('out', allOnes) },
+ *   materialize: (w, ctx) => mul(materialize(w.base, ctx), w.scale.value),
+ * })
+ * const Net = define('Net', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
+ * const law = mergeIs({
+ *   Scaled: (node, base, rows) => base.map((row) => row.map((w, j) => w * rows(node['scale'])[0]![j]!)),
+ * })
+ * check(attach(Scaled)({ at: '**.fc' }), { on: Net, kinds: { Scaled }, laws: [law], runs: 10 }).passed // => true
+ * ```
+ */
 export const mergeIs = (formulas: Readonly<Record<string, Formula>>): TransformLaw =>
   structural({
     name: 'mergeIsWeightExactly',
@@ -86,7 +108,7 @@ export const mergeIs = (formulas: Readonly<Record<string, Formula>>): TransformL
       return every(at, (p) => {
         const node = now.get(p.route.join('.'))
         if (!isParam(node)) return fails(`${showPath(p.path)} is not a parameter after merge`)
-        return compareWeight(p, expected(p.node, { Lora: loraFormula, ...formulas }), node.value)
+        return compareWeight(p, expected(p.node, { Lora: loraFormula, ...formulas }, contextOf(trial)), node.value)
       })
     },
   })

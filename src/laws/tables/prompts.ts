@@ -86,7 +86,17 @@ const plainLoss = (logits: Tensor, labels: Tensor): number => {
   return terms.reduce((n, v) => n + v, 0) / terms.length
 }
 
-/** The law that a loss counts real tokens only, each predicted from the row before it: labels −100 on the prompt's rows. */
+/**
+ * The law that a loss counts real tokens only, each predicted from the row before it: labels −100 on the prompt's rows.
+ *
+ * @example
+ * ```ts
+ * import { prompt, sllm } from 'espalier'
+ * import { check, lossCountsRealTokens, prompting } from 'espalier/laws'
+ * const laws = [lossCountsRealTokens(sllm.loss)]
+ * check(prompt({ length: 2 }), { on: sllm, declare: prompting(2), laws, runs: 5 }).passed // => true
+ * ```
+ */
 export const lossCountsRealTokens = (loss: TokenLoss = sllm.loss as TokenLoss): TransformLaw =>
   numeric({
     name: 'lossCountsRealTokens',

@@ -49,14 +49,33 @@ export const doesNotMutate: TransformLaw = structural({
 const isWithin = (route: readonly string[], outer: readonly string[]): boolean => outer.every((s, i) => route[i] === s)
 
 const follow = (tree: unknown, route: readonly string[]): unknown =>
-  route.reduce<unknown>((node, name) => (isBranch(node) ? (node as Readonly<Record<string, unknown>>)[name] : undefined), tree)
+  route.reduce<unknown>(
+    (node, name) => (isBranch(node) ? (node as Readonly<Record<string, unknown>>)[name] : undefined),
+    tree,
+  )
 
-const ownKeys = (node: unknown): string => (isBranch(node) ? childrenOf(node).map(([name]) => name).join() : '')
+const ownKeys = (node: unknown): string =>
+  isBranch(node)
+    ? childrenOf(node)
+        .map(([name]) => name)
+        .join()
+    : ''
 
 /**
  * The law that everything off a selection is the same reference afterwards: leaves, and subtrees with nothing selected in them.
  *
  * A leaf that is tied to a selected one belongs to the selection.
+ *
+ * @example
+ * ```ts
+ * import { define, layer, linear, lora } from 'espalier'
+ * import { check, touchesOnly } from 'espalier/laws'
+ * const Net = define('Net', { up: linear('d', 'd'), down: linear('d', 'd') }, (n, x, ctx) =>
+ *   layer(n.down, layer(n.up, x, ctx), ctx))
+ * const laws = [touchesOnly('**.up')]
+ * check(lora({ at: '**.up', rank: 1 }), { on: Net, laws, runs: 10 }).passed // => true
+ * check(lora({ at: '**', rank: 1 }), { on: Net, laws, runs: 10 }).passed // => false
+ * ```
  */
 export const touchesOnly = (at: Selector): TransformLaw =>
   structural({
@@ -172,7 +191,19 @@ export const hitsOrRefuses: TransformLaw = structural({
   },
 })
 
-/** The law that exactly so many parameters are added, as a formula of the model; a setting that is passed over shows here. */
+/**
+ * The law that exactly so many parameters are added, as a formula of the model; a setting that is passed over shows here.
+ *
+ * @example
+ * ```ts
+ * import { define, get, layer, linear, lora } from 'espalier'
+ * import type { Param } from 'espalier'
+ * import { check, countsAdd } from 'espalier/laws'
+ * const Net = define('Net', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
+ * const added = countsAdd((model) => 2 * (get(model as { fc: { weight: Param } }, 'fc.weight').value.shape[0]! + 3))
+ * check(lora({ at: '**.fc', rank: 2 }), { on: Net, dims: { out: 3 }, laws: [added], runs: 10 }).passed // => true
+ * ```
+ */
 export const countsAdd = (added: (model: unknown) => number): TransformLaw =>
   structural({
     name: 'countsAdd',

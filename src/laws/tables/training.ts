@@ -47,7 +47,10 @@ export const frozenStaysFrozen: TransformLaw = numeric({
         const still = leafPlaces(model).filter((p) => !isTrainable(p.node))
         const moved = leafPlaces(model).some((p) => isTrainable(p.node) && now.get(p.route.join('.')) !== p.node)
         return all(
-          () => every(still, (p) => verdict(now.get(p.route.join('.')) === p.node, `${showPath(p.path)} is frozen and was replaced`)),
+          () =>
+            every(still, (p) =>
+              verdict(now.get(p.route.join('.')) === p.node, `${showPath(p.path)} is frozen and was replaced`),
+            ),
           () => verdict(moved, 'no trainable leaf moved'),
         )
       },

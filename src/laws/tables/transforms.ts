@@ -36,7 +36,16 @@ export const transformLaws: readonly TransformLaw[] = [
   survivesSaveLoad,
 ]
 
-/** The laws that apply to a transform by what it declares; for bare trees only those that need no outputs. */
+/**
+ * The laws that apply to a transform by what it declares; for bare trees only those that need no outputs.
+ *
+ * @example
+ * ```ts
+ * import { adapter, lawsFor, marking } from 'espalier/laws'
+ * lawsFor(adapter).some(law => law.name === 'mergePreservesOutputs') // => true
+ * lawsFor(marking).some(law => law.name === 'mergePreservesOutputs') // => false
+ * ```
+ */
 export const lawsFor = (declared: Declaration, hasOutputs = true): readonly TransformLaw[] => [
   ...transformLaws.filter((law) => law.applies(declared) && (hasOutputs || !law.needsOutputs)),
   ...(declared.touches === undefined ? [] : [touchesOnly(declared.touches)]),

@@ -129,9 +129,9 @@ export const relu = (x: Tensor): Tensor => apply(reluOp, [x], {})
  * @source Hendrycks and Gimpel 2016, "Gaussian Error Linear Units", §2
  * @example
  * ```ts
- * import { gelu, tensor, toArray } from 'espalier/ops'
+ * import { gelu, read, tensor } from 'espalier/ops'
  *
- * toArray(gelu(tensor([-100, 0, 100]))).map(Math.abs) // => [0, 0, 100]
+ * Array.from(read(gelu(tensor([-100, 0, 100]))), Math.abs) // => [0, 0, 100]
  * ```
  */
 export const gelu = (x: Tensor): Tensor => apply(geluOp, [x], {})
