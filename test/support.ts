@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { EspalierError, equal, key, leaves, mapLeaves, sllm } from '../src/index.ts'
-import type { Issue, Leaf, Sllm } from '../src/index.ts'
+import type { Issue, Sllm } from '../src/index.ts'
 import { memory, normal, read, scope, tensor } from '../src/ops/index.ts'
 import type { Tensor } from '../src/ops/index.ts'
 
@@ -60,9 +60,7 @@ export const brief = (issues: readonly Issue[]): readonly string[] => issues.map
 /** The model with a loud value in every leaf of which the label is chosen, such as an adapter's B, which begins at zero. */
 export const loud = <M>(model: M, which: (label: string) => boolean): M =>
   mapLeaves(model, (leaf) =>
-    which(leaf.label) && 'value' in leaf
-      ? { ...(leaf as Leaf), value: normal(key(leaf.label), leaf.value.shape) }
-      : leaf,
+    which(leaf.label) && 'value' in leaf ? { ...leaf, value: normal(key(leaf.label), leaf.value.shape) } : leaf,
   ) as M
 
 export const data = (t: Tensor): readonly number[] => [...read(t)]

@@ -32,6 +32,9 @@ export const shapeIssues = (node: unknown, kind: AnyKind, kinds: Kinds): readonl
 const tagOf = (node: unknown): string | undefined =>
   isBranch(node) || isLeaf(node) ? ((node as { _tag?: string })._tag ?? undefined) : undefined
 
+/** A value as a message names it. */
+const found = (x: unknown): string => tagOf(x) ?? (isBranch(x) ? (Array.isArray(x) ? 'a list' : 'a record') : String(x))
+
 /** What stands at a place: the node or leaf itself, and whatever wraps it, outermost first. */
 const unwrapped = (x: unknown, tag?: string): { readonly bare: unknown; readonly wrappers: readonly Branch[] } => {
   if (!isBranch(x) || tagOf(x) === tag || !Object.hasOwn(x, BASE)) return { bare: x, wrappers: [] }
@@ -100,7 +103,7 @@ const checkField = (
       // The bias of a layer made without one.
       if (value === null && field.form === 'vector') return
       const { bare: leaf, wrappers } = unwrapped(value)
-      if (!isLeaf(leaf)) return void issues.push(issue(path, `a ${field.form}`, String(tagOf(value) ?? value), 'Put a parameter there.'))
+      if (!isLeaf(leaf)) return void issues.push(issue(path, `a ${field.form}`, found(value), 'Put a parameter there.'))
       const { shape } = leaf.value
       if (shape.length !== field.axes.length)
         return void issues.push(issue(path, `axes [${field.axes.join(', ')}]`, `shape [${shape.join(', ')}]`, ''))
@@ -130,7 +133,7 @@ const checkField = (
         issues.push(issue(path, `a ${typeof field.value}`, String(value), 'Plain data of a node keeps its type.'))
       return
     case 'AbsentField':
-      if (value !== null) issues.push(issue(path, 'null', String(tagOf(value) ?? value), ''))
+      if (value !== null) issues.push(issue(path, 'null', found(value), ''))
   }
 }
 

@@ -78,8 +78,8 @@ export const define = <const T extends string, const F extends Readonly<Record<s
     tag,
     kinds: own,
     init: (dims, key) => initialise(kind, dims, key) as NodeOf<T, F>,
-    apply: (node, x, ctx) => layer(node as Layer, x, context(ctx, own)),
-    field: dims => ({ _tag: 'NodeField', kind, dims, statics: {} }) satisfies AnyField as never,
+    apply: (node, x, ctx) => layer(node, x, context(ctx, own)),
+    field: dims => ({ _tag: 'NodeField', kind, dims, statics: {} }) satisfies AnyField,
   }
 }
 

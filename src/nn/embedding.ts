@@ -36,7 +36,7 @@ export const embedding = <V extends string, D extends string>(
   vocab: V,
   d: D,
 ): Field<Embedding<Table<'trainable'>>, DimsIn<V | D>> =>
-  ({ _tag: 'NodeField', kind: EmbeddingKind, dims: { vocab, d }, statics: {} }) satisfies AnyField as never
+  ({ _tag: 'NodeField', kind: EmbeddingKind, dims: { vocab, d }, statics: {} }) satisfies AnyField
 
 /** Adds to hidden states [batch, length, d] the learned row of each position. */
 export interface Positions<W = Table> extends Layer {
@@ -87,4 +87,4 @@ export const positions = <L extends string, D extends string>(
   length: L,
   d: D,
 ): Field<Positions<Table<'trainable'>>, DimsIn<L | D>> =>
-  ({ _tag: 'NodeField', kind: PositionsKind, dims: { length, d }, statics: {} }) satisfies AnyField as never
+  ({ _tag: 'NodeField', kind: PositionsKind, dims: { length, d }, statics: {} }) satisfies AnyField

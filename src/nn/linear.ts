@@ -56,5 +56,5 @@ export const linear: LinearField = (inputs: string, outputs: string, { bias = tr
     kind: bias ? LinearKind : WithoutBias,
     dims: { in: inputs, out: outputs },
     statics: {},
-  }) satisfies AnyField as never
+  }) satisfies AnyField
 

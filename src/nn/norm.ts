@@ -46,4 +46,4 @@ interface NormField {
  * @source Ba, Kiros, Hinton 2016, "Layer Normalization".
  */
 export const norm: NormField = (d: string, { shift = true }: { shift?: boolean } = {}) =>
-  ({ _tag: 'NodeField', kind: shift ? LayerNormKind : WithoutShift, dims: { d }, statics: {} }) satisfies AnyField as never
+  ({ _tag: 'NodeField', kind: shift ? LayerNormKind : WithoutShift, dims: { d }, statics: {} }) satisfies AnyField

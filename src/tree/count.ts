@@ -21,6 +21,9 @@ export interface Count {
 export const count = (tree: unknown): Count => {
   let [trainable, frozen] = [0, 0]
   for (const leaf of leaves(tree))
-    if (isParam(leaf)) leaf.status === 'trainable' ? (trainable += leaf.value.size) : (frozen += leaf.value.size)
+    if (isParam(leaf)) {
+      if (leaf.status === 'trainable') trainable += leaf.value.size
+      else frozen += leaf.value.size
+    }
   return { parameters: trainable + frozen, trainable, frozen }
 }

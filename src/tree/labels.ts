@@ -84,7 +84,7 @@ export const unsound = (tree: unknown): readonly Issue[] => {
           _tag: 'BadLeaf',
           path: showPath(p.path),
           expected: 'a leaf that holds a tensor',
-          found: `${typeof p.node.value}`,
+          found: typeof p.node.value,
           hint: 'Make leaves with param(form, label, value) or constant(label, value).',
         })
       else if (p.node.value.isDisposed)

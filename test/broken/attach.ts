@@ -219,7 +219,7 @@ export const attachFaults: readonly Fault[] = [
     law: hitsOrRefuses,
     ...onNet,
     broken: { transform: wrapWhere((path) => path.startsWith('cf1')) },
-    twin: { transform: lora.unchecked({ at: 'cf1' as string, rank: 2 }) },
+    twin: { transform: lora.unchecked({ at: 'cf1', rank: 2 }) },
   },
   {
     name: 'the rank of one pattern is ignored',

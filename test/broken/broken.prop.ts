@@ -50,7 +50,9 @@ describe.each(faults.map((fault) => [fault.name, fault] as const))('%s', (name, 
 })
 
 describe('ways to split a model', () => {
-  const drawing = fc.record({ tree: trees(), seed: fc.nat() }).map(({ tree, seed }) => ({ tree, key: key(seed) }))
+  const drawing = fc
+    .record({ tree: trees({ nonEmpty: true }), seed: fc.nat() })
+    .map(({ tree, seed }) => ({ tree, key: key(seed) }))
   const run = (splitting: Splitting, name: string): LawResult =>
     runLaw(
       splittingLaws(splitting).find((law) => law.name === name)!,

@@ -2,6 +2,7 @@ import { define, layer, linear, sllm } from '../../src/index.ts'
 import type { Param } from '../../src/index.ts'
 import type { AnyTransform, CheckOptions, TransformLaw } from '../../src/laws/index.ts'
 import { relu, toTf } from '../../src/ops/index.ts'
+import type { TfTensor } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/index.ts'
 
 /** A transform that is checked, or one with other functions beside it. */
@@ -47,7 +48,7 @@ export const onSllm = { on: sllm } as const
 export type Writable = any
 
 /** The elements of a tensor themselves and not a copy, as plain JavaScript keeps them. */
-export const elementsOf = (t: Tensor): Float32Array => (toTf(t) as Writable).dataSync() as Float32Array
+export const elementsOf = (t: Tensor): Float32Array => toTf<TfTensor & { dataSync(): Float32Array }>(t).dataSync()
 
 /** What every weight wrapper of this library looks like from below. */
 export interface LoraNode {

@@ -34,12 +34,12 @@ describe('dispatch by tag', () => {
   })
 
   test('a kind of another role is refused', () => {
-    expect(messageOf(() => layer({ _tag: 'Embedding' } as never, x, context()))).toMatchInlineSnapshot(`
+    expect(messageOf(() => layer({ _tag: 'Embedding' }, x, context()))).toMatchInlineSnapshot(`
       "UnknownKind at the root: expected a node of role layer, found "Embedding", whose role is embed.
         There is "Linear", "LayerNorm", "Positions", "Attention", "Mlp". Pass a kind of your own in the context: { kinds: { ...kinds, Embedding } }."
     `)
-    expect(issuesOf(() => project(x, { _tag: 'Linear' } as never, context()))[0]?._tag).toBe('UnknownKind')
-    expect(issuesOf(() => embed({ _tag: 'Lora' } as never, { ids: x }, context()))[0]?._tag).toBe('UnknownKind')
+    expect(issuesOf(() => project(x, { _tag: 'Linear' }, context()))[0]?._tag).toBe('UnknownKind')
+    expect(issuesOf(() => embed({ _tag: 'Lora' }, { ids: x }, context()))[0]?._tag).toBe('UnknownKind')
   })
 
   test('names that every object has are no kinds', () => {

@@ -65,7 +65,7 @@ const marked =
   (status: Status) =>
   (s: Spec): Spec => ({ ...s, status, ...(s.adapter && { adapter: { ...s.adapter, status } }) })
 
-const bare = ({ adapter: _, ...rest }: Spec): Spec => rest
+const bare = ({ matrix, status, original }: Spec): Spec => ({ matrix, status, original })
 
 const changed = (naive: Naive, at: readonly string[], f: (s: Spec) => Spec): Naive =>
   new Map([...naive].map(([path, s]) => [path, at.includes(path) ? f(s) : s]))

@@ -14,7 +14,7 @@ import {
   sllm,
 } from '../../src/index.ts'
 import { allOnes, applyRecipe, trainableOf, unfreeze, variant, vector } from '../../src/index.ts'
-import type { PromptOptions, Selector } from '../../src/index.ts'
+import type { PromptOptions } from '../../src/index.ts'
 import type { AnyTransform, CheckOptions, TransformLaw } from '../../src/laws/index.ts'
 import {
   adapter,
@@ -68,14 +68,14 @@ export interface Row extends CheckOptions {
   readonly also?: readonly TransformLaw[]
 }
 
-const weights = (at: Selector, rank: number): Partial<Row> => ({ declare: { touches: at, adds: loraCount(at, rank) } })
+const weights = (at: string, rank: number): Partial<Row> => ({ declare: { touches: at, adds: loraCount(at, rank) } })
 
 // rank × (in + out) for each weight that the pattern names; tied places are refused, so each counts once.
 const loraCount =
-  (at: Selector, rank: number) =>
+  (at: string, rank: number) =>
   (model: unknown): number =>
     Object.values(trainableOf(model))
-      .filter((p) => p.form === 'matrix' && matches(String(at), p.label))
+      .filter((p) => p.form === 'matrix' && matches(at, p.label))
       .reduce((n, p) => n + rank * (p.value.shape[0]! + p.value.shape[1]!), 0)
 
 const matches = (pattern: string, label: string): boolean =>
@@ -165,7 +165,9 @@ const promptRows: readonly Row[] = [
   promptRow('prompt from the vocabulary', 3, { length: 3 }),
   promptRow('prompt, random', 1, { length: 1, init: 'random', key: key(4) }),
   promptRow('prompt from ids, repeated', 4, { length: 4, init: { ids: [0, 2] } }),
-  promptRow('prompt from a text', 2, { init: { text: 'ab', tokenizer: { encode: (s) => [...s].map((_, i) => i) } } }),
+  promptRow('prompt from a text', 2, {
+    init: { text: 'ab', tokenizer: { encode: (s) => Array.from({ length: s.length }, (_, i) => i) } },
+  }),
   {
     ...promptRow('prompt with a key', 4, { length: 4 }),
     also: [

@@ -155,7 +155,7 @@ describe('against an independent implementation (fixtures/sllm/make.py)', () => 
   const formula = <M>(model: M): M =>
     mapLeaves(model, (leaf) => {
       const { label, value } = leaf as Leaf
-      const phase = ([...label].reduce((sum, c, j) => sum + (j + 1) * c.charCodeAt(0), 0) % 1009) / 7
+      const phase = (Array.from(label).reduce((sum, c, j) => sum + (j + 1) * c.charCodeAt(0), 0) % 1009) / 7
       const centre = label.endsWith('.scale') ? 1 : 0
       const numbers = Float32Array.from({ length: value.size }, (_, i) => centre + 0.6 * Math.sin(phase + 0.37 * i))
       return { ...(leaf as Leaf), value: tensor(numbers, value.shape) }

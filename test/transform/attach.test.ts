@@ -62,12 +62,13 @@ test('each weight’s parameters are drawn by its label, under the method’s ow
 test('a transform of one’s own is a step, an either and an unchecked form', () => {
   const louder = targeted<{ readonly by: number }, 'unfreeze'>((model, { at, by }: { at: Selector; by: number }) => {
     if (by < 1) throw refusal
-    return unfreeze.only({ at: at as string })(model as never)
+    return unfreeze.only({ at: at })(model as never)
   })
+  const nowhere: string = 'nope'
   const refusal = new RangeError('a bug')
   expect(count(pipe(freeze(base), louder({ at: 'out_head', by: 2 }))).trainable).toBe(77)
   expect(louder.either({ at: 'out_head', by: 2 })(freeze(base))._tag).toBe('Right')
-  expect(louder.either({ at: 'nope' as string, by: 2 })(freeze(base))).toMatchObject({
+  expect(louder.either({ at: nowhere, by: 2 })(freeze(base))).toMatchObject({
     _tag: 'Left',
     left: [{ _tag: 'NoMatch' }],
   })

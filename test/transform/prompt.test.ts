@@ -38,7 +38,7 @@ describe('begins', () => {
   })
 
   test('from a text, by its tokenizer', () => {
-    const tokenizer = { encode: (text: string) => [...text].map((c) => c.charCodeAt(0) - 97) }
+    const tokenizer = { encode: (text: string) => Array.from(text).map((c) => c.charCodeAt(0) - 97) }
     expect(rows({ init: { text: 'bad', tokenizer } })).toEqual([...rowOf(1), ...rowOf(0), ...rowOf(3)])
   })
 

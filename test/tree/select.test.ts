@@ -91,7 +91,7 @@ test('what wraps adds no segment: a glob means the same before and after', () =>
 test('a place where something is wrapped is the wrapper; its kind finds what is inside', () => {
   const tuned = pipe(base, lora({ at: '**.ln_1', rank: 1 }))
   const [place] = find(tuned, 'transformer_blocks.0.mlp.ln_1.weight')
-  expect((place?.node as { _tag: string })._tag).toBe('Lora')
+  expect(place?.node).toHaveProperty('_tag', 'Lora')
   expect(paths({ glob: '**.ln_1', kind: 'Lora' }, tuned)).toHaveLength(2)
   const [bare] = find(tuned, { glob: 'transformer_blocks.0.mlp.ln_1.weight', kind: 'Param' })
   expect(bare?.node).toBe(base.transformer_blocks[0]?.mlp.ln_1.weight)

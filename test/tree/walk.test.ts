@@ -156,8 +156,7 @@ test('functions, symbols and plain data are carried along', () => {
 })
 
 test('the gaps of a sparse array keep their places', () => {
-  const sparse = Array.from<unknown>({ length: 4 })
-  delete sparse[0]
+  const sparse: unknown[] = []
   sparse[1] = leaf('one')
   sparse[3] = leaf('three')
   const after = freeze({ sparse }).sparse as { status?: string }[]
@@ -173,7 +172,8 @@ test('hostile names are names: __proto__, constructor, toString, with dots or br
   >
   for (const name of Object.keys(tree)) Object.assign(tree[name] as object, { w: leaf(`${name}.w`) })
   Object.defineProperty(tree, 'toString', { value: leaf('toString'), enumerable: true })
-  const tuned = lora({ at: '**' as string, rank: 1 })(freeze(tree)) as Record<string, unknown>
+  const everywhere: string = '**'
+  const tuned = lora({ at: everywhere, rank: 1 })(freeze(tree)) as Record<string, unknown>
   expect(Object.keys(tuned)).toEqual(Object.keys(tree))
   expect(Object.getPrototypeOf(tuned)).toBe(Object.prototype)
   expect(({} as { w?: unknown }).w).toBeUndefined()
@@ -212,9 +212,9 @@ test('a leaf may be a whole tree', () => {
 
 test('what only looks like a leaf is named', () => {
   const fake = { _tag: 'Param', label: 'w', status: 'trainable', form: 'matrix' }
-  for (const [name, walk] of everyWalk)
-    if (!['count', 'show', 'select', 'diff', 'mapLeaves'].includes(name))
-      expect(brief(issuesOf(() => walk({ layer: { w: fake } } as never)))).toEqual(['BadLeaf layer.w'])
+  const lookOnly = ['count', 'show', 'select', 'diff', 'mapLeaves']
+  for (const [, walk] of everyWalk.filter(([name]) => !lookOnly.includes(name)))
+    expect(brief(issuesOf(() => walk({ layer: { w: fake } } as never)))).toEqual(['BadLeaf layer.w'])
 })
 
 test('an SLLM has one place for each node and leaf', () => {

@@ -94,7 +94,7 @@ test('lora puts on what it says: A from U(±1/√in), B zero, labels under the w
 test('LoRA’s kind, attached as any variant is', () => {
   const { proj } = attach(LoraKind as never)({ at: 'proj', rank: 2 } as never)({
     proj: grid('proj', [3, 5]),
-  } as never) as {
+  }) as {
     proj: Lora<Matrix>
   }
   expect(proj).toMatchObject({ _tag: 'Lora', alpha: 1, scaling: 'alpha', dropout: 0 })

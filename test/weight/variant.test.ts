@@ -92,6 +92,6 @@ test('merge of a variant of one’s own: with its kind it works, without it says
 
 test('what is adapted by one variant is closed to another', () => {
   const model = scaled({ at: 'proj' })(base)
-  expect(brief(refused(model, lora({ at: '**' as string, rank: 1 }) as never))).toEqual(['AlreadyAdapted proj'])
-  expect(brief(refused(model, scaled({ at: 'proj' as string }) as never))).toEqual(['AlreadyAdapted proj'])
+  expect(brief(refused(model, lora({ at: '**', rank: 1 }) as never))).toEqual(['AlreadyAdapted proj'])
+  expect(brief(refused(model, scaled({ at: 'proj' }) as never))).toEqual(['AlreadyAdapted proj'])
 })

@@ -46,7 +46,7 @@ const expected = (node: unknown, formulas: Readonly<Record<string, Formula>>, ct
 }
 
 const bottom = (node: unknown): unknown =>
-  isBranch(node) && '_tag' in node && BASE in node ? bottom((node as Readonly<Record<string, unknown>>)[BASE]) : node
+  isBranch(node) && '_tag' in node && BASE in node ? bottom(node[BASE]) : node
 
 const wrappedWeights = (model: unknown): readonly Place[] => {
   const found: Place[] = []

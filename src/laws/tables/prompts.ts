@@ -79,7 +79,7 @@ const plainLoss = (logits: Tensor, labels: Tensor): number => {
     for (let t = 0; t < length; t += 1) {
       const [label, from] = [want[b * length + t] ?? -100, rows - length + t - 1]
       if (label < 0 || from < 0) continue
-      const row = [...z.slice((b * rows + from) * vocab, (b * rows + from + 1) * vocab)]
+      const row = Array.from(z.subarray((b * rows + from) * vocab, (b * rows + from + 1) * vocab))
       const top = Math.max(...row)
       terms.push(top + Math.log(row.reduce((n, v) => n + Math.exp(v - top), 0)) - (row[label] ?? Number.NaN))
     }
@@ -97,7 +97,7 @@ const plainLoss = (logits: Tensor, labels: Tensor): number => {
  * check(prompt({ length: 2 }), { on: sllm, declare: prompting(2), laws, runs: 5 }).passed // => true
  * ```
  */
-export const lossCountsRealTokens = (loss: TokenLoss = sllm.loss as TokenLoss): TransformLaw =>
+export const lossCountsRealTokens = (loss: TokenLoss = sllm.loss): TransformLaw =>
   numeric({
     name: 'lossCountsRealTokens',
     says: 'The loss is the mean over real tokens, each predicted from the row before; prompt rows have no label.',

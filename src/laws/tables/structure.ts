@@ -5,7 +5,7 @@ import { EspalierError } from '../../tree/error.ts'
 import { find } from '../../tree/select.ts'
 import type { Selector } from '../../tree/select.ts'
 import { BASE, below, childrenOf, isBranch, isLeafOrHole, leafPlaces, places, showPath } from '../../tree/walk.ts'
-import type { Place } from '../../tree/walk.ts'
+import type { Branch, Place } from '../../tree/walk.ts'
 import { words } from '../../tree/key.ts'
 import { deepFreeze } from '../deep-freeze.ts'
 import { all, every, fails, holds, vacuous, verdict } from '../law.ts'
@@ -105,14 +105,18 @@ const plainLeaves = (node: unknown): readonly unknown[] => {
   return BASE in node ? [] : childrenOf(node).flatMap(([, child]) => plainLeaves(child))
 }
 
+/** A tree with something more in it; a record keeps its other paths. */
+const beside = (tree: unknown, again: unknown): unknown =>
+  isBranch(tree) && !isList(tree) && !('again' in tree) ? { ...tree, again } : { tree, again }
+
+const isList = (x: Branch): x is readonly unknown[] => Array.isArray(x)
+
 /** The same model with one of its leaves, drawn by a key, standing in a second place too. */
 const withTie = (trial: Trial): { readonly model: unknown } | undefined => {
   const at = plainLeaves(trial.model)
   const leaf = at[(words(salted(trial, 'tie'), 1)[0] ?? 0) % Math.max(1, at.length)]
   if (leaf === undefined) return undefined
-  const plain = isBranch(trial.model) && !Array.isArray(trial.model) && !('again' in trial.model)
-  const model = plain ? { ...trial.model, again: leaf } : { tree: trial.model, again: leaf }
-  return { model }
+  return { model: beside(trial.model, leaf) }
 }
 
 const tiesKept = (before: unknown, after: unknown, what: string): Verdict => {

@@ -1,63 +1,31 @@
 import { Applicative as identity } from 'fp-ts/lib/Identity.js'
+import { mul } from '../../ops/index.ts'
 import { equal } from '../../transform/index.ts'
 import { count } from '../../tree/count.ts'
 import { diff } from '../../tree/diff.ts'
 import { sameStructure } from '../../tree/equal.ts'
-import { EspalierError } from '../../tree/error.ts'
-import type { Key } from '../../tree/key.ts'
 import { words } from '../../tree/key.ts'
 import { nest, relabel, ties, unsound, untie } from '../../tree/labels.ts'
-import { isHole, isLeaf, isParam, withStatus } from '../../tree/leaf.ts'
-import type { Constant, Hole, Param } from '../../tree/leaf.ts'
-import { get, modify, set, traverse } from '../../tree/lens.ts'
+import { isHole, isLeaf, isParam, withStatus, withValue } from '../../tree/leaf.ts'
+import { traverse } from '../../tree/lens.ts'
 import { combine, partition } from '../../tree/partition.ts'
 import { find, select } from '../../tree/select.ts'
 import { show } from '../../tree/show.ts'
-import { isBranch, leafPlaces, leaves, mapLeaves, places, replaceAt, showPath } from '../../tree/walk.ts'
-import type { Place } from '../../tree/walk.ts'
-import { all, every, holds, verdict } from '../law.ts'
-import type { Equality, Law, Verdict } from '../law.ts'
-
-/** What one run of a tree law is given. */
-export interface TreeRun {
-  readonly tree: unknown
-  /** For whatever the law draws. */
-  readonly key: Key
-}
-
-const law = (name: string, says: string, equality: Equality, check: (run: TreeRun) => Verdict): Law<TreeRun> => ({
-  name,
-  says,
-  equality,
-  check,
-})
-
-type AnyLeaf = Param | Constant | Hole
-
-const frozen = (leaf: AnyLeaf): AnyLeaf => (isParam(leaf) ? withStatus(leaf, 'frozen') : leaf)
-const marked = (leaf: AnyLeaf): AnyLeaf => ({ ...leaf, label: `${leaf.label}!` })
-
-const pathOf = (p: Place): string => showPath(p.path)
-
-// A wrapper and what it wraps share a path, which names the outer of the two; the root has none.
-const outermost = (tree: unknown): readonly Place[] => {
-  const seen = new Set<string>([''])
-  return [...places(tree)].filter((p) => !seen.has(pathOf(p)) && seen.add(pathOf(p)))
-}
-
-const getAny = get as (tree: unknown, path: string) => unknown
-const setAny = set as (tree: unknown, path: string, value: unknown) => unknown
-const modifyAny = modify as (tree: unknown, path: string, f: (node: unknown) => unknown) => unknown
+import { isBranch, leafPlaces, leaves, mapLeaves, replaceAt } from '../../tree/walk.ts'
+import { all, holds, vacuous, verdict } from '../law.ts'
+import type { Law } from '../law.ts'
+import { lensLaws } from './lens.ts'
+import { splittingLaws } from './splitting.ts'
+import type { Splitting } from './splitting.ts'
+import { frozen, law, marked, onEveryPath, pathOf } from './tree-run.ts'
+import type { TreeRun } from './tree-run.ts'
 
 const mapIdentity = law('mapIdentity', 'mapLeaves(id) gives the same object back.', 'reference', ({ tree }) =>
   verdict(mapLeaves(tree, (leaf) => leaf) === tree, 'a copy came back'),
 )
 
 const mapComposes = law('mapComposes', 'mapLeaves(g ∘ f) = mapLeaves(g) ∘ mapLeaves(f).', 'exact', ({ tree }) => {
-  const [at, after] = [
-    mapLeaves(tree, (l) => marked(frozen(l))),
-    mapLeaves(mapLeaves(tree, frozen), (l) => marked(l as AnyLeaf)),
-  ]
+  const [at, after] = [mapLeaves(tree, (l) => marked(frozen(l))), mapLeaves(mapLeaves(tree, frozen), (l) => marked(l))]
   return verdict(sameStructure(at, after), String(diff(at, after)))
 })
 
@@ -74,7 +42,7 @@ const traverseOrder = law(
   'traverse visits leaves in path order, and with the identity rebuilds nothing.',
   'reference',
   ({ tree }) => {
-    if (leaves(tree).length === 0) return holds
+    if (leaves(tree).length === 0) return vacuous('the tree has no leaf')
     const seen: string[] = []
     const visit = (node: unknown, path: string): unknown => {
       seen.push(path)
@@ -87,49 +55,6 @@ const traverseOrder = law(
       () => verdict((after as unknown) === tree, 'a copy came back'),
     )
   },
-)
-
-const onEveryPath = (tree: unknown, judge: (path: string, node: unknown) => Verdict): Verdict =>
-  every(outermost(tree), (p) => judge(pathOf(p), p.node))
-
-const getSet = law('getSet', 'set(get) = id.', 'reference', ({ tree }) =>
-  onEveryPath(tree, (path) => verdict(setAny(tree, path, getAny(tree, path)) === tree, `at ${path}, a copy came back`)),
-)
-
-const setGet = law('setGet', 'get(set(v)) = v.', 'reference', ({ tree }) =>
-  onEveryPath(tree, (path, node) => {
-    const put = isBranch(node) ? { put: leaves(tree)[0] ?? [] } : { ...(node as object) }
-    return verdict(getAny(setAny(tree, path, put), path) === put, `at ${path}, something else is there`)
-  }),
-)
-
-const setSet = law('setSet', 'set(v) after set(w) = set(v).', 'exact', ({ tree }) =>
-  onEveryPath(tree, (path) => {
-    const [v, w] = [{ v: [] }, { w: [] }]
-    return verdict(sameStructure(setAny(setAny(tree, path, w), path, v), setAny(tree, path, v)), `at ${path}`)
-  }),
-)
-
-const modifyIsSetGet = law('modifyIsSetGet', 'modify(f) = set(f(get)).', 'exact', ({ tree }) =>
-  onEveryPath(tree, (path) => {
-    const f = (node: unknown): unknown => ({ held: node })
-    return verdict(sameStructure(modifyAny(tree, path, f), setAny(tree, path, f(getAny(tree, path)))), `at ${path}`)
-  }),
-)
-
-const setKeepsTheRest = law(
-  'setKeepsTheRest',
-  'set leaves all that is off the way the same object.',
-  'reference',
-  ({ tree }) =>
-    every(outermost(tree), (p) => {
-      const after = new Map([...places(setAny(tree, pathOf(p), {}))].map((q) => [q.route.join('/'), q.node]))
-      const related = (q: Place): boolean => q.route.slice(0, p.route.length).every((s, i) => s === p.route[i])
-      return every(
-        [...places(tree)].filter((q) => !related(q)),
-        (q) => verdict(after.get(q.route.join('/')) === q.node, `set at ${pathOf(p)} changed ${pathOf(q)}`),
-      )
-    }),
 )
 
 const copied = (node: unknown): unknown => {
@@ -159,59 +84,15 @@ const equalIsEquality = law(
         const other = replaceAt(tree, [{ route: place.route, value: withStatus(place.node, status) }])
         return verdict(!equal(tree, other), `the status at ${pathOf(place)} was not looked at`)
       },
+      () => {
+        if (place === undefined || place.node.value.size === 0) return holds
+        const value = mul(place.node.value, 2)
+        const other = replaceAt(tree, [{ route: place.route, value: withValue(place.node, value) }])
+        return verdict(!equal(tree, other) && !equal(other, tree), `the values at ${pathOf(place)} were not looked at`)
+      },
     )
   },
 )
-
-/** A way to split a model in two and to put it together again. */
-export interface Splitting {
-  /** Splits a model into what training may change and the rest. */
-  readonly partition: (model: unknown) => { readonly trainable: unknown; readonly frozen: unknown }
-  /** Puts the two halves together again. */
-  readonly combine: (parts: { readonly trainable: unknown; readonly frozen: unknown }) => unknown
-}
-
-/** The laws of a way to split a model: parts are disjoint, nothing is lost or copied, and overlapping halves are refused. */
-export const splittingLaws = ({ partition, combine }: Splitting): readonly Law<TreeRun>[] => [
-  law(
-    'combinePartition',
-    'combine(partition(m)) is m: every leaf the same object, in exactly one half.',
-    'reference',
-    ({ tree }) => {
-      const parts = partition(tree)
-      const [a, b] = [leaves(parts.trainable), leaves(parts.frozen)]
-      return all(
-        () => {
-          const both = a.find((leaf) => b.includes(leaf))
-          return verdict(both === undefined, `${both?.label} stands in both halves`)
-        },
-        () => verdict(a.length + b.length === leaves(tree).length, 'a leaf is in neither half'),
-        () =>
-          verdict(
-            a.every((l) => isParam(l) && l.status === 'trainable'),
-            'the trainable half holds something else',
-          ),
-        () => {
-          const back = combine(parts)
-          const moved = leafPlaces(back).find((p, i) => leafPlaces(tree)[i]?.node !== p.node)
-          return all(
-            () => verdict(sameStructure(back, tree), String(diff(tree, back))),
-            () => verdict(moved === undefined, `${showPath(moved?.path ?? [])} is a copy`),
-          )
-        },
-      )
-    },
-  ),
-  law('combineRefusesOverlap', 'combine refuses halves that both have a leaf.', 'exact', ({ tree }) => {
-    const { frozen } = partition(tree)
-    try {
-      combine({ trainable: tree, frozen })
-    } catch (error) {
-      return verdict(error instanceof EspalierError, `threw ${String(error)}`)
-    }
-    return verdict(leaves(frozen).length === 0, 'one of two leaves was taken in silence')
-  }),
-]
 
 const nestPrefixes = law(
   'nestPrefixes',
@@ -239,7 +120,7 @@ const clashesAreFound = law(
   'exact',
   ({ tree }) => {
     const [place] = leafPlaces(tree)
-    if (place === undefined) return holds
+    if (place === undefined) return vacuous('the tree has no leaf')
     const issues = unsound({ first: tree, second: { ...place.node } })
     const clash = issues.find((i) => i._tag === 'LabelClash')
     const named =
@@ -253,7 +134,7 @@ const untieParts = law(
   'untie parts every tie under its selection and nothing else; tensors stay shared.',
   'reference',
   ({ tree }) => {
-    if (leaves(tree).length === 0) return holds
+    if (leaves(tree).length === 0) return vacuous('the tree has no leaf')
     const after = untie(tree, '**')
     const [was, is] = [leafPlaces(tree), leafPlaces(after)]
     return all(
@@ -335,11 +216,7 @@ export const treeLaws: readonly Law<TreeRun>[] = [
   mapComposes,
   mapKeepsTies,
   traverseOrder,
-  getSet,
-  setGet,
-  setSet,
-  modifyIsSetGet,
-  setKeepsTheRest,
+  ...lensLaws,
   equalIsEquality,
   ...splittingLaws({ partition, combine: combine as Splitting['combine'] }),
   nestPrefixes,
