@@ -165,7 +165,7 @@ export const attachFaults: readonly Fault[] = [
   },
   {
     name: 'a second attach adapts the adapter',
-    source: 'PEFT: get_peft_model on a model that has an adapter nests them, with a warning at most',
+    source: 'PEFT: get_peft_model on a model that has an adapter goes on with a warning',
     law: secondAttachRefused,
     ...onNet,
     broken: { transform: wrapWhere((path) => path.startsWith('fc1')) },
@@ -181,7 +181,7 @@ export const attachFaults: readonly Fault[] = [
   },
   {
     name: 'a name is matched by its end, so that a neighbour is adapted too',
-    source: 'PEFT and levanter: target lists are matched with endswith',
+    source: 'levanter, lora.py: target lists are matched with endswith',
     law: touchesOnly('fc1'),
     on: Neighbours,
     broken: { transform: wrapWhere((path) => path.endsWith('fc1.weight')) },
@@ -223,7 +223,7 @@ export const attachFaults: readonly Fault[] = [
   },
   {
     name: 'the rank of one pattern is ignored',
-    source: 'PEFT: rank_pattern keys that match nothing are dropped in silence (issues 3658, 3693)',
+    source: 'PEFT: rank_pattern keys that match nothing are dropped in silence (issues 1959, 3554, 3658, 3693)',
     law: fc2Rank5,
     ...onNet,
     broken: { transform: withRanks((path) => path === '**.fc2') },
@@ -239,7 +239,7 @@ export const attachFaults: readonly Fault[] = [
   },
   {
     name: 'what a row gives depends on the rest of its batch',
-    source: 'PEFT, LILY: routing over the batch',
+    source: 'PEFT, LILY: what a row gives changes with the batch it is in, by 6e-5 as measured',
     law: batchIndependent,
     ...onNet,
     broken: { transform: attach(OverBatch)({ at: '**.fc1' }), kinds: { OverBatch } },
@@ -255,7 +255,7 @@ export const attachFaults: readonly Fault[] = [
   },
   {
     name: 'detach gives back another leaf beside the one that was wrapped',
-    source: 'PEFT, bias="all": unloading leaves the trained biases of the adapter in the base',
+    source: 'PEFT, LoraConfig.bias: trained biases stay in the base, as its documentation warns',
     law: detachRestores,
     ...onNet,
     broken: { transform: splicing({ at: '**' }) },

@@ -96,7 +96,7 @@ export const mergeFaults: readonly Fault[] = [
   },
   {
     name: 'merge adds (A·B)ᵀ, which only fits square weights',
-    source: 'PEFT, fan_in_fan_out, and writers that forget that Conv1D keeps its weight transposed',
+    source: 'fan_in_fan_out of PEFT, set or not set by hand; mlxts writes PEFT files without transposing',
     law: mergeIsWeightExactly,
     ...onNet,
     broken: { transform: tuned, using: { merge: transposed } },

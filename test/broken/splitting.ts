@@ -52,7 +52,7 @@ export const splittingFaults: readonly {
   },
   {
     name: 'partition loses constants',
-    source: 'lorax: what is neither frozen nor trained is left out of both',
+    source: 'filters on the dtype: integer tables are neither trained nor frozen, and get lost',
     law: 'combinePartition',
     broken: losesConstants,
   },

@@ -17,8 +17,15 @@ import {
 
 const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((length, i) => length === b[i])
 
-const readIds = (name: string, ids: tf.Tensor, limit: number): void =>
-  requireRange(name, 'ids', ids.dataSync<'int32'>(), limit)
+/**
+ * The ids in range, on the engine in use: tfjs-node's gather reads them past tfjs, which would have moved those that were
+ * made before the engine was chosen.
+ */
+const checkedIds = (name: string, ids: tf.Tensor, limit: number): tf.Tensor1D => {
+  const values = ids.dataSync<'int32'>()
+  requireRange(name, 'ids', values, limit)
+  return tf.tensor(values, ids.shape, 'int32') as tf.Tensor1D
+}
 
 /** Copies rows of `width` elements to the target, one after the other; row `from(i)` of the source is the i-th. */
 const copyRows = (width: number, source: Data, target: Data, from: (i: number) => number): void => {
@@ -40,10 +47,7 @@ const gatherOp = define<Attrs>({
   },
   reference: fresh(gatherLoop),
   wasm: onHeap('gather', gatherLoop),
-  native: (_, table, ids) => {
-    readIds('gather', ids, table.shape[0]!)
-    return tf.gather(table, ids as tf.Tensor1D)
-  },
+  native: (_, table, ids) => tf.gather(table, checkedIds('gather', ids, table.shape[0]!)),
   vjp: ({ dy }, table, ids) => [table.dtype === 'float32' ? scatterAdd(ids, dy, table.shape[0]!) : null, null],
 })
 
@@ -74,9 +78,9 @@ const scatterAddOp = define<{ readonly rows: number }>({
   reference: fresh(scatterLoop),
   wasm: onHeap('scatterAdd', scatterLoop),
   native: ({ attrs, output }, ids, dy) => {
-    readIds('scatterAdd', ids, attrs.rows)
     const flat = tf.reshape(dy, [ids.size, sizeOf(output.shape.slice(1))])
-    const sums = tf.unsortedSegmentSum(flat, tf.reshape(ids, [ids.size]) as tf.Tensor1D, attrs.rows)
+    const rows = tf.reshape(checkedIds('scatterAdd', ids, attrs.rows), [ids.size]) as tf.Tensor1D
+    const sums = tf.unsortedSegmentSum(flat, rows, attrs.rows)
     return tf.reshape(sums, [...output.shape])
   },
   vjp: ({ dy }, ids) => [null, gather(dy, ids)],
@@ -136,8 +140,10 @@ const takeRowsOp = define<Attrs>({
   wasm: onHeap('takeRows', takeLoop),
   native: (_, x, positions) => {
     const [batch, length] = [x.shape[0]!, x.shape[1]!]
-    readIds('takeRows', positions, length)
-    const rows = tf.add(positions, tf.mul(tf.range(0, batch, 1, 'int32'), tf.scalar(length, 'int32')))
+    const rows = tf.add(
+      checkedIds('takeRows', positions, length),
+      tf.mul(tf.range(0, batch, 1, 'int32'), tf.scalar(length, 'int32')),
+    )
     return tf.gather(tf.reshape(x, [batch * length, ...x.shape.slice(2)]), rows as tf.Tensor1D)
   },
   vjp: ({ dy }, x, positions) => [
