@@ -44,6 +44,9 @@ export interface Definition<T extends string, F> extends Kind<ShellOf<T, F>, 'la
   ) => Field<NodeOf<T, F>, DimsIn<D[keyof D] & string>>
 }
 
+/** Any node of a definition, adapted in whatever way: `AnyNode<typeof Net>`. */
+export type AnyNode<D> = D extends Definition<infer T, infer F> ? ShellOf<T, F> : never
+
 interface WrappedShell<T extends string, F> extends Layer {
   readonly base: ShellOf<T, F>
 }

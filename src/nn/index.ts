@@ -1,7 +1,7 @@
 export { AttentionKind } from './attention.ts'
 export type { Attention } from './attention.ts'
 export { define } from './define.ts'
-export type { Definition, NodeOf, ShellOf } from './define.ts'
+export type { AnyNode, Definition, NodeOf, ShellOf } from './define.ts'
 export { EmbeddingKind, PositionsKind, embedding, positions } from './embedding.ts'
 export type { Embedding, Positions } from './embedding.ts'
 export { context, kinds, kindsIn } from './kinds.ts'

@@ -3,7 +3,7 @@ import { isLeaf } from '../tree/leaf.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
-import type { Everywhere, Targeted } from '../tree/types/step.ts'
+import type { Whole, Targeted } from '../tree/types/step.ts'
 import { BASE, isBranch, rebuild, replaceAt } from '../tree/walk.ts'
 import { targeted } from './targeted.ts'
 
@@ -27,7 +27,7 @@ const wrappers: Taste<unknown> = { verdict: node => (isWrapper(node) ? 'take' : 
 
 /** `detach` itself, and `detach.only` for some places. */
 export interface Detach {
-  <M>(model: M): Everywhere<M, 'detach'>
+  <M>(model: M): Whole<M, 'detach'>
   readonly only: Targeted<unknown, 'detach'>
 }
 
@@ -45,7 +45,7 @@ export interface Detach {
  * detach(tuned).out_head === base.out_head // => true
  * ```
  */
-export const detach: Detach = Object.assign(whole as <M>(model: M) => Everywhere<M, 'detach'>, {
+export const detach: Detach = Object.assign(whole as <M>(model: M) => Whole<M, 'detach'>, {
   only: targeted<unknown, 'detach'>((model, { at }) =>
     replaceAt(
       model,

@@ -3,7 +3,7 @@ import { isParam, withStatus } from '../tree/leaf.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
-import type { Everywhere, Targeted } from '../tree/types/step.ts'
+import type { Whole, Targeted } from '../tree/types/step.ts'
 import { mapLeaves } from '../tree/walk.ts'
 import { targeted } from './targeted.ts'
 
@@ -34,7 +34,7 @@ const setAt = (status: Status) =>
 
 /** `freeze` itself, and `freeze.only` for a part of a model. */
 export interface Freeze {
-  <M>(model: M): Everywhere<M, 'freeze'>
+  <M>(model: M): Whole<M, 'freeze'>
   readonly only: Targeted<unknown, 'freeze'>
 }
 
@@ -53,13 +53,13 @@ export interface Freeze {
  * count(pipe(base, freeze.only({ at: ['embedding_block', 'transformer_blocks'] }))).trainable // => 13_028
  * ```
  */
-export const freeze: Freeze = Object.assign(setAll('frozen') as <M>(model: M) => Everywhere<M, 'freeze'>, {
+export const freeze: Freeze = Object.assign(setAll('frozen') as <M>(model: M) => Whole<M, 'freeze'>, {
   only: targeted<unknown, 'freeze'>(setAt('frozen')),
 })
 
 /** `unfreeze` itself, and `unfreeze.only` for a part of a model. */
 export interface Unfreeze {
-  <M>(model: M): Everywhere<M, 'unfreeze'>
+  <M>(model: M): Whole<M, 'unfreeze'>
   readonly only: Targeted<unknown, 'unfreeze'>
 }
 
@@ -75,6 +75,6 @@ export interface Unfreeze {
  * ```
  */
 export const unfreeze: Unfreeze = Object.assign(
-  setAll('trainable') as <M>(model: M) => Everywhere<M, 'unfreeze'>,
+  setAll('trainable') as <M>(model: M) => Whole<M, 'unfreeze'>,
   { only: targeted<unknown, 'unfreeze'>(setAt('trainable')) },
 )

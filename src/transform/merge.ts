@@ -6,7 +6,7 @@ import { requireSound } from '../tree/labels.ts'
 import { isParam, withValue } from '../tree/leaf.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
-import type { Everywhere, Targeted } from '../tree/types/step.ts'
+import type { Whole, Targeted } from '../tree/types/step.ts'
 import { isBranch, places, replaceAt } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
 import { innermost, isWrappedWeight } from './attach.ts'
@@ -39,14 +39,14 @@ const outermost = (model: unknown): readonly Place<Weight>[] => {
 
 /** `merge` itself, `merge.only` for some places, `merge.knowing` for weight variants of one's own. */
 export interface Merge {
-  <M>(model: M): Everywhere<M, 'merge'>
+  <M>(model: M): Whole<M, 'merge'>
   readonly only: Targeted<unknown, 'merge'>
   /** The same with kinds of one's own, by tag. */
   readonly knowing: (own: Kinds) => Merge
 }
 
 const mergeKnowing = (own: Kinds): Merge =>
-  Object.assign(<M>(model: M) => mergeAt(model, outermost(model), own) as Everywhere<M, 'merge'>, {
+  Object.assign(<M>(model: M) => mergeAt(model, outermost(model), own) as Whole<M, 'merge'>, {
     only: targeted<unknown, 'merge'>((model, { at }) => mergeAt(model, targets(model, at, wrapped), own)),
     knowing: (more: Kinds) => mergeKnowing({ ...own, ...more }),
   })

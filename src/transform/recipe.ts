@@ -10,7 +10,7 @@ import type { Param, Status } from '../tree/leaf.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { Selector } from '../tree/select.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
-import type { Everywhere } from '../tree/types/step.ts'
+import type { Whole } from '../tree/types/step.ts'
 import type { Lora } from '../weight/index.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
@@ -34,7 +34,7 @@ declare module '../tree/types/rewrite.ts' {
 }
 
 /** A model after a recipe: every place may be adapted, and either trainable or frozen. */
-export type Adaptable<M> = Everywhere<M, 'recipe'>
+export type Adaptable<M> = Whole<M, 'recipe'>
 
 const Finite = t.refinement(t.number, Number.isFinite, 'a number')
 const Whole = t.refinement(t.number, n => Number.isSafeInteger(n) && n > 0, 'a positive whole number')

@@ -34,11 +34,11 @@ export const attempt = <A>(f: () => A): E.Either<readonly Issue[], A> => {
  * ```ts
  * import { targeted, places, replaceAt, sllm, key, get } from 'espalier'
  * // A transform of one's own: fewer heads are not better, but easily written.
- * const withHeads = targeted<{ heads: number }, 'detach'>((model, { heads }) =>
+ * const withHeads = targeted<{ heads: number }, 'same'>((model, { heads }) =>
  *   replaceAt(model, [...places(model)]
  *     .filter(p => (p.node as { _tag?: string })._tag === 'Attention')
  *     .map(p => ({ route: p.route, value: { ...(p.node as object), heads } }))))
- * const model = withHeads.unchecked({ at: '**', heads: 4 })(sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0)))
+ * const model = withHeads({ at: '**', heads: 4 })(sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0)))
  * get(model, 'transformer_blocks.0.mha').heads // => 4
  * ```
  */

@@ -8,7 +8,7 @@ import type { Tensor } from '../../src/ops/index.ts'
 import { count, param } from '../../src/tree/index.ts'
 import type { EspalierError } from '../../src/tree/index.ts'
 import { adamw, sgd, warmupLinear } from '../../src/train/index.ts'
-import type { FitOptions } from '../../src/train/index.ts'
+import type { FitOptions, Labelled } from '../../src/train/index.ts'
 
 const model = () => ({ w: param('vector', 'w', tensor([2, -2])) })
 type Model = ReturnType<typeof model>
@@ -121,6 +121,20 @@ describe('fit', () => {
     expect(result.best!.step).toBe(2)
     const issue = await issueOf(fit(model(), { ...options(), evaluate: () => ({ accuracy: 1 }) }))
     expect(issue).toMatchObject({ _tag: 'MissingMetric', found: 'accuracy' })
+  })
+
+  test('frees no former best model that the run still shares tensors with', async () => {
+    let calls = 0
+    const once = {
+      init: () => ({}),
+      update: (grads: Labelled, state: object) => ({ updates: (calls += 1) === 1 ? grads : {}, state }),
+    }
+    let loss = 9
+    const given = { ...options(), optimiser: once as never, evaluate: () => ({ loss: (loss -= 1) }), evaluateEvery: 1 }
+    const result = await fit(model(), given)
+    expect(result.best!.step).toBe(4)
+    expect(result.best!.model.w.value).toBe(result.model.w.value)
+    expect(result.model.w.value.isDisposed).toBe(false)
   })
 
   test('goes through all data in each epoch, each time in another order', async () => {

@@ -24,7 +24,7 @@ const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.ev
 const checkedIds = (name: string, ids: tf.Tensor, limit: number): tf.Tensor1D => {
   const values = ids.dataSync<'int32'>()
   requireRange(name, 'ids', values, limit)
-  return tf.tensor(values, ids.shape, 'int32') as tf.Tensor1D
+  return tf.tensor(values, [...ids.shape], 'int32') as tf.Tensor1D
 }
 
 /** Copies rows of `width` elements to the target, one after the other; row `from(i)` of the source is the i-th. */

@@ -9,6 +9,8 @@ import type { Met, Step, StepEvery, StepRange, StepSome } from './glob.ts'
  */
 export interface Rewrites<T> {
   readonly '~node': T
+  /** A method that takes any node and keeps its type, such as one that changes a number of heads. */
+  readonly same: T extends { readonly _tag: string } ? T : never
 }
 
 /** Says that a method neither takes a node nor looks into it. */

@@ -2,14 +2,17 @@ import type { Either } from 'fp-ts/lib/Either.js'
 import type { Issue } from '../error.ts'
 import type { Selector } from '../select.ts'
 import type { Globs } from './paths.ts'
-import type { HasHit, Method, RewriteAll, RewriteKey, RewriteSome } from './rewrite.ts'
+import type { AnyLeaf, HasHit, Method, RewriteAll, RewriteKey, RewriteSome } from './rewrite.ts'
 
 /** A model with a method applied where the patterns `G` are met. */
 export type Rewritten<M, G extends string, K extends Method> = {
   readonly [Q in keyof M]: '**' extends G ? RewriteAll<M[Q], K> : RewriteKey<M[Q], Q, G, K>
 }
 
-/** A model with a method applied everywhere. */
+/** A model, or a single leaf, with a method applied everywhere. */
+export type Whole<M, K extends Method> = M extends AnyLeaf ? RewriteAll<M, K> : Everywhere<M, K>
+
+/** A record with a method applied everywhere in it. */
 export type Everywhere<M, K extends Method> = { readonly [Q in keyof M]: RewriteAll<M[Q], K> }
 
 /** A model with a method perhaps applied at each place that it takes: what run-time selectors give. */
