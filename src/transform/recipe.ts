@@ -37,7 +37,7 @@ declare module '../tree/types/rewrite.ts' {
 export type Adaptable<M> = Whole<M, 'recipe'>
 
 const Finite = t.refinement(t.number, Number.isFinite, 'a number')
-const Whole = t.refinement(t.number, n => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
+const PositiveWhole = t.refinement(t.number, n => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
 const Rate = t.refinement(t.number, n => n >= 0 && n < 1, 'a number in [0, 1)')
 const Globs = t.union([t.string, t.readonlyArray(t.string)], 'a pattern or a list of patterns')
 // A mistyped key must not read as "no such condition", which would select everything.
@@ -74,12 +74,12 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   merge: { required: {}, optional: { at: Query }, step: part(merge, merge.only.unchecked) },
   detach: { required: {}, optional: { at: Query }, step: part(detach, detach.only.unchecked) },
   lora: {
-    required: { at: Query, rank: Whole },
+    required: { at: Query, rank: PositiveWhole },
     optional: { alpha: Finite, scaling: Scaling, dropout: Rate },
     step: (options, key) => lora.unchecked({ ...(options as Options & { rank: number }), key }),
   },
   prompt: {
-    required: { length: Whole },
+    required: { length: PositiveWhole },
     optional: { at: Query, init: PromptInit },
     step: (options, key) => prompt.unchecked({ at: '**', ...(options as { length: number }), key }),
   },

@@ -1,6 +1,12 @@
 import { PromptedKind, embed, materialize, prompt, sllm } from '../../src/index.ts'
 import type { Ctx, Embedded, Kind, Prompted, Tensor, Tokens, Weight } from '../../src/index.ts'
-import { addsRows, hiddenRowsChangeNothing, lossCountsRealTokens, prompting } from '../../src/laws/index.ts'
+import {
+  addsRows,
+  hiddenRowsChangeNothing,
+  lossCountsRealTokens,
+  promptComesFirst,
+  prompting,
+} from '../../src/laws/index.ts'
 import type { TokenLoss } from '../../src/laws/index.ts'
 import { broadcastTo, concat, crossEntropy, full, ones, reshape, slice, transpose } from '../../src/ops/index.ts'
 import { onSllm } from './broken.ts'
@@ -38,6 +44,11 @@ const alongBatch = promptedBy((rows, { hidden, mask }) => {
 const alongFeatures = promptedBy((rows, { hidden, mask }) => ({
   hidden: concat([transpose(rows, [0, 2, 1]), hidden], 2),
   mask,
+}))
+
+const behindTokens = promptedBy((rows, { hidden, mask }) => ({
+  hidden: concat([hidden, rows], 1),
+  mask: mask && concat([mask, ones(rows.shape.slice(0, 2), mask.dtype)], 1),
 }))
 
 const withoutMask = promptedBy((rows, { hidden }) => ({ hidden: concat([rows, hidden], 1), mask: undefined }))
@@ -78,6 +89,15 @@ export const promptFaults: readonly Fault[] = [
     ...onSllm,
     options,
     broken: { transform: prompted, kinds: { Prompted: alongFeatures } },
+    twin: { transform: prompted, kinds: { Prompted: right } },
+  },
+  {
+    name: 'the prompt is put behind the tokens, which then cannot see it',
+    source: 'a concat with its arguments the wrong way round: shapes are right, and the loss hardly falls',
+    law: promptComesFirst,
+    ...onSllm,
+    options,
+    broken: { transform: prompted, kinds: { Prompted: behindTokens } },
     twin: { transform: prompted, kinds: { Prompted: right } },
   },
   {

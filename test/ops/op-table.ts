@@ -124,7 +124,7 @@ const ties = shapes().chain((full) =>
         integers(full, -1, 1, 'float32'),
         fc
           .constantFrom('float32', 'int32', 'bool')
-          .chain((dtype) => integers(part, dtype === 'bool' ? 0 : -1, 1, dtype as DType)),
+          .chain((dtype) => integers(part, dtype === 'bool' ? 0 : -1, 1, dtype)),
       )
       .map((inputs) => ({ inputs, attrs: {} as Sides })),
   ),

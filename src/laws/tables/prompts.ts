@@ -16,7 +16,7 @@ const isTokens = (input: ModelInput): input is Tokens => 'ids' in input
 /** A prompt of n rows gives n rows more, along the sequence axis and no other. */
 export const addsRows: TransformLaw = numeric({
   name: 'addsRows',
-  says: 'Outputs have n + T rows: n more along the sequence, in front, and no other axis changes.',
+  says: 'Outputs have n + T rows: n more along the sequence, and no other axis changes.',
   equality: 'exact',
   applies: ({ rows }) => rows !== undefined,
   check: (trial) => {
@@ -24,6 +24,25 @@ export const addsRows: TransformLaw = numeric({
     const want = [batch, length + (trial.declared.rows ?? 0), ...rest].join(', ')
     const found = outputOf(trial, trial.transform(trial.model)).shape.join(', ')
     return verdict(found === want, `outputs are [${found}] instead of [${want}]`)
+  },
+})
+
+/** In a causal model, the rows of a prompt come before the tokens and so do not see them: other tokens change no bit there. */
+export const promptComesFirst: TransformLaw = numeric({
+  name: 'promptComesFirst',
+  says: 'The first n rows of a causal model are those of the prompt: other tokens change no bit of them.',
+  equality: 'bitwise',
+  applies: ({ rows }) => rows !== undefined,
+  check: (trial) => {
+    const n = trial.declared.rows ?? 0
+    const model = perturbed(trial.transform(trial.model), salted(trial, 'tuned'), trial)
+    const [one, other] = [inputOf(trial, 'one'), inputOf(trial, 'other')]
+    if (!isTokens(one) || !isTokens(other)) return vacuous('this model takes no tokens')
+    const [a, b] = [one, other].map(({ ids }) => outputOf(trial, model, { ids }))
+    const [, rows = 1, width = 1] = a!.shape
+    const [x, y] = [read(a!), read(b!)]
+    const at = x.findIndex((v, i) => Math.floor(i / width) % rows < n && v !== y[i])
+    return verdict(at < 0, `row ${Math.floor(at / width) % rows}, of the prompt, changed from ${x[at]} to ${y[at]}`)
   },
 })
 

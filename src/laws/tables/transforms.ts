@@ -5,7 +5,7 @@ import { freesNothingOfOthers, leaksNothing } from './memory.ts'
 import { mergeIsWeightExactly } from './merging.ts'
 import { batchIndependent, changesOutputs, mergePreservesOutputs, preservesOutputs, staysClose } from './outputs.ts'
 import { survivesSaveLoad } from './persistence.ts'
-import { addsRows, hiddenRowsChangeNothing } from './prompts.ts'
+import { addsRows, hiddenRowsChangeNothing, promptComesFirst } from './prompts.ts'
 import { countsAdd, doesNotMutate, hitsOrRefuses, keepsLabelsUnique, keepsTies, touchesOnly } from './structure.ts'
 import { everyTrainableHasGradient, frozenStaysFrozen, gradientOfTrainablesOnly, stepKeepsTies } from './training.ts'
 
@@ -32,6 +32,7 @@ export const transformLaws: readonly TransformLaw[] = [
   stepKeepsTies,
   everyTrainableHasGradient,
   addsRows,
+  promptComesFirst,
   hiddenRowsChangeNothing,
   survivesSaveLoad,
 ]

@@ -29,7 +29,7 @@ const check = (name: string, logits: TensorSpec, labels: TensorSpec): void => {
 
 /** Offset of each row's label in the logits, and which rows count; ignored rows point at their first class. */
 const located = (logits: tf.Tensor, labels: tf.Tensor, ignore: number): readonly [tf.Tensor1D, tf.Tensor] => {
-  const [rows, classes] = [logits.shape[0]!, logits.shape[1]!]
+  const [rows, classes] = [logits.shape[0], logits.shape[1]!]
   requireRange('crossEntropy', 'labels', labels.dataSync<'int32'>(), classes, ignore)
   const counts = tf.notEqual(labels, tf.scalar(ignore, 'int32'))
   const columns = tf.mul(labels, tf.cast(counts, 'int32'))

@@ -21,10 +21,10 @@ const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.ev
  * The ids in range, on the engine in use: tfjs-node's gather reads them past tfjs, which would have moved those that were
  * made before the engine was chosen.
  */
-const checkedIds = (name: string, ids: tf.Tensor, limit: number): tf.Tensor1D => {
+const checkedIds = (name: string, ids: tf.Tensor, limit: number): tf.Tensor => {
   const values = ids.dataSync<'int32'>()
   requireRange(name, 'ids', values, limit)
-  return tf.tensor(values, [...ids.shape], 'int32') as tf.Tensor1D
+  return tf.reshape(tf.tensor1d(values, 'int32'), ids.shape)
 }
 
 /** Copies rows of `width` elements to the target, one after the other; row `from(i)` of the source is the i-th. */
@@ -47,7 +47,7 @@ const gatherOp = define<Attrs>({
   },
   reference: fresh(gatherLoop),
   wasm: onHeap('gather', gatherLoop),
-  native: (_, table, ids) => tf.gather(table, checkedIds('gather', ids, table.shape[0]!)),
+  native: (_, table, ids) => tf.gather(table, checkedIds('gather', ids, table.shape[0])),
   vjp: ({ dy }, table, ids) => [table.dtype === 'float32' ? scatterAdd(ids, dy, table.shape[0]!) : null, null],
 })
 
@@ -79,7 +79,7 @@ const scatterAddOp = define<{ readonly rows: number }>({
   wasm: onHeap('scatterAdd', scatterLoop),
   native: ({ attrs, output }, ids, dy) => {
     const flat = tf.reshape(dy, [ids.size, sizeOf(output.shape.slice(1))])
-    const rows = tf.reshape(checkedIds('scatterAdd', ids, attrs.rows), [ids.size]) as tf.Tensor1D
+    const rows = tf.reshape<tf.Rank.R1>(checkedIds('scatterAdd', ids, attrs.rows), [ids.size])
     const sums = tf.unsortedSegmentSum(flat, rows, attrs.rows)
     return tf.reshape(sums, [...output.shape])
   },
@@ -139,12 +139,12 @@ const takeRowsOp = define<Attrs>({
   reference: fresh(takeLoop),
   wasm: onHeap('takeRows', takeLoop),
   native: (_, x, positions) => {
-    const [batch, length] = [x.shape[0]!, x.shape[1]!]
+    const [batch, length] = [x.shape[0], x.shape[1]!]
     const rows = tf.add(
       checkedIds('takeRows', positions, length),
       tf.mul(tf.range(0, batch, 1, 'int32'), tf.scalar(length, 'int32')),
     )
-    return tf.gather(tf.reshape(x, [batch * length, ...x.shape.slice(2)]), rows as tf.Tensor1D)
+    return tf.gather(tf.reshape(x, [batch * length, ...x.shape.slice(2)]), rows)
   },
   vjp: ({ dy }, x, positions) => [
     x.dtype === 'float32' ? apply(putRowsOp, [dy, positions], { length: x.shape[1]! }) : null,
