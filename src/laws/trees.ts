@@ -78,7 +78,8 @@ const nodeOf = (entry: Entry, built: Built): unknown => {
   if (what !== 'wrapped') return leaf
   const extra = param('matrix', `${label}.extra`, drawn(key(label), [2, 2], built.style))
   built.leaves.push(extra)
-  return { _tag: 'Wrap', base: leaf, extra, factor: 0.5 }
+  const wrapped = { _tag: 'Wrap', base: leaf, extra, factor: 0.5 }
+  return earlier % 3 === 0 ? { _tag: 'Wrap', base: wrapped, factor: 2 } : wrapped
 }
 
 const isIndex = (name: string): boolean => /^\d+$/.test(name)

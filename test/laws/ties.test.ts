@@ -1,20 +1,22 @@
 import { expect, test } from 'vitest'
-import { key, lora, merge, unsound } from '../../src/index.ts'
+import { EspalierError, key, lora, merge, unsound } from '../../src/index.ts'
 import { Plain } from './table.ts'
 
 const base = Plain.init({ in: 2, hidden: 3, out: 2 }, key(0))
+
+/** What is wrong after a merge; a refusal is as good as a sound tree. */
+const wrongAfterMerging = (model: unknown): readonly string[] => {
+  try {
+    return unsound(merge(model)).map((issue) => issue._tag)
+  } catch (error) {
+    return error instanceof EspalierError ? [] : [String(error)]
+  }
+}
 
 // A teacher and a student that share a frozen base: merging the student's adapter must not leave two weights of one name.
 // Known fault: merge gives a tree with a LabelClash and says nothing. Once it refuses or keeps the tie, `.fails` goes.
 test.fails('merge keeps labels unique when the base of an adapter stands in a second place too', () => {
   const pair = { teacher: base, student: lora({ at: 'fc1', rank: 1 })(base) }
   expect(unsound(pair)).toEqual([])
-  let merged: unknown
-  try {
-    merged = merge(pair)
-  } catch (error) {
-    expect(String(error)).toContain('TiedWeight')
-    return
-  }
-  expect(unsound(merged)).toEqual([])
+  expect(wrongAfterMerging(pair)).toEqual([])
 })

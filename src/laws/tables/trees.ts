@@ -1,6 +1,6 @@
 import { Applicative as identity } from 'fp-ts/lib/Identity.js'
 import { mul } from '../../ops/index.ts'
-import { equal } from '../../transform/index.ts'
+import { detach, equal } from '../../transform/index.ts'
 import { count } from '../../tree/count.ts'
 import { diff } from '../../tree/diff.ts'
 import { sameStructure } from '../../tree/equal.ts'
@@ -11,8 +11,8 @@ import { traverse } from '../../tree/lens.ts'
 import { combine, partition } from '../../tree/partition.ts'
 import { find, select } from '../../tree/select.ts'
 import { show } from '../../tree/show.ts'
-import { isBranch, leafPlaces, leaves, mapLeaves, replaceAt } from '../../tree/walk.ts'
-import { all, holds, vacuous, verdict } from '../law.ts'
+import { BASE, isBranch, leafPlaces, leaves, mapLeaves, places, replaceAt, showPath } from '../../tree/walk.ts'
+import { all, every, holds, vacuous, verdict } from '../law.ts'
 import type { Law } from '../law.ts'
 import { lensLaws } from './lens.ts'
 import { splittingLaws } from './splitting.ts'
@@ -210,6 +210,23 @@ const showAndDiff = law(
     ),
 )
 
+const detachStrips = law(
+  'detachStrips',
+  'detach leaves no wrapper, however deep they stand in each other, and each leaf that was wrapped, as the same object.',
+  'reference',
+  ({ tree }) => {
+    const after = detach(tree)
+    const wrapper = [...places(after)].find(({ node }) => isBranch(node) && '_tag' in node && BASE in node)
+    const kept = new Set(leaves(after))
+    const wrapped = leafPlaces(tree).filter((p) => p.route.at(-1) === BASE)
+    return all(
+      () => verdict(wrapper === undefined, `${showPath(wrapper?.path ?? [])} is still wrapped`),
+      () => every(wrapped, (p) => verdict(kept.has(p.node), `${pathOf(p)} is gone, or a copy`)),
+      () => verdict(detach(after) === after, 'a second time gave a copy'),
+    )
+  },
+)
+
 /** Every law of trees and of the functions on them. */
 export const treeLaws: readonly Law<TreeRun>[] = [
   mapIdentity,
@@ -225,4 +242,5 @@ export const treeLaws: readonly Law<TreeRun>[] = [
   selectFindsPaths,
   countAddsUp,
   showAndDiff,
+  detachStrips,
 ]

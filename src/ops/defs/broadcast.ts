@@ -1,6 +1,6 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import type { Array_, Op } from '../op.ts'
+import type { Array_, Data, Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { convert, define, stretch } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
@@ -94,14 +94,24 @@ export const totals = ({ shape, data }: Array_, axes: Shape): Float64Array => {
     // Neighbouring axes: rows of `inner` elements are added up, without an offset for each element.
     const inner = sizeOf(shape.slice(last + 1))
     const block = sizeOf(shape.slice(first, last + 1)) * inner
-    for (let begin = 0, at = 0; begin < data.length; begin += block, at += inner)
-      for (let row = begin; row < begin + block; row += inner)
-        for (let i = 0; i < inner; i++) sums[at + i]! += data[row + i]!
+    for (let begin = 0, at = 0; begin < data.length; begin += block, at += inner) {
+      if (inner === 1) sums[at] = total(data, begin, begin + block)
+      else
+        for (let row = begin; row < begin + block; row += inner)
+          for (let i = 0; i < inner; i++) sums[at + i]! += data[row + i]!
+    }
     return sums
   }
   const target = reduceOffsets(shape, axes)
   for (let i = 0; i < target.length; i++) sums[target[i]!]! += data[i]!
   return sums
+}
+
+// A local variable instead of an array's element: four times faster along the last axis.
+const total = (data: Data, begin: number, end: number): number => {
+  let sum = 0
+  for (let i = begin; i < end; i++) sum += data[i]!
+  return sum
 }
 
 const sumLoop: Loop<ReduceAttrs> = ({ attrs }, out, x) => out.set(totals(x, attrs.axes))
