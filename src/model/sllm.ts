@@ -3,7 +3,7 @@ import { embed, initialise, layer, runModel, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Embed, Embedded, Fields, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
 import { AttentionKind, EmbeddingKind, MlpKind, PositionsKind, context, linear, norm } from '../nn/index.ts'
 import type { Attention, Embedding, LayerNorm, Linear, Mlp, Positions } from '../nn/index.ts'
-import { add, argmax, concat, crossEntropy, full, mul, reshape, slice, takeRows, tensor } from '../ops/index.ts'
+import { add, argmax, concat, crossEntropy, full, mul, reshape, scope, slice, takeRows, tensor } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
@@ -230,6 +230,12 @@ const init = (config: SllmConfig, key: Key): Sllm => {
   return initialise(sllmKind(config), dims, key) as Sllm
 }
 
+// What a run of the model makes on the way is freed at its end; a tape that wants it later keeps it.
+const tidy =
+  <A extends readonly unknown[], R>(run: (...args: A) => R) =>
+  (...args: A): R =>
+    scope(() => run(...args))
+
 const apply = (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>): Tensor =>
   runModel(model, inputOf(input), context(ctx, own))
 
@@ -292,4 +298,14 @@ export const sllm: {
   readonly nextLogits: (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>) => Tensor
   /** Mean cross-entropy of each next token, a scalar; `labels` int32 [batch, tokens], -100 where nothing is learnt. */
   readonly loss: (model: AnySllm, batch: Tokens & { readonly labels: Tensor }, ctx?: Partial<Ctx>) => Tensor
-} = { config: { seed, codec: ConfigCodec }, kind, kinds: own, init, apply, hidden, lastHidden, nextLogits, loss }
+} = {
+  config: { seed, codec: ConfigCodec },
+  kind,
+  kinds: own,
+  init,
+  apply: tidy(apply),
+  hidden: tidy(hidden),
+  lastHidden: tidy(lastHidden),
+  nextLogits: tidy(nextLogits),
+  loss: tidy(loss),
+}

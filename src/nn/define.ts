@@ -2,6 +2,7 @@ import { initialise, layer } from '../kind/index.ts'
 import type { AnyField, Ctx, DimsIn, Embed, Field, Kind, Kinds, Layer, Weight } from '../kind/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
+import { scope } from '../ops/index.ts'
 import type { Key } from '../tree/key.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -81,7 +82,7 @@ export const define = <const T extends string, const F extends Readonly<Record<s
     tag,
     kinds: own,
     init: (dims, key) => initialise(kind, dims, key) as NodeOf<T, F>,
-    apply: (node, x, ctx) => layer(node, x, context(ctx, own)),
+    apply: (node, x, ctx) => scope(() => layer(node, x, context(ctx, own))),
     field: dims => ({ _tag: 'NodeField', kind, dims, statics: {} }) satisfies AnyField,
   }
 }

@@ -16,7 +16,7 @@ import {
   sllm,
 } from '../../src/index.ts'
 import type { AnySllm, Leaf, Scaling } from '../../src/index.ts'
-import { full, item, ones, read, slice, tensor, zeros } from '../../src/ops/index.ts'
+import { full, item, memory, ones, read, slice, tensor, zeros } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
 import { brief, data, distance, idsOf, issuesOf, loud, messageOf, numbers, tiny, tinySllm } from '../support.ts'
 
@@ -371,4 +371,12 @@ test('apply, hidden, nextLogits and lastHidden fit together', () => {
   expect(data(slice(sllm.hidden(base, ids).hidden, [0, 2, 0], [1, 1, 6]))).toEqual(data(sllm.lastHidden(base, ids)))
   expect(sllm.nextLogits(base, ids).shape).toEqual([1, 11])
   expect(leaves(base).every((l) => !l.value.isDisposed)).toBe(true)
+})
+
+test('a run of the model leaves its result and nothing else', () => {
+  const model = sllm.init({ ...sllm.config.seed, d_model: 8, d_head: 4, vocab_size: 11, context_window: 6 }, key(0))
+  const ids = tensor([[1, 2, 3]], undefined, 'int32')
+  const before = memory().tensors
+  const results = [sllm.apply(model, ids), sllm.nextLogits(model, ids), sllm.loss(model, { ids, labels: ids })]
+  expect(memory().tensors).toBe(before + results.length)
 })
