@@ -200,7 +200,8 @@ const flatten = (data: Nested, shape: readonly number[]): readonly number[] => {
   return values
 }
 
-const checkShape = (what: string, shape: readonly number[]): number => {
+/** The number of elements of a shape, or `InvalidShape`. @internal */
+export const checkShape = (what: string, shape: readonly number[]): number => {
   const size = shape.reduce((product, length) => product * length, 1)
   if (shape.every((length) => Number.isInteger(length) && length >= 0) && size <= mostElements) return size
   return fail({

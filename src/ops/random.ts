@@ -1,7 +1,7 @@
 import type { Key } from '../tree/key.ts'
 import { words } from '../tree/key.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import { adopt } from './create.ts'
+import { adopt, checkShape } from './create.ts'
 import { fail } from '../tree/error.ts'
 
 /**
@@ -76,7 +76,7 @@ export const permutation = (k: Key, n: number): Int32Array => {
 }
 
 const draw = (k: Key, shape: readonly number[], from: (word: number) => number): Tensor => {
-  const size = shape.reduce((product, length) => product * length, 1)
+  const size = checkShape('draw', shape)
   const all = words(k, size)
   const data = new Float32Array(size)
   for (let i = 0; i < size; i += 1) data[i] = from(all[i]!)

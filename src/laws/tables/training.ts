@@ -3,7 +3,6 @@ import { freeze } from '../../transform/index.ts'
 import { EspalierError } from '../../tree/error.ts'
 import { isParam } from '../../tree/leaf.ts'
 import { find } from '../../tree/select.ts'
-import { trainableOf } from '../../tree/partition.ts'
 import { leafPlaces, leaves, places, showPath } from '../../tree/walk.ts'
 import { all, every, fails, holds, vacuous, verdict } from '../law.ts'
 import type { Verdict } from '../law.ts'
@@ -15,6 +14,12 @@ import type { Trial } from '../trial.ts'
 import { perturbed } from '../values.ts'
 
 const isTrainable = (leaf: unknown): boolean => isParam(leaf) && leaf.status === 'trainable'
+
+/** Their labels, found without the function that training itself uses. */
+const trainableLabels = (model: unknown): readonly string[] =>
+  leaves(model)
+    .filter(isTrainable)
+    .map((leaf) => leaf.label)
 
 /** The transform on a frozen model, the way adapters are used, or on the model as it is where nothing could be trained then. */
 const halfFrozen = (trial: Trial): unknown => {
@@ -70,7 +75,7 @@ export const gradientOfTrainablesOnly: TransformLaw = numeric({
       () => mixed(model),
       () => {
         const found = Object.keys(trial.tools.grad(model, genericLoss(trial)))
-        const want = Object.keys(trainableOf(model))
+        const want = trainableLabels(model)
         const surplus = found.filter((label) => !want.includes(label))
         const missing = want.filter((label) => !found.includes(label))
         return verdict(surplus.length + missing.length === 0, `too much: ${surplus.join()}; missing: ${missing.join()}`)
@@ -122,7 +127,7 @@ export const everyTrainableHasGradient: TransformLaw = numeric({
   check: (trial) => {
     const made = trial.transform(trial.model)
     const pardoned = excused(made, trial.declared.nullDirections ?? [])
-    const waiting = new Set(Object.keys(trainableOf(made)).filter((label) => !pardoned.has(label)))
+    const waiting = new Set(trainableLabels(made).filter((label) => !pardoned.has(label)))
     if (waiting.size === 0) return vacuous('nothing is trainable after the transform')
     for (let i = 0; i < points && waiting.size > 0; i += 1) {
       const model = perturbed(made, salted(trial, `point ${i}`), { style: 'float' })
