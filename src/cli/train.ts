@@ -77,7 +77,7 @@ const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, 
   const before = job.evaluate?.(tuned)
   const fitted: Fitted<AnySllm, unknown> = await fit<AnySllm, T, B, unknown>(tuned as never, {
     ...job,
-    optimiser: adamw({ rate: warmupCosine({ peak: rate, warmup, total: Math.ceil(total / accumulate) }), weightDecay, clip }) as never,
+    optimiser: adamw({ rate: warmupCosine({ peak: rate, warmup, total: total / accumulate }), weightDecay, clip }) as never,
     epochs,
     batchSize,
     accumulate,

@@ -74,7 +74,20 @@ export interface Trial extends Sample {
   readonly tools: Tools
 }
 
-/** The trial's own input, or another of the same form. */
+/**
+ * The trial's own input, or another of the same form.
+ *
+ * @example
+ * ```ts
+ * import { define, freeze, layer, linear } from 'espalier'
+ * import { check, numeric, inputOf, verdict } from 'espalier/laws'
+ * const Net = define('Net', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
+ * const law = numeric({ name: 'mine', says: 'A law of my own.', equality: 'exact',
+ *   check: trial => verdict(inputOf(trial) !== inputOf(trial, 'another'), 'one input for all'),
+ * })
+ * check(freeze, { on: Net, laws: [law], runs: 5 }).passed // => true
+ * ```
+ */
 export const inputOf = (trial: Sample, salt: string | number = 'input'): ModelInput => {
   if (trial.forward === undefined)
     throw new TypeError('this law needs a model that can be run: pass { on: Net } or { on: sllm }')
@@ -84,7 +97,17 @@ export const inputOf = (trial: Sample, salt: string | number = 'input'): ModelIn
 /**
  * The outputs of a model on the trial's input.
  *
- * That a model cannot be run is no refusal of a transform: it breaks the law that asked for its outputs.
+ * That a model cannot be run is no refusal of a transform: it breaks the law that asked for its outputs. *
+ * @example
+ * ```ts
+ * import { define, freeze, layer, linear } from 'espalier'
+ * import { check, numeric, outputOf, verdict } from 'espalier/laws'
+ * const Net = define('Net', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
+ * const law = numeric({ name: 'mine', says: 'A law of my own.', equality: 'exact',
+ *   check: trial => verdict(outputOf(trial, trial.model).shape[1] !== 0, 'no outputs'),
+ * })
+ * check(freeze, { on: Net, laws: [law], runs: 5 }).passed // => true
+ * ```
  */
 export const outputOf = (trial: Sample, model: unknown, input: ModelInput = inputOf(trial)): Tensor => {
   if (trial.forward === undefined) throw new TypeError('this law needs a model that can be run')
@@ -98,7 +121,20 @@ export const outputOf = (trial: Sample, model: unknown, input: ModelInput = inpu
   }
 }
 
-/** A loss without symmetries: the outputs, each times a random number of its own, summed. */
+/**
+ * A loss without symmetries: the outputs, each times a random number of its own, summed.
+ *
+ * @example
+ * ```ts
+ * import { define, freeze, layer, linear } from 'espalier'
+ * import { check, numeric, genericLoss, verdict } from 'espalier/laws'
+ * const Net = define('Net', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
+ * const law = numeric({ name: 'mine', says: 'A law of my own.', equality: 'exact',
+ *   check: trial => verdict(genericLoss(trial)(trial.model).shape.length === 0, 'not a scalar'),
+ * })
+ * check(freeze, { on: Net, laws: [law], runs: 5 }).passed // => true
+ * ```
+ */
 export const genericLoss =
   (trial: Sample, input: ModelInput = inputOf(trial)) =>
   (model: unknown): Tensor => {

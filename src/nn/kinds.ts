@@ -1,4 +1,5 @@
-import type { AnyField, Ctx, Kinds } from '../kind/index.ts'
+import { fail } from '../tree/error.ts'
+import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
 import { Dense, LoraKind } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
@@ -32,8 +33,23 @@ export const kinds: Kinds = {
  */
 export const context = (parts: Partial<Ctx> = {}, own: Kinds = {}): Ctx => ({
   ...parts,
-  kinds: { ...kinds, ...own, ...parts.kinds },
+  kinds: { ...kinds, ...own, ...mapKinds(parts.kinds ?? {}, (kind, tag) => onlyOne(own[tag], kind)) },
 })
+
+const mapKinds = (all: Kinds, f: (kind: AnyKind, tag: string) => AnyKind): Kinds =>
+  Object.fromEntries(Object.entries(all).map(([tag, kind]) => [tag, f(kind, tag)]))
+
+// Nodes are run by their tag, so two kinds under one tag would run each other's nodes. Kinds that differ in fields only do not.
+const onlyOne = (known: AnyKind | undefined, kind: AnyKind): AnyKind =>
+  known === undefined || known.ops === kind.ops
+    ? kind
+    : fail({
+        _tag: 'BadName',
+        path: '',
+        expected: 'one kind for each tag',
+        found: `two kinds with the tag "${kind.tag}"`,
+        hint: 'Give one of them another name where it is defined.',
+      })
 
 /**
  * The kinds that fields mention, and the kinds those mention.
@@ -49,7 +65,7 @@ export const kindsIn = (fields: Readonly<Record<string, AnyField>>): Kinds => {
   const visit = (field: AnyField): void => {
     if (field._tag === 'ListField') visit(field.of)
     if (field._tag !== 'NodeField') return
-    found[field.kind.tag] = field.kind
+    found[field.kind.tag] = onlyOne(found[field.kind.tag], field.kind)
     Object.values(field.kind.fields).forEach(visit)
   }
   Object.values(fields).forEach(visit)

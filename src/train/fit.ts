@@ -99,7 +99,11 @@ export const fit = async <M, T, B, S>(
     reporter = await report(options, { from, total, perEpoch })
     for (const { examples, ...at } of upcoming(options, { from, total, perEpoch })) {
       if (options.signal?.aborted === true) stopped = 'signal'
-      if (stopped !== 'done') break
+      if (stopped !== 'done') {
+        // What was learnt since the last save would be lost.
+        if (save !== undefined && (at.step - 1) % saveEvery !== 0) await save(run)
+        break
+      }
       const { loss: value, size } = takeStep(examples, at.step)
       const record: StepRecord = { kind: 'step', ...at, loss: value }
       history.push(record)

@@ -122,6 +122,13 @@ export const stepsPerEpoch = <M, T, B, S>(options: FitOptions<M, T, B, S>): numb
   )
   const steps = dropLast ? Math.floor(data.length / batchSize) : Math.ceil(data.length / batchSize)
   requireSetting('fit.dropLast', `${data.length} examples`, steps > 0, `at least one whole batch of ${batchSize}`)
+  // What is left over at the end would never reach the parameters.
+  requireSetting(
+    'fit.accumulate',
+    `${accumulate ?? 1} for ${epochs * steps} batches`,
+    (epochs * steps) % (accumulate ?? 1) === 0,
+    'a number that divides all batches of the training',
+  )
   return steps
 }
 
@@ -133,7 +140,11 @@ export const requireResumable = <M, S>(
   wanted: Key,
 ): void => {
   const outline = (tensors: readonly Tensor[]): string => tensors.map((t) => `${t.dtype} [${t.shape.join()}]`).join(' ')
-  const labels = (x: unknown): string => Object.keys(trainableOf(x)).toSorted().join(', ')
+  const labels = (x: unknown): string =>
+    Object.entries(trainableOf(x))
+      .map(([label, { value }]) => `${label} [${value.shape.join()}]`)
+      .toSorted()
+      .join(', ')
   const fresh = scope(() => outline(reachable(optimiser.init(requireTrainable(model)))))
   requireSame('fit.resume.run.key', `${wanted.hi}:${wanted.lo}`, `${key.hi}:${key.lo}`)
   requireSame('fit.resume.run.model', labels(given), labels(model))

@@ -6,24 +6,18 @@ import type { Issue } from '../tree/error.ts'
 import { key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { ties } from '../tree/labels.ts'
-import { isLeaf, isParam } from '../tree/leaf.ts'
+import { isParam } from '../tree/leaf.ts'
 import type { Param } from '../tree/leaf.ts'
 import type { Selector } from '../tree/select.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste, Verdict } from '../tree/target.ts'
 import type { Wrapping } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
-import { BASE, isBranch, replaceAt, showPath } from '../tree/walk.ts'
+import { replaceAt, showPath } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
+import { isWrappedWeight } from '../tree/wrap.ts'
 import type { DimsOf, ValuesOf, VariantKind } from '../weight/index.ts'
 import { targeted } from './targeted.ts'
-
-/** The leaf at the bottom of whatever wraps it; anything else as it is. */
-export const innermost = (node: unknown): unknown =>
-  isBranch(node) && '_tag' in node && BASE in node ? innermost(node[BASE]) : node
-
-/** Whether a node is a weight in another representation. */
-export const isWrappedWeight = (node: unknown): boolean => isBranch(node) && isLeaf(innermost(node))
 
 const matrices: Taste<Param> = {
   verdict: (node): Verdict => {
@@ -39,6 +33,14 @@ const tied = (place: Place<Param>, at: readonly string[]): Issue => ({
   expected: 'a weight that stands in one place',
   found: `one leaf tied at ${at.join(' and ')}`,
   hint: `Part them first: untie(model, "${showPath(place.path)}").`,
+})
+
+const notTwoAxes = (place: Place<Param>): Issue => ({
+  _tag: 'ShapeMismatch',
+  path: showPath(place.path),
+  expected: 'a matrix of shape [in, out]',
+  found: `shape [${place.node.value.shape.join(', ')}]`,
+  hint: 'Give the parameter the form its shape has, or leave this place out with `except`.',
 })
 
 /** How a weight kind is put on: the lengths of its own dimensions, its plain data, and the key of its parameters. */
@@ -58,6 +60,7 @@ export const wrapWeights = (model: unknown, kind: AnyKind, { at, dims, statics, 
       const others = shared.get(p.node.label)
       return others === undefined ? [] : [tied(p, others)]
     }),
+    ...places.filter(p => p.node.value.shape.length !== 2).map(notTwoAxes),
     ...badDims(places, dims),
   ]
   if (issues.length > 0) throw new TransformFailure(issues)

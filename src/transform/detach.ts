@@ -4,7 +4,8 @@ import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
 import type { Whole, Targeted } from '../tree/types/step.ts'
-import { BASE, isBranch, rebuild, replaceAt } from '../tree/walk.ts'
+import { isBranch, rebuild, replaceAt } from '../tree/walk.ts'
+import { isWrapper } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
 declare module '../tree/types/rewrite.ts' {
@@ -12,8 +13,6 @@ declare module '../tree/types/rewrite.ts' {
     readonly detach: T extends { readonly _tag: string; readonly base: infer B } ? RewriteAll<B, 'detach'> : never
   }
 }
-
-const isWrapper = (node: unknown): node is { readonly base: unknown } => isBranch(node) && '_tag' in node && BASE in node
 
 const bare = (node: unknown): unknown =>
   isWrapper(node) ? bare(node.base) : isLeaf(node) || !isBranch(node) ? node : rebuild(node, bare)

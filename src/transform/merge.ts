@@ -4,12 +4,12 @@ import { context } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
 import { requireSound } from '../tree/labels.ts'
 import { isParam, withValue } from '../tree/leaf.ts'
-import { targets } from '../tree/target.ts'
+import { allTargets, targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Whole, Targeted } from '../tree/types/step.ts'
-import { isBranch, places, replaceAt } from '../tree/walk.ts'
+import { replaceAt } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
-import { innermost, isWrappedWeight } from './attach.ts'
+import { innermost, isWrappedWeight } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
 const wrapped: Taste<Weight> = {
@@ -30,11 +30,7 @@ const mergeAt = (model: unknown, at: readonly Place<Weight>[], kinds: Kinds): un
 
 const outermost = (model: unknown): readonly Place<Weight>[] => {
   requireSound(model)
-  const found: Place<Weight>[] = []
-  for (const p of places(model))
-    if (isBranch(p.node) && isWrappedWeight(p.node) && !found.some(f => f.route.every((s, i) => p.route[i] === s)))
-      found.push(p as Place<Weight>)
-  return found
+  return allTargets(model, wrapped)
 }
 
 /** `merge` itself, `merge.only` for some places, `merge.knowing` for weight variants of one's own. */

@@ -14,7 +14,7 @@ import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Step, Targeted } from '../tree/types/step.ts'
 import { leaves, replaceAt } from '../tree/walk.ts'
-import { innermost } from './attach.ts'
+import { innermost } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
 /** Where the rows of a fresh soft prompt come from. */
@@ -64,8 +64,15 @@ const LONGEST = 65_536
 const idsOf = (init: PromptInit): ArrayLike<number> | undefined =>
   typeof init === 'string' ? undefined : 'ids' in init ? init.ids : init.tokenizer.encode(init.text)
 
+const requireInit = (init: PromptInit): void => {
+  const known = typeof init === 'string' ? ['random', 'vocabulary'].includes(init) : 'ids' in init || 'text' in init
+  if (!known)
+    throw problem('BadOption', 'init', "'random', 'vocabulary', { ids } or { text, tokenizer }", JSON.stringify(init), 'See the options of `prompt`.')
+}
+
 const rowsFor = (node: EmbeddingNode, label: string, options: PromptOptions): Param<'trainable', 'table'> => {
   const { init = 'vocabulary', key = seedKey('prompt') } = options
+  requireInit(init)
   const ids = idsOf(init)
   if (ids?.length === 0)
     throw problem('BadOption', 'init', 'at least one token to begin from', 'none', 'The text has no tokens.')

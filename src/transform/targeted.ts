@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EspalierError } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
+import { requireSound } from '../tree/labels.ts'
 import type { Selector } from '../tree/select.ts'
 import type { Method } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
@@ -45,7 +46,12 @@ export const attempt = <A>(f: () => A): E.Either<readonly Issue[], A> => {
 export const targeted = <O, K extends Method>(
   run: (model: unknown, options: O & { readonly at: Selector }) => unknown,
 ): Targeted<O, K> => {
-  const step = (options: O & { readonly at: Selector }) => (model: unknown) => run(model, options)
-  const either = (options: O & { readonly at: Selector }) => (model: unknown) => attempt(() => run(model, options))
+  const step = (options: O & { readonly at: Selector }) => (model: unknown) => {
+    const after = run(model, options)
+    // A label that was taken already would show only at the next, innocent transform.
+    requireSound(after)
+    return after
+  }
+  const either = (options: O & { readonly at: Selector }) => (model: unknown) => attempt(() => step(options)(model))
   return Object.assign(step, { either, unchecked: step }) as never
 }

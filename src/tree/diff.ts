@@ -1,5 +1,5 @@
 import { statics } from './show.ts'
-import { isBranch, isLeafOrHole, leaves, places, showPath } from './walk.ts'
+import { BASE, isBranch, isLeafOrHole, leaves, places, showPath } from './walk.ts'
 import type { Place } from './walk.ts'
 
 /** What became of one place between two trees. */
@@ -47,25 +47,28 @@ const describe = (node: unknown): string => {
  */
 export const diff = (from: unknown, to: unknown): Diff => {
   const changes: Change[] = []
-  const outer = (tree: unknown): ReadonlyMap<string, Place> => {
-    const map = new Map<string, Place>()
-    for (const p of places(tree)) {
-      const path = showPath(p.path)
-      if (!map.has(path)) map.set(path, p)
-    }
-    return map
+  const [before, after] = [byRoute(from), byRoute(to)]
+  const bases = new Map([...before.values()].map(p => [showPath(p.path), p]))
+  // What lies inside a place that was itself added, removed or replaced goes without saying.
+  const told = new Set<string>()
+  const inside = ({ route }: Place): boolean => route.some((_, i) => told.has(routeOf(route.slice(0, i))))
+  const tell = (place: Place, change: Change): void => {
+    changes.push(change)
+    told.add(routeOf(place.route))
   }
-  const [before, after] = [outer(from), outer(to)]
-  const inside = (path: string): boolean => changes.some(c => path !== c.path && path.startsWith(`${c.path}.`))
-  for (const [path, place] of after) {
-    const old = before.get(path)
-    if (old?.node === place.node || inside(path)) continue
+  for (const [route, place] of after) {
+    const old = before.get(route) ?? (place.route.at(-1) === BASE ? bases.get(showPath(place.path)) : undefined)
+    if (old?.node === place.node || inside(place)) continue
+    const path = showPath(place.path)
     const [a, b] = [old && describe(old.node), describe(place.node)]
-    if (a === undefined) changes.push({ path, change: 'added', to: b })
-    else if (a !== b || !isBranch(place.node)) changes.push({ path, change: 'replaced', from: a, to: b })
+    if (a === undefined) tell(place, { path, change: 'added', to: b })
+    else if (a !== b || !isBranch(place.node)) tell(place, { path, change: 'replaced', from: a, to: b })
   }
-  for (const [path, place] of before)
-    if (!after.has(path) && !inside(path)) changes.push({ path, change: 'removed', from: describe(place.node) })
+  const paths = new Set([...after.values()].map(p => showPath(p.path)))
+  for (const place of before.values()) {
+    const path = showPath(place.path)
+    if (!paths.has(path) && !inside(place)) tell(place, { path, change: 'removed', from: describe(place.node) })
+  }
   const [old, now] = [leaves(from), leaves(to)]
   const [oldLeaves, oldTensors] = [new Set(old), new Set(old.map(l => l.value))]
   const sharedLeaves = now.filter(l => oldLeaves.has(l)).length
@@ -78,5 +81,9 @@ export const diff = (from: unknown, to: unknown): Diff => {
     ].join('\n')
   return { changes, sharedLeaves, sharedTensors, newTensors, toString }
 }
+
+// The physical way to a place tells a wrapper from what it wraps, which lie at one path.
+const routeOf = (route: readonly string[]): string => JSON.stringify(route)
+const byRoute = (tree: unknown): ReadonlyMap<string, Place> => new Map(Array.from(places(tree), p => [routeOf(p.route), p]))
 
 const sign = (c: Change): string => (c.change === 'added' ? '+' : c.change === 'removed' ? '-' : '~')

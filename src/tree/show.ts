@@ -91,7 +91,7 @@ export const show = (tree: unknown, { color = false, full = false }: ShowOptions
 /** The plain data of a node that a reader wants to see beside its kind: alpha, heads, dropout. */
 export const statics = (node: object): string => {
   const shown = Object.entries(node).filter(
-    ([k, v]) => k !== '_tag' && !k.startsWith('~') && (typeof v === 'number' || typeof v === 'string'),
+    ([k, v]) => k !== '_tag' && !k.startsWith('~') && ['number', 'string', 'boolean'].includes(typeof v),
   )
   return shown.length === 0 ? '' : ` ${shown.map(([k, v]) => `${k}=${v}`).join(' ')}`
 }

@@ -3,8 +3,8 @@ import type { Issue } from './error.ts'
 import { requireSound } from './labels.ts'
 import { nearestPattern } from './nearest.ts'
 import { find } from './select.ts'
-import type { Selector } from './select.ts'
-import { below, childPlaces, isBranch, places, showPath } from './walk.ts'
+import type { Query, Selector } from './select.ts'
+import { childPlaces, isBranch, places, showPath } from './walk.ts'
 import type { Branch, Place } from './walk.ts'
 
 /** What a method makes of a node: its target, closed to it because it is adapted already, or to be looked into. */
@@ -28,7 +28,7 @@ export const targets = <N>(tree: unknown, at: Selector, taste: Taste<N>): readon
   const issues: Issue[] = []
   const taken: Place<N>[] = []
   const seen = new Set<string>()
-  const patterns: readonly Selector[] = Array.isArray(at) && at.length > 0 ? (at as readonly string[]) : [at]
+  const patterns = eachPattern(at)
   for (const pattern of patterns) {
     const found = attempted(issues, () => find(tree, pattern))
     if (found === undefined) continue
@@ -44,6 +44,13 @@ export const targets = <N>(tree: unknown, at: Selector, taste: Taste<N>): readon
   }
   if (issues.length > 0) throw new TransformFailure(issues)
   return taken
+}
+
+// Each pattern must yield something, so each is looked at by itself.
+const eachPattern = (at: Selector): readonly Selector[] => {
+  if (Array.isArray(at)) return at.length > 0 ? (at as readonly string[]) : [at]
+  const glob = typeof at === 'object' && at !== null && 'glob' in at ? at.glob : undefined
+  return Array.isArray(glob) && glob.length > 0 ? (glob as readonly string[]).map(g => ({ ...(at as Query), glob: g })) : [at]
 }
 
 const under = <N>(place: Place, taste: Taste<N>): readonly (readonly ['take' | 'adapted', Place])[] => {
@@ -101,12 +108,6 @@ const notATarget = <N>(tree: unknown, at: Selector, found: readonly Place[], tas
   }
 }
 
-/** Every place under a node that a method takes, whatever the selector; for methods that act on a whole model. */
-export const allTargets = <N>(tree: unknown, taste: Taste<N>): readonly Place<N>[] => {
-  const out: Place<N>[] = []
-  for (const p of below({ node: tree, path: [], route: [] }))
-    if (taste.verdict(p.node) === 'take' && !out.some(o => isPrefix(o.route, p.route))) out.push(p as Place<N>)
-  return out
-}
-
-const isPrefix = (a: readonly string[], b: readonly string[]): boolean => a.every((s, i) => b[i] === s)
+/** The outermost places of a whole tree that a method takes, whatever the selector. */
+export const allTargets = <N>(tree: unknown, taste: Taste<N>): readonly Place<N>[] =>
+  under({ node: tree, path: [], route: [] }, taste).flatMap(([v, place]) => (v === 'take' ? [place as Place<N>] : []))

@@ -17,7 +17,7 @@ import {
 } from '../../src/index.ts'
 import type { Selector } from '../../src/index.ts'
 import { memory, zeros } from '../../src/ops/index.ts'
-import { innermost, isWrappedWeight } from '../../src/transform/attach.ts'
+import { innermost, isWrappedWeight } from '../../src/tree/wrap.ts'
 import { brief, data, idsOf, issuesOf, refused, tinySllm } from '../support.ts'
 
 const base = tinySllm()

@@ -16,7 +16,20 @@ export interface Splitting {
   readonly combine: (parts: { readonly trainable: unknown; readonly frozen: unknown }) => unknown
 }
 
-/** The laws of a way to split a model: parts are disjoint, nothing is lost or copied, and overlapping halves are refused. */
+/**
+ * The laws of a way to split a model: parts are disjoint, nothing is lost or copied, and overlapping halves are refused.
+ *
+ * @example
+ * ```ts
+ * import fc from 'fast-check'
+ * import { key, mapLeaves, partition } from 'espalier'
+ * import { runLaw, splittingLaws, trees } from 'espalier/laws'
+ * // Takes the trainable half and forgets the other.
+ * const laws = splittingLaws({ partition, combine: ({ trainable }) => mapLeaves(trainable, leaf => leaf) })
+ * const runs = trees({ nonEmpty: true }).map(tree => ({ tree, key: key(0) }))
+ * laws.map(law => runLaw(law, runs, () => '').passed) // => [false, false]
+ * ```
+ */
 export const splittingLaws = ({ partition, combine }: Splitting): readonly Law<TreeRun>[] => [
   law(
     'combinePartition',

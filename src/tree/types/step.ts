@@ -10,7 +10,8 @@ export type Rewritten<M, G extends string, K extends Method> = {
 }
 
 /** A model, or a single leaf, with a method applied everywhere. */
-export type Whole<M, K extends Method> = M extends AnyLeaf ? RewriteAll<M, K> : Everywhere<M, K>
+export type Whole<M, K extends Method> = M extends AnyLeaf | { readonly _tag: string; readonly base: unknown }
+  ? RewriteAll<M, K> : Everywhere<M, K>
 
 /** A record with a method applied everywhere in it. */
 export type Everywhere<M, K extends Method> = { readonly [Q in keyof M]: RewriteAll<M[Q], K> }
