@@ -1,5 +1,4 @@
 import * as t from 'io-ts'
-import { sllm } from '../model/sllm.ts'
 import type { SllmConfig } from '../model/sllm.ts'
 import type { Issue } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
@@ -10,7 +9,7 @@ const Positive = t.refinement(t.number, n => Number.isFinite(n) && n > 0, 'a pos
 const NotNegative = t.refinement(t.number, n => Number.isFinite(n) && n >= 0, 'a number >= 0')
 const Text = t.refinement(t.string, s => s !== '', 'a path')
 
-const Model = t.union([Text, t.strict({ sllm: sllm.config.codec })], '"sllm", a folder, or { "sllm": { its configuration } }')
+const Model = t.union([Text, t.strict({ sllm: t.UnknownRecord })], '"sllm", a folder, or { "sllm": { what differs from the seed configuration } }')
 const Task = t.union(
   [t.strict({ classify: t.record(t.string, t.string) }), t.literal('language-model')],
   '"language-model", or { "classify": { label: its token } }',
@@ -30,7 +29,7 @@ const optional = {
 
 /** What `espalier train` is told, as JSON; paths are relative to the file. */
 export interface TrainConfig {
-  readonly model: string | { readonly sllm: SllmConfig }
+  readonly model: string | { readonly sllm: Partial<SllmConfig> }
   readonly tokenizer: string
   readonly train: string
   readonly task: 'language-model' | { readonly classify: Readonly<Record<string, string>> }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFile } from 'node:fs/promises'
 import { EspalierError } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { installNative } from '../ops/native/install.ts'
@@ -30,8 +31,12 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<str
   native,
 }
 
+const readPackage = async (): Promise<{ readonly version: string }> =>
+  JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
+
 const main = async ([name, ...args]: readonly string[]): Promise<string> => {
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') return help
+  if (name === '--version') return (await readPackage()).version
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined)
     throw usage('', 'a command', `"${name}"`, didYouMean(name, Object.keys(commands)))

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadTokenizer, orThrow, saveAdapter, saveModel } from '../io/index.ts'
@@ -20,13 +20,14 @@ import { openModel } from './model.ts'
 export const trainHelp = `espalier train --config FILE
   Adapts a model by a recipe, trains it, and saves what was added.
   FILE is JSON; paths in it are relative to it:
-    model       "sllm", a folder that saveModel wrote, or { "sllm": { its configuration } }
+    model       "sllm", a folder that saveModel wrote, or { "sllm": { what differs from the seed } }
     tokenizer   a folder with tokenizer.json
     train       JSON lines { "text": …, "label": … }; heldout, the same, is judged after each epoch
     task        { "classify": { label: its token, … } } or "language-model"
     recipe      a list of transforms, such as [{"freeze":{}},{"lora":{"at":"**.mlp","rank":8}}]
     epochs, rate, and at will batchSize, accumulate, weightDecay, warmup, clip, patience, seed
-    output      a folder for the adapter (the whole model, if nothing was frozen), metrics.jsonl and loss.svg`
+    output      a folder for the adapter (the whole model, if nothing was frozen), metrics.jsonl and loss.svg,
+                and the base if it was drawn here`
 
 /** A task in the pieces that training wants, whatever its examples are. */
 interface Job<T, B> {
@@ -49,9 +50,13 @@ export const train = async (args: readonly string[]): Promise<string> => {
   const base = await openBase(config, from)
   const tokenizer = await orThrow(loadTokenizer(from(config.tokenizer)))
   const tuned = applyRecipe(recipe.right, fold(seed, 'recipe'))(base) as AnySllm
+  const output = from(config.output)
+  await requireFresh(output)
+  // A base that was drawn here is nowhere else, and an adapter is worth nothing without its base.
+  if (typeof config.model === 'object' && count(tuned).frozen > 0) await orThrow(saveModel(base, join(output, 'base')))
 
   const heldout = config.heldout === undefined ? undefined : from(config.heldout)
-  const run = <T, B>(job: Job<T, B>): Promise<string> => learn(config, job, tuned, from(config.output))
+  const run = <T, B>(job: Job<T, B>): Promise<string> => learn(config, job, tuned, output)
   await engine()
   if (config.task === 'language-model') {
     const data = await readTexts(from(config.train), tokenizer)
@@ -67,8 +72,14 @@ export const train = async (args: readonly string[]): Promise<string> => {
   return run({ data, collate: task.collate, loss: task.loss, ...(judged && { evaluate: m => task.evaluate(m, judged) }) })
 }
 
+const requireFresh = async (output: string): Promise<void> => {
+  const used = (await readdir(output).catch(() => [])).filter(name => ['adapter', 'model', 'metrics.jsonl'].includes(name))
+  if (used.length > 0)
+    throw usage('output', 'a folder without an earlier run', `${used.join(', ')} in ${output}`, 'Name another folder, or remove that one.')
+}
+
 const openBase = async ({ model, seed = 0 }: TrainConfig, from: (path: string) => string): Promise<unknown> =>
-  typeof model === 'object' ? sllm.init(model.sllm, key(seed)) : openModel(model === 'sllm' ? model : from(model))
+  typeof model === 'object' ? sllm.init({ ...sllm.config.seed, ...model.sllm }, key(seed)) : openModel(model === 'sllm' ? model : from(model))
 
 const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, output: string): Promise<string> => {
   const { epochs, rate, batchSize = 16, accumulate = 1, weightDecay = 0.01, warmup = 0, clip = 1, seed = 0 } = config

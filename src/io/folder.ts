@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as t from 'io-ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -117,10 +117,24 @@ const requireKind = (json: unknown, kind: Kind, path: string): void => {
     )
 }
 
+// Most often the folder is there and holds something else.
+const missing = async (error: unknown, folder: string, path: string): Promise<never> => {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  const files = await readdir(folder).catch(() => undefined)
+  const names = files?.filter((name) => name.endsWith('.json')).join(', ')
+  return reject(
+    'NotFound',
+    path,
+    'a file that Espalier wrote',
+    files === undefined ? 'no such folder' : `a folder with ${names || 'no JSON file'}`,
+    'Check the path: adapter.json is for loadAdapter, model.json for loadModel, run.json for loadRun.',
+  )
+}
+
 /** Reads a folder's JSON: `props` says what this kind has besides the tree. */
 export const openFolder = async (folder: string, kind: Kind, props: t.Props = {}): Promise<Document> => {
   const path = jsonOf(folder, kind)
-  const json = await readJson(path)
+  const json = await readJson(path).catch((error: unknown) => missing(error, folder, path))
   requireKind(json, kind, path)
   const codec = exactly(
     {

@@ -51,7 +51,7 @@ export const issuesOf = (error: unknown, path: string): Issues => {
   const message = messageOf(error)
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code))
-    return [issue('FileSystem', path, 'a file system that does as it is told', code, advice[code] ?? message)]
+    return [issue('FileSystem', path, 'a file that can be read or written', code, advice[code] ?? message)]
   if (error instanceof RangeError)
     return [issue('TooLarge', path, 'something that fits into memory', message, 'Read fewer tensors at a time.')]
   return [

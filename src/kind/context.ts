@@ -42,7 +42,11 @@ const kindOf = <R extends Role>(node: { readonly _tag: string }, role: R, ctx: C
       path: '',
       expected: `a node of role ${role}`,
       found: kind === undefined ? `"${node._tag}", which is no kind known here` : `"${node._tag}", whose role is ${kind.role}`,
-      hint: `${didYouMean(node._tag, known)} Pass a kind of your own in the context: { kinds: { ...kinds, ${node._tag} } }.`,
+      hint: `${didYouMean(node._tag, known)} ${
+        kind === undefined
+          ? `A kind of your own goes into the context, { kinds: { ${node._tag} } }, or to merge.knowing({ ${node._tag} }).`
+          : `Call it by its role: ${kind.role === 'weight' ? 'project' : kind.role}(…).`
+      }`,
     },
   ])
 }

@@ -33,6 +33,12 @@ const outermost = (model: unknown): readonly Place<Weight>[] => {
   return allTargets(model, wrapped)
 }
 
+// A base that is shared with another model would stand there unmerged, under the same label.
+const sound = (merged: unknown): unknown => {
+  requireSound(merged)
+  return merged
+}
+
 /** `merge` itself, `merge.only` for some places, `merge.knowing` for weight variants of one's own. */
 export interface Merge {
   <M>(model: M): Whole<M, 'merge'>
@@ -42,7 +48,7 @@ export interface Merge {
 }
 
 const mergeKnowing = (own: Kinds): Merge =>
-  Object.assign(<M>(model: M) => mergeAt(model, outermost(model), own) as Whole<M, 'merge'>, {
+  Object.assign(<M>(model: M) => sound(mergeAt(model, outermost(model), own)) as Whole<M, 'merge'>, {
     only: targeted<unknown, 'merge'>((model, { at }) => mergeAt(model, targets(model, at, wrapped), own)),
     knowing: (more: Kinds) => mergeKnowing({ ...own, ...more }),
   })

@@ -62,7 +62,7 @@ export const diff = (from: unknown, to: unknown): Diff => {
     const path = showPath(place.path)
     const [a, b] = [old && describe(old.node), describe(place.node)]
     if (a === undefined) tell(place, { path, change: 'added', to: b })
-    else if (a !== b || !isBranch(place.node)) tell(place, { path, change: 'replaced', from: a, to: b })
+    else if (a !== b || !isBranch(place.node)) tell(place, { path, change: 'replaced', from: a, to: a === b ? `${b}, ${valuesOf(old?.node, place.node)}` : b })
   }
   const paths = new Set([...after.values()].map(p => showPath(p.path)))
   for (const place of before.values()) {
@@ -81,6 +81,9 @@ export const diff = (from: unknown, to: unknown): Diff => {
     ].join('\n')
   return { changes, sharedLeaves, sharedTensors, newTensors, toString }
 }
+
+const valuesOf = (from: unknown, to: unknown): string =>
+  (from as { value?: unknown }).value === (to as { value?: unknown }).value ? 'same values' : 'new values'
 
 // The physical way to a place tells a wrapper from what it wraps, which lie at one path.
 const routeOf = (route: readonly string[]): string => JSON.stringify(route)
