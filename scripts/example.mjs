@@ -20,7 +20,11 @@ for (const file of files) {
   mkdirSync(dirname(to), { recursive: true })
   const { outputText } = ts.transpileModule(readFileSync(join(source, file), 'utf8'), {
     fileName: file,
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, rewriteRelativeImportExtensions: true },
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      rewriteRelativeImportExtensions: true,
+    },
   })
   writeFileSync(to, outputText)
 }

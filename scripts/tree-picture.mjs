@@ -2,7 +2,11 @@
 import { writeFileSync } from 'node:fs'
 import { freeze, key, lora, pipe, show, sllm } from '../dist/index.js'
 
-const tuned = pipe(sllm.init(sllm.config.seed, key(0)), freeze, lora({ at: ['**.ln_1', '**.c_proj'], rank: 16, alpha: 30 }))
+const tuned = pipe(
+  sllm.init(sllm.config.seed, key(0)),
+  freeze,
+  lora({ at: ['**.ln_1', '**.c_proj'], rank: 16, alpha: 30 }),
+)
 const colors = { 1: '#e6edf3', 2: '#7d8590', 32: '#3fb950', 34: '#58a6ff', 35: '#d2a8ff', 36: '#39c5cf' }
 const escape = (s) => s.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll(' ', '\u00a0')
 

@@ -1,7 +1,25 @@
 // Fine-tunes SLLM to tell complaints from other customer feedback: npm start
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { adamw, count, curveSvg, curveText, detach, diff, engine, fit, freeze, key, leaves, lora, merge, pipe, show, sllm, warmupCosine } from 'espalier'
+import {
+  adamw,
+  count,
+  curveSvg,
+  curveText,
+  detach,
+  diff,
+  engine,
+  fit,
+  freeze,
+  key,
+  leaves,
+  lora,
+  merge,
+  pipe,
+  show,
+  sllm,
+  warmupCosine,
+} from 'espalier'
 import type { AnySllm, Sllm, Tensor } from 'espalier'
 import { loadAdapter, loadModel, orThrow, saveAdapter } from 'espalier/io'
 import { abs, item, max, sub } from 'espalier/ops'
@@ -9,7 +27,8 @@ import { complaints, configFor, here, openTokenizer, readSplit } from './task.ts
 
 const started = performance.now()
 const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1)} s`
-const say = (title: string, text: string): void => console.log(`\n── ${title} ${'─'.repeat(Math.max(0, 76 - title.length))}\n${text}`)
+const say = (title: string, text: string): void =>
+  console.log(`\n── ${title} ${'─'.repeat(Math.max(0, 76 - title.length))}\n${text}`)
 const percent = (x: number): string => `${(100 * x).toFixed(1)} %`
 const furthest = (a: Tensor, b: Tensor): number => item(max(abs(sub(a, b))))
 
@@ -33,7 +52,10 @@ console.log(`\n${String(diff(base, tuned)).split('\n').at(-1)}`)
 const epochs = 10
 const batchSize = 16
 const total = epochs * Math.ceil(train.length / batchSize)
-say('training', `${train.length} sentences, ${epochs} epochs; SLLM classifies by which label token is likelier after [SEP]`)
+say(
+  'training',
+  `${train.length} sentences, ${epochs} epochs; SLLM classifies by which label token is likelier after [SEP]`,
+)
 const out = here('out')
 await mkdir(out, { recursive: true })
 const { model, history } = await fit(tuned, {

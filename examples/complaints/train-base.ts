@@ -18,7 +18,9 @@ const tokenise = (line: string): readonly number[] =>
 
 // The corpus of base.txt, three times as long, and the sentences to be classified later, without their labels.
 await mkdir(here('out'), { recursive: true })
-execFileSync(process.execPath, [here('scripts/make-base-corpus.mjs'), '36000', '8', here('out/base.txt')], { stdio: 'inherit' })
+execFileSync(process.execPath, [here('scripts/make-base-corpus.mjs'), '36000', '8', here('out/base.txt')], {
+  stdio: 'inherit',
+})
 const corpus = (await readFile(here('out/base.txt'), 'utf8')).trim().split('\n')
 const sentences = (await readFile(here('data/train.jsonl'), 'utf8'))
   .trim()
@@ -40,7 +42,8 @@ const { model: trained, history } = await fit(model, {
   batchSize,
   key: key('complaints base'),
   tokens: (batch) => batch.ids.size,
-  onStep: ({ step, loss }) => void (step % 100 === 0 && console.log(`step ${step} of ${total}, loss ${loss.toFixed(3)}`)),
+  onStep: ({ step, loss }) =>
+    void (step % 100 === 0 && console.log(`step ${step} of ${total}, loss ${loss.toFixed(3)}`)),
 })
 console.log(`last loss ${history.findLast((r) => r.kind === 'step')?.loss.toFixed(3)}`)
 await orThrow(saveModel(trained, here('base')))

@@ -4,24 +4,36 @@ import type { Issue } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { refuse } from './errors.ts'
 
-const Whole = t.refinement(t.number, n => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
-const Positive = t.refinement(t.number, n => Number.isFinite(n) && n > 0, 'a positive number')
-const NotNegative = t.refinement(t.number, n => Number.isFinite(n) && n >= 0, 'a number >= 0')
-const Text = t.refinement(t.string, s => s !== '', 'a path')
+const Whole = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
+const Positive = t.refinement(t.number, (n) => Number.isFinite(n) && n > 0, 'a positive number')
+const NotNegative = t.refinement(t.number, (n) => Number.isFinite(n) && n >= 0, 'a number >= 0')
+const Text = t.refinement(t.string, (s) => s !== '', 'a path')
 
-const Model = t.union([Text, t.strict({ sllm: t.UnknownRecord })], '"sllm", a folder, or { "sllm": { what differs from the seed configuration } }')
+const Model = t.union(
+  [Text, t.strict({ sllm: t.UnknownRecord })],
+  '"sllm", a folder, or { "sllm": { what differs from the seed configuration } }',
+)
 const Task = t.union(
   [t.strict({ classify: t.record(t.string, t.string) }), t.literal('language-model')],
   '"language-model", or { "classify": { label: its token } }',
 )
 
-const required = { model: Model, tokenizer: Text, train: Text, task: Task, recipe: t.UnknownArray, output: Text, epochs: Whole, rate: Positive }
+const required = {
+  model: Model,
+  tokenizer: Text,
+  train: Text,
+  task: Task,
+  recipe: t.UnknownArray,
+  output: Text,
+  epochs: Whole,
+  rate: Positive,
+}
 const optional = {
   heldout: Text,
   batchSize: Whole,
   accumulate: Whole,
   weightDecay: NotNegative,
-  warmup: t.refinement(t.number, n => Number.isSafeInteger(n) && n >= 0, 'a whole number >= 0'),
+  warmup: t.refinement(t.number, (n) => Number.isSafeInteger(n) && n >= 0, 'a whole number >= 0'),
   clip: Positive,
   patience: Whole,
   seed: t.Integer,
@@ -55,10 +67,11 @@ export const decodeConfig = (json: unknown): TrainConfig => {
   const given = json as Readonly<Record<string, unknown>>
   const issues = [
     ...Object.keys(given)
-      .filter(k => !Object.hasOwn(all, k))
-      .map(k => issue(k, 'a setting', k, didYouMean(k, Object.keys(all)))),
+      .filter((k) => !Object.hasOwn(all, k))
+      .map((k) => issue(k, 'a setting', k, didYouMean(k, Object.keys(all)))),
     ...Object.entries(all).flatMap(([k, codec]) => {
-      if (!Object.hasOwn(given, k)) return Object.hasOwn(required, k) ? [issue(k, codec.name, 'nothing', 'It must be there.')] : []
+      if (!Object.hasOwn(given, k))
+        return Object.hasOwn(required, k) ? [issue(k, codec.name, 'nothing', 'It must be there.')] : []
       return codec.is(given[k]) ? [] : [issue(k, codec.name, given[k], '')]
     }),
   ]

@@ -9,6 +9,11 @@ export const readJson = async (path: string, what: string): Promise<unknown> => 
   try {
     return JSON.parse(text) as unknown
   } catch (e) {
-    throw usage(path, `${what} as JSON`, (e as Error).message, 'Mend the file; JSON wants double quotes and no trailing commas.')
+    throw usage(
+      path,
+      `${what} as JSON`,
+      (e as Error).message,
+      'Mend the file; JSON wants double quotes and no trailing commas.',
+    )
   }
 }

@@ -17,7 +17,11 @@ export const inspectHelp = `espalier inspect [--model sllm|DIR] [--recipe FILE] 
 export const inspect = async (args: readonly string[], color: boolean): Promise<string> => {
   const { values } = parseArgs({
     args: [...args],
-    options: { model: { type: 'string', default: 'sllm' }, recipe: { type: 'string' }, json: { type: 'boolean', default: false } },
+    options: {
+      model: { type: 'string', default: 'sllm' },
+      recipe: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
   })
   // The recipe first: a mistake in it is told before a large model is opened.
   const transform = values.recipe === undefined ? undefined : await readRecipe(values.recipe)
@@ -30,5 +34,7 @@ export const inspect = async (args: readonly string[], color: boolean): Promise<
 
 const readRecipe = async (path: string): Promise<(model: unknown) => unknown> => {
   const recipe = decodeRecipe(await readJson(path, 'a recipe'))
-  return recipe._tag === 'Left' ? refuse(recipe.left.map(i => ({ ...i, path: path + i.path }))) : applyRecipe(recipe.right)
+  return recipe._tag === 'Left'
+    ? refuse(recipe.left.map((i) => ({ ...i, path: path + i.path })))
+    : applyRecipe(recipe.right)
 }

@@ -26,7 +26,7 @@ const native = async (): Promise<string> => {
 }
 
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<string>>> = {
-  inspect: args => inspect(args, process.stdout.isTTY),
+  inspect: (args) => inspect(args, process.stdout.isTTY),
   train,
   native,
 }
@@ -38,8 +38,7 @@ const main = async ([name, ...args]: readonly string[]): Promise<string> => {
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') return help
   if (name === '--version') return (await readPackage()).version
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command === undefined)
-    throw usage('', 'a command', `"${name}"`, didYouMean(name, Object.keys(commands)))
+  if (command === undefined) throw usage('', 'a command', `"${name}"`, didYouMean(name, Object.keys(commands)))
   return args.includes('--help') || args.includes('-h') ? help : command(args)
 }
 
@@ -47,7 +46,7 @@ const main = async ([name, ...args]: readonly string[]): Promise<string> => {
 const isBadInput = (e: unknown): boolean => e instanceof EspalierError || (e instanceof Error && 'code' in e)
 
 main(process.argv.slice(2)).then(
-  text => void process.stdout.write(`${text}\n`),
+  (text) => void process.stdout.write(`${text}\n`),
   (e: unknown) => {
     process.stderr.write(`espalier: ${messageOf(e)}\n`)
     process.exitCode = isBadInput(e) ? 2 : 1

@@ -9,6 +9,11 @@ export const openModel = async (name: string): Promise<unknown> => {
   if (name === 'sllm') return sllm.init(sllm.config.seed, key(0))
   const found = await stat(name).catch(() => undefined)
   if (found?.isDirectory() !== true)
-    throw usage('--model', '"sllm" or a folder that holds a saved model', `"${name}"`, 'Save one with saveModel, or name sllm.')
+    throw usage(
+      '--model',
+      '"sllm" or a folder that holds a saved model',
+      `"${name}"`,
+      'Save one with saveModel, or name sllm.',
+    )
   return orThrow(loadModel(name))
 }

@@ -45,7 +45,7 @@ export const train = async (args: readonly string[]): Promise<string> => {
   const from = (path: string): string => resolve(dirname(values.config ?? ''), path)
 
   const recipe = decodeRecipe(config.recipe)
-  if (recipe._tag === 'Left') return refuse(recipe.left.map(i => ({ ...i, path: `recipe${i.path}` })))
+  if (recipe._tag === 'Left') return refuse(recipe.left.map((i) => ({ ...i, path: `recipe${i.path}` })))
   const seed = key(config.seed ?? 0)
   const base = await openBase(config, from)
   const tokenizer = await orThrow(loadTokenizer(from(config.tokenizer)))
@@ -65,21 +65,35 @@ export const train = async (args: readonly string[]): Promise<string> => {
     return run({ data, collate: collateTokens, loss: sllm.loss, ...(evaluate && { evaluate }) })
   }
   const names = Object.keys(config.task.classify)
-  const labels = Object.values(config.task.classify).map(token => tokenizer.id(token))
+  const labels = Object.values(config.task.classify).map((token) => tokenizer.id(token))
   const task = classifier<AnySllm>({ next: sllm.nextLogits, labels })
   const data = await readClassified(from(config.train), tokenizer, names)
   const judged = heldout === undefined ? undefined : await readClassified(heldout, tokenizer, names)
-  return run({ data, collate: task.collate, loss: task.loss, ...(judged && { evaluate: m => task.evaluate(m, judged) }) })
+  return run({
+    data,
+    collate: task.collate,
+    loss: task.loss,
+    ...(judged && { evaluate: (m) => task.evaluate(m, judged) }),
+  })
 }
 
 const requireFresh = async (output: string): Promise<void> => {
-  const used = (await readdir(output).catch(() => [])).filter(name => ['adapter', 'model', 'metrics.jsonl'].includes(name))
+  const used = (await readdir(output).catch(() => [])).filter((name) =>
+    ['adapter', 'model', 'metrics.jsonl'].includes(name),
+  )
   if (used.length > 0)
-    throw usage('output', 'a folder without an earlier run', `${used.join(', ')} in ${output}`, 'Name another folder, or remove that one.')
+    throw usage(
+      'output',
+      'a folder without an earlier run',
+      `${used.join(', ')} in ${output}`,
+      'Name another folder, or remove that one.',
+    )
 }
 
 const openBase = async ({ model, seed = 0 }: TrainConfig, from: (path: string) => string): Promise<unknown> =>
-  typeof model === 'object' ? sllm.init({ ...sllm.config.seed, ...model.sllm }, key(seed)) : openModel(model === 'sllm' ? model : from(model))
+  typeof model === 'object'
+    ? sllm.init({ ...sllm.config.seed, ...model.sllm }, key(seed))
+    : openModel(model === 'sllm' ? model : from(model))
 
 const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, output: string): Promise<string> => {
   const { epochs, rate, batchSize = 16, accumulate = 1, weightDecay = 0.01, warmup = 0, clip = 1, seed = 0 } = config
@@ -88,7 +102,11 @@ const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, 
   const before = job.evaluate?.(tuned)
   const fitted: Fitted<AnySllm, unknown> = await fit<AnySllm, T, B, unknown>(tuned as never, {
     ...job,
-    optimiser: adamw({ rate: warmupCosine({ peak: rate, warmup, total: total / accumulate }), weightDecay, clip }) as never,
+    optimiser: adamw({
+      rate: warmupCosine({ peak: rate, warmup, total: total / accumulate }),
+      weightDecay,
+      clip,
+    }) as never,
     epochs,
     batchSize,
     accumulate,
@@ -102,7 +120,13 @@ const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, 
   else await orThrow(saveAdapter(model, join(output, 'adapter'), { recipe: config.recipe }))
   await writeFile(join(output, 'loss.svg'), curveSvg(fitted.history))
   const line = (name: string, metrics: Metrics | undefined): readonly string[] =>
-    metrics === undefined ? [] : [`${name}: ${Object.entries(metrics).map(([k, v]) => `${k} ${v.toFixed(4)}`).join(', ')}`]
+    metrics === undefined
+      ? []
+      : [
+          `${name}: ${Object.entries(metrics)
+            .map(([k, v]) => `${k} ${v.toFixed(4)}`)
+            .join(', ')}`,
+        ]
   return [
     curveText(fitted.history),
     `${trainable} of ${parameters} parameters trained`,

@@ -24,7 +24,7 @@ import { show } from '../tree/index.ts'
 const Eq_: Eq<unknown> = { equals: equal }
 
 /** Trees as text. */
-const Show_: Show<unknown> = { show: tree => show(tree) }
+const Show_: Show<unknown> = { show: (tree) => show(tree) }
 
 /**
  * Transforms that keep a model's type form a monoid: one after another, and the transform that does nothing.

@@ -52,7 +52,9 @@ const checkNode = (
 ): void => {
   const { bare, wrappers } = unwrapped(place, kind.tag)
   if (tagOf(bare) !== kind.tag) {
-    issues.push(issue(path, `a ${kind.tag}`, tagOf(bare) ?? typeof bare, 'Build the node with its kind, or decode it again.'))
+    issues.push(
+      issue(path, `a ${kind.tag}`, tagOf(bare) ?? typeof bare, 'Build the node with its kind, or decode it again.'),
+    )
     return
   }
   checkFields(bare as Branch, kind, kinds, path, bound, issues)
@@ -85,7 +87,9 @@ const checkFields = (
   const record = node as Readonly<Record<string, unknown>>
   for (const name of Object.keys(record))
     if (name !== '_tag' && name !== BASE && !name.startsWith('~') && !Object.hasOwn(kind.fields, name))
-      issues.push(issue([...path, name], `no such field in ${kind.tag}`, 'one', `It has ${Object.keys(kind.fields).join(', ')}.`))
+      issues.push(
+        issue([...path, name], `no such field in ${kind.tag}`, 'one', `It has ${Object.keys(kind.fields).join(', ')}.`),
+      )
   for (const [name, field] of Object.entries(kind.fields))
     checkField(record[name], field, kinds, [...path, name], bound, issues)
 }
@@ -108,7 +112,16 @@ const checkField = (
       if (shape.length !== field.axes.length)
         return void issues.push(issue(path, `axes [${field.axes.join(', ')}]`, `shape [${shape.join(', ')}]`, ''))
       field.axes.forEach((axis, i) => unify(axis, shape[i] ?? 0, path, i, bound, issues))
-      checkWrappers(wrappers, kinds, path, new Map([['in', shape[0] ?? 0], ['out', shape[1] ?? 0]]), issues)
+      checkWrappers(
+        wrappers,
+        kinds,
+        path,
+        new Map([
+          ['in', shape[0] ?? 0],
+          ['out', shape[1] ?? 0],
+        ]),
+        issues,
+      )
       return
     }
     case 'NodeField': {
@@ -151,10 +164,17 @@ const product = (axis: string, bound: Bound): number | undefined => {
 
 const isNumber = (name: string): boolean => /^\d+$/.test(name)
 
-const unify = (axis: string, length: number, path: readonly string[], at: number | undefined, bound: Bound, issues: Issue[]): void => {
+const unify = (
+  axis: string,
+  length: number,
+  path: readonly string[],
+  at: number | undefined,
+  bound: Bound,
+  issues: Issue[],
+): void => {
   const expected = product(axis, bound)
   if (expected === length) return
-  const free = axis.split('*').filter(n => !isNumber(n) && !bound.has(n))
+  const free = axis.split('*').filter((n) => !isNumber(n) && !bound.has(n))
   const known = axis.split('*').reduce((n, name) => n * (isNumber(name) ? Number(name) : (bound.get(name) ?? 1)), 1)
   const [only] = free
   const where = at === undefined ? '' : ` at axis ${at}`

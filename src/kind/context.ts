@@ -35,13 +35,18 @@ export const under = (ctx: Ctx, child: string | number): Ctx =>
 const kindOf = <R extends Role>(node: { readonly _tag: string }, role: R, ctx: Ctx): RoleOps<unknown>[R] => {
   const kind: AnyKind | undefined = Object.hasOwn(ctx.kinds, node._tag) ? ctx.kinds[node._tag] : undefined
   if (kind?.role === role) return kind.ops as RoleOps<unknown>[R]
-  const known = Object.values(ctx.kinds).filter(k => k.role === role).map(k => k.tag)
+  const known = Object.values(ctx.kinds)
+    .filter((k) => k.role === role)
+    .map((k) => k.tag)
   throw new EspalierError([
     {
       _tag: 'UnknownKind',
       path: '',
       expected: `a node of role ${role}`,
-      found: kind === undefined ? `"${node._tag}", which is no kind known here` : `"${node._tag}", whose role is ${kind.role}`,
+      found:
+        kind === undefined
+          ? `"${node._tag}", which is no kind known here`
+          : `"${node._tag}", whose role is ${kind.role}`,
       hint: `${didYouMean(node._tag, known)} ${
         kind === undefined
           ? `A kind of your own goes into the context, { kinds: { ${node._tag} } }, or to merge.knowing({ ${node._tag} }).`
@@ -79,7 +84,8 @@ export const layer = (node: Layer, x: Tensor, ctx: Ctx): Tensor => kindOf(node, 
  * embed(words, { ids: zeros([2, 3], 'int32') }, context()).hidden.shape // => [2, 3, 4]
  * ```
  */
-export const embed = (node: Embed, tokens: Tokens, ctx: Ctx): Embedded => kindOf(node, 'embed', ctx).embed(node, tokens, ctx)
+export const embed = (node: Embed, tokens: Tokens, ctx: Ctx): Embedded =>
+  kindOf(node, 'embed', ctx).embed(node, tokens, ctx)
 
 /**
  * A batch through whatever stands at a model's place.
@@ -93,7 +99,8 @@ export const embed = (node: Embed, tokens: Tokens, ctx: Ctx): Embedded => kindOf
  * runModel(model, { ids: zeros([1, 3], 'int32') }, context({}, sllm.kinds)).shape // => [1, 3, 9]
  * ```
  */
-export const runModel = (node: Model, tokens: Tokens, ctx: Ctx): Tensor => kindOf(node, 'model', ctx).model(node, tokens, ctx)
+export const runModel = (node: Model, tokens: Tokens, ctx: Ctx): Tensor =>
+  kindOf(node, 'model', ctx).model(node, tokens, ctx)
 
 /**
  * x [..., in] times whatever stands at a weight's place.
@@ -107,7 +114,8 @@ export const runModel = (node: Model, tokens: Tokens, ctx: Ctx): Tensor => kindO
  * project(zeros([4, 3]), w, context()).shape // => [4, 2]
  * ```
  */
-export const project = (x: Tensor, weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).project(x, weight, ctx)
+export const project = (x: Tensor, weight: Weight, ctx: Ctx): Tensor =>
+  kindOf(weight, 'weight', ctx).project(x, weight, ctx)
 
 /**
  * x [..., out] times the transpose of whatever stands at a weight's place.
@@ -121,7 +129,8 @@ export const project = (x: Tensor, weight: Weight, ctx: Ctx): Tensor => kindOf(w
  * projectT(zeros([4, 2]), w, context()).shape // => [4, 3]
  * ```
  */
-export const projectT = (x: Tensor, weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).projectT(x, weight, ctx)
+export const projectT = (x: Tensor, weight: Weight, ctx: Ctx): Tensor =>
+  kindOf(weight, 'weight', ctx).projectT(x, weight, ctx)
 
 /**
  * Rows of whatever stands at a weight's place.
@@ -135,7 +144,8 @@ export const projectT = (x: Tensor, weight: Weight, ctx: Ctx): Tensor => kindOf(
  * lookup(tensor([2, 0], undefined, 'int32'), w, context()).shape // => [2, 2]
  * ```
  */
-export const lookup = (ids: Tensor, weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).lookup(ids, weight, ctx)
+export const lookup = (ids: Tensor, weight: Weight, ctx: Ctx): Tensor =>
+  kindOf(weight, 'weight', ctx).lookup(ids, weight, ctx)
 
 /**
  * The [in, out] of whatever stands at a weight's place.

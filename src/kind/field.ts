@@ -18,7 +18,8 @@ export type Init = (key: Key, shape: readonly number[]) => Tensor
  * ```
  * @source He et al. 2015, "Delving Deep into Rectifiers", §2.2, with the a = √5 of PyTorch.
  */
-export const fanIn: Init = (key, shape) => uniform(key, shape, -1 / Math.sqrt(shape[0] ?? 1), 1 / Math.sqrt(shape[0] ?? 1))
+export const fanIn: Init = (key, shape) =>
+  uniform(key, shape, -1 / Math.sqrt(shape[0] ?? 1), 1 / Math.sqrt(shape[0] ?? 1))
 /**
  * All zeros.
  *
@@ -105,7 +106,12 @@ export type DimsIn<A extends string> = A extends `${infer X}*${infer Y}`
     ? never
     : A
 
-const paramField = (form: Form, axes: readonly string[], init: Init): ParamField => ({ _tag: 'ParamField', form, axes, init })
+const paramField = (form: Form, axes: readonly string[], init: Init): ParamField => ({
+  _tag: 'ParamField',
+  form,
+  axes,
+  init,
+})
 
 /**
  * A matrix [in, out] that inputs are multiplied by; drawn from U(±1/√in) unless told otherwise.
@@ -150,8 +156,10 @@ export const table = <R extends string, W extends string>(
  * toArray(Gate.apply(Gate.init({ d: 2 }, key(0)), tensor([[3, 4]]))) // => [[3, 4]]
  * ```
  */
-export const vector = <W extends string>(width: W, init: Init = allZeros): Field<Param<'trainable', 'vector'>, DimsIn<W>> =>
-  paramField('vector', [width], init)
+export const vector = <W extends string>(
+  width: W,
+  init: Init = allZeros,
+): Field<Param<'trainable', 'vector'>, DimsIn<W>> => paramField('vector', [width], init)
 
 /**
  * A field that is a list of alike nodes, as many as the dimension `length` says.

@@ -79,7 +79,14 @@ export const initialise = (
 export const initialiseField = (field: AnyField, dims: Dims, key: Key, label: string): unknown => {
   switch (field._tag) {
     case 'ParamField':
-      return param(field.form, label, field.init(fold(key, label), field.axes.map(a => axisLength(a, dims))))
+      return param(
+        field.form,
+        label,
+        field.init(
+          fold(key, label),
+          field.axes.map((a) => axisLength(a, dims)),
+        ),
+      )
     case 'NodeField':
       return initialise(field.kind, childDims(field.dims, dims), key, field.statics, label)
     case 'ListField':

@@ -54,8 +54,8 @@ export interface AnySllm extends Model {
   readonly out_head: Layer
 }
 
-const Positive = t.refinement(t.number, n => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
-const Rate = t.refinement(t.number, n => n >= 0 && n < 1, 'a number in [0, 1)')
+const Positive = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
+const Rate = t.refinement(t.number, (n) => n >= 0 && n < 1, 'a number in [0, 1)')
 
 const ConfigCodec: t.Type<SllmConfig> = t.readonly(
   t.strict({
@@ -206,7 +206,9 @@ const requireTokens = (path: string, x: unknown, dtype?: DType, like?: readonly 
     {
       _tag: 'ShapeMismatch',
       path,
-      expected: [dtype, like === undefined ? '[batch, tokens], neither of them 0' : `[${like.join(', ')}]`].filter(Boolean).join(' '),
+      expected: [dtype, like === undefined ? '[batch, tokens], neither of them 0' : `[${like.join(', ')}]`]
+        .filter(Boolean)
+        .join(' '),
       found: isTensor(x) ? `${x.dtype} [${x.shape.join(', ')}]` : Array.isArray(x) ? 'an array' : String(x),
       hint: `Make ${path} with tensor([[…]], undefined, "${dtype ?? 'int32'}").`,
     },
@@ -217,9 +219,12 @@ const init = (config: SllmConfig, key: Key): Sllm => {
   const bad = ConfigCodec.decode(config)
   if (bad._tag === 'Left')
     throw new EspalierError(
-      bad.left.map(e => ({
+      bad.left.map((e) => ({
         _tag: 'BadConfig',
-        path: e.context.map(c => c.key).filter(k => k !== '' && !/^\d+$/.test(k)).join('.'),
+        path: e.context
+          .map((c) => c.key)
+          .filter((k) => k !== '' && !/^\d+$/.test(k))
+          .join('.'),
         expected: e.context.at(-1)?.type.name ?? 'a valid configuration',
         found: JSON.stringify(e.value) ?? 'undefined',
         hint: 'Start from sllm.config.seed and change what you need.',
@@ -247,7 +252,10 @@ const lastHidden = (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>):
   const { hidden: h, mask } = hidden(model, input, ctx)
   const [batch = 0, length = 0] = h.shape
   if (mask === undefined) return takeRows(h, full([batch], length - 1, 'int32'))
-  const order = tensor(Float32Array.from({ length }, (_, i) => i + 1), [1, length])
+  const order = tensor(
+    Float32Array.from({ length }, (_, i) => i + 1),
+    [1, length],
+  )
   return takeRows(h, argmax(mul(mask, order)))
 }
 

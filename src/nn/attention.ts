@@ -54,7 +54,7 @@ export const AttentionKind: Kind<Attention, 'layer', 'd' | 'heads' | 'd_head'> =
   },
   ops: {
     layer: (n, x, ctx) => {
-      const [q, k, v] = [n.Wq, n.Wk, n.Wv].map(w => splitHeads(layer(w, x, ctx), n.heads)) as [Tensor, Tensor, Tensor]
+      const [q, k, v] = [n.Wq, n.Wk, n.Wv].map((w) => splitHeads(layer(w, x, ctx), n.heads)) as [Tensor, Tensor, Tensor]
       const scores = mul(matmul(q, k, { transposeB: true }), 1 / Math.sqrt(q.shape[3] ?? 1))
       const attention = softmax(scores, ctx.mask === undefined ? {} : { mask: ctx.mask })
       return layer(n.projection_out, joinHeads(matmul(attention, v)), ctx)

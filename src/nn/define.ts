@@ -83,7 +83,7 @@ export const define = <const T extends string, const F extends Readonly<Record<s
     kinds: own,
     init: (dims, key) => initialise(kind, dims, key) as NodeOf<T, F>,
     apply: (node, x, ctx) => scope(() => layer(node, x, context(ctx, own))),
-    field: dims => ({ _tag: 'NodeField', kind, dims, statics: {} }) satisfies AnyField,
+    field: (dims) => ({ _tag: 'NodeField', kind, dims, statics: {} }) satisfies AnyField,
   }
 }
 
@@ -93,7 +93,9 @@ const reserved = (name: string): boolean => name === '' || name === '_tag' || na
 const requireNames = (tag: string, fields: Readonly<Record<string, AnyField>>): void => {
   const names = Object.keys(fields).filter(reserved)
   const issues = [
-    ...names.map(n => badName(n, 'a name without . * { } or , that is not "base" or "_tag"', 'Paths and wrappers need those.')),
+    ...names.map((n) =>
+      badName(n, 'a name without . * { } or , that is not "base" or "_tag"', 'Paths and wrappers need those.'),
+    ),
     ...(tag === '' || Object.hasOwn({ ...kinds, ...kindsIn(fields) }, tag)
       ? [badName(tag, 'a tag of its own', 'Each tag has one kind: choose another name.')]
       : []),

@@ -26,7 +26,10 @@ export const LinearKind: Kind<Linear, 'layer', 'in' | 'out'> = {
   ops,
 }
 
-const WithoutBias: Kind<Linear, 'layer', 'in' | 'out'> = { ...LinearKind, fields: { ...LinearKind.fields, bias: absent } }
+const WithoutBias: Kind<Linear, 'layer', 'in' | 'out'> = {
+  ...LinearKind,
+  fields: { ...LinearKind.fields, bias: absent },
+}
 
 interface LinearField {
   <I extends string, O extends string>(
@@ -57,4 +60,3 @@ export const linear: LinearField = (inputs: string, outputs: string, { bias = tr
     dims: { in: inputs, out: outputs },
     statics: {},
   }) satisfies AnyField
-

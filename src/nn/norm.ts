@@ -25,7 +25,10 @@ export const LayerNormKind: Kind<LayerNorm, 'layer', 'd'> = {
   ops: { layer: (n, x) => layerNorm(x, n.scale.value, n.shift?.value ?? null, n.eps) },
 }
 
-const WithoutShift: Kind<LayerNorm, 'layer', 'd'> = { ...LayerNormKind, fields: { ...LayerNormKind.fields, shift: absent } }
+const WithoutShift: Kind<LayerNorm, 'layer', 'd'> = {
+  ...LayerNormKind,
+  fields: { ...LayerNormKind.fields, shift: absent },
+}
 
 interface NormField {
   <D extends string>(d: D): Field<LayerNorm<Vector<'trainable'>, Vector<'trainable'>>, DimsIn<D>>

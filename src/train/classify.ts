@@ -61,13 +61,26 @@ export const classifier = <M>({
   readonly pad?: PadOptions
   readonly batchSize?: number
 }): Classifier<M> => {
-  requireSetting('classifier.labels', labels, new Set(labels).size === labels.length && labels.length > 1, 'two or more different token ids')
+  requireSetting(
+    'classifier.labels',
+    labels,
+    new Set(labels).size === labels.length && labels.length > 1,
+    'two or more different token ids',
+  )
 
   const collate = (examples: readonly ClassExample[]): ClassBatch => {
     for (const { label } of examples)
       requireSetting('classifier.label', label, label in labels, `an index below ${labels.length}`)
     const { ids, mask } = collateTokens(examples, pad)
-    return { ids, mask, label: tensor(examples.map(e => e.label), [examples.length], 'int32') }
+    return {
+      ids,
+      mask,
+      label: tensor(
+        examples.map((e) => e.label),
+        [examples.length],
+        'int32',
+      ),
+    }
   }
 
   const logits: Classifier<M>['logits'] = (model, tokens, ctx) =>

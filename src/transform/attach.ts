@@ -56,11 +56,11 @@ export const wrapWeights = (model: unknown, kind: AnyKind, { at, dims, statics, 
   const places = targets(model, at, matrices)
   const shared = new Map(Object.entries(ties(model)))
   const issues = [
-    ...places.flatMap(p => {
+    ...places.flatMap((p) => {
       const others = shared.get(p.node.label)
       return others === undefined ? [] : [tied(p, others)]
     }),
-    ...places.filter(p => p.node.value.shape.length !== 2).map(notTwoAxes),
+    ...places.filter((p) => p.node.value.shape.length !== 2).map(notTwoAxes),
     ...badDims(places, dims),
   ]
   if (issues.length > 0) throw new TransformFailure(issues)
@@ -71,7 +71,9 @@ export const wrapWeights = (model: unknown, kind: AnyKind, { at, dims, statics, 
       places.map(({ node, route }) => {
         const [rows = 0, columns = 0] = node.value.shape
         const own = { ...dims, in: rows, out: columns }
-        const { _tag, ...rest } = initialise(kind, own, key ?? seedKey(kind.tag), statics, node.label) as { _tag: string }
+        const { _tag, ...rest } = initialise(kind, own, key ?? seedKey(kind.tag), statics, node.label) as {
+          _tag: string
+        }
         return { route, value: { _tag, base: node, ...rest } }
       }),
     ),
@@ -82,7 +84,7 @@ export const wrapWeights = (model: unknown, kind: AnyKind, { at, dims, statics, 
 const MOST = 2 ** 31 - 1
 
 const badDims = (places: readonly Place<Param>[], dims: Dims): readonly Issue[] => {
-  const widest = Math.max(1, ...places.flatMap(p => p.node.value.shape))
+  const widest = Math.max(1, ...places.flatMap((p) => p.node.value.shape))
   const most = Math.floor(MOST / widest)
   return Object.entries(dims).flatMap(([name, length]) =>
     Number.isSafeInteger(length) && length > 0 && length <= most

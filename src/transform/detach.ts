@@ -22,7 +22,7 @@ const whole = (model: unknown): unknown => {
   return bare(model)
 }
 
-const wrappers: Taste<unknown> = { verdict: node => (isWrapper(node) ? 'take' : 'into'), wants: 'something attached' }
+const wrappers: Taste<unknown> = { verdict: (node) => (isWrapper(node) ? 'take' : 'into'), wants: 'something attached' }
 
 /** `detach` itself, and `detach.only` for some places. */
 export interface Detach {

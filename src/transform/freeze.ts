@@ -14,10 +14,10 @@ declare module '../tree/types/rewrite.ts' {
   }
 }
 
-const parameters: Taste<Param> = { verdict: node => (isParam(node) ? 'take' : 'into'), wants: 'a parameter' }
+const parameters: Taste<Param> = { verdict: (node) => (isParam(node) ? 'take' : 'into'), wants: 'a parameter' }
 
 const setStatus = (model: unknown, which: (p: Param) => boolean, status: Status): unknown =>
-  mapLeaves(model, leaf => (isParam(leaf) && which(leaf) ? withStatus(leaf, status) : leaf))
+  mapLeaves(model, (leaf) => (isParam(leaf) && which(leaf) ? withStatus(leaf, status) : leaf))
 
 const setAll =
   (status: Status) =>
@@ -26,10 +26,11 @@ const setAll =
     return setStatus(model, () => true, status)
   }
 
-const setAt = (status: Status) =>
+const setAt =
+  (status: Status) =>
   (model: unknown, { at }: { readonly at: Parameters<typeof targets>[1] }): unknown => {
-    const chosen = new Set(targets(model, at, parameters).map(p => p.node))
-    return setStatus(model, p => chosen.has(p), status)
+    const chosen = new Set(targets(model, at, parameters).map((p) => p.node))
+    return setStatus(model, (p) => chosen.has(p), status)
   }
 
 /** `freeze` itself, and `freeze.only` for a part of a model. */
@@ -74,7 +75,6 @@ export interface Unfreeze {
  * count(pipe(base, freeze, unfreeze.only({ at: 'out_head' }))).trainable // => 12_900
  * ```
  */
-export const unfreeze: Unfreeze = Object.assign(
-  setAll('trainable') as <M>(model: M) => Whole<M, 'unfreeze'>,
-  { only: targeted<unknown, 'unfreeze'>(setAt('trainable')) },
-)
+export const unfreeze: Unfreeze = Object.assign(setAll('trainable') as <M>(model: M) => Whole<M, 'unfreeze'>, {
+  only: targeted<unknown, 'unfreeze'>(setAt('trainable')),
+})

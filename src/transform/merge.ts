@@ -13,7 +13,7 @@ import { innermost, isWrappedWeight } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
 const wrapped: Taste<Weight> = {
-  verdict: node => (isWrappedWeight(node) ? 'take' : 'into'),
+  verdict: (node) => (isWrappedWeight(node) ? 'take' : 'into'),
   wants: 'an adapted weight',
 }
 

@@ -48,7 +48,7 @@ interface EmbeddingNode {
 }
 
 const embeddings: Taste<EmbeddingNode> = {
-  verdict: node => {
+  verdict: (node) => {
     const tag = (node as { _tag?: unknown } | null)?._tag
     return tag === 'Prompted' ? 'adapted' : tag === 'Embedding' ? 'take' : 'into'
   },
@@ -67,7 +67,13 @@ const idsOf = (init: PromptInit): ArrayLike<number> | undefined =>
 const requireInit = (init: PromptInit): void => {
   const known = typeof init === 'string' ? ['random', 'vocabulary'].includes(init) : 'ids' in init || 'text' in init
   if (!known)
-    throw problem('BadOption', 'init', "'random', 'vocabulary', { ids } or { text, tokenizer }", JSON.stringify(init), 'See the options of `prompt`.')
+    throw problem(
+      'BadOption',
+      'init',
+      "'random', 'vocabulary', { ids } or { text, tokenizer }",
+      JSON.stringify(init),
+      'See the options of `prompt`.',
+    )
 }
 
 const rowsFor = (node: EmbeddingNode, label: string, options: PromptOptions): Param<'trainable', 'table'> => {
@@ -77,9 +83,15 @@ const rowsFor = (node: EmbeddingNode, label: string, options: PromptOptions): Pa
   if (ids?.length === 0)
     throw problem('BadOption', 'init', 'at least one token to begin from', 'none', 'The text has no tokens.')
   const [vocabulary = 0, d = 0] = (innermost(node.weight) as Param).value.shape
-  const strange = ids && Array.from(ids).find(id => !(Number.isInteger(id) && id >= 0 && id < vocabulary))
+  const strange = ids && Array.from(ids).find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary))
   if (strange !== undefined)
-    throw problem('BadOption', 'init', `token ids from 0 to ${vocabulary - 1}`, strange, 'Use the tokenizer of this model.')
+    throw problem(
+      'BadOption',
+      'init',
+      `token ids from 0 to ${vocabulary - 1}`,
+      strange,
+      'Use the tokenizer of this model.',
+    )
   const length = options.length ?? ids?.length
   if (length === undefined || !Number.isSafeInteger(length) || length <= 0 || length > LONGEST)
     throw problem(
@@ -90,7 +102,10 @@ const rowsFor = (node: EmbeddingNode, label: string, options: PromptOptions): Pa
       'Give `length`, or a text to begin from.',
     )
   if (init === 'random')
-    return initialiseField(table('length', 'd', gaussian(0.02)), { length, d }, key, label) as Param<'trainable', 'table'>
+    return initialiseField(table('length', 'd', gaussian(0.02)), { length, d }, key, label) as Param<
+      'trainable',
+      'table'
+    >
   const chosen = ids === undefined ? drawn(fold(key, label), length, vocabulary) : repeated(ids, length)
   return param('table', label, lookup(tensor(chosen, [length], 'int32'), node.weight, context()))
 }
@@ -101,7 +116,7 @@ const repeated = (ids: ArrayLike<number>, length: number): Int32Array =>
 
 const drawn = (key: Key, length: number, vocabulary: number): Int32Array => {
   const u = uniform(key, [length], 0, vocabulary)
-  return Int32Array.from(read(u), x => Math.min(vocabulary - 1, Math.floor(x)))
+  return Int32Array.from(read(u), (x) => Math.min(vocabulary - 1, Math.floor(x)))
 }
 
 /** `prompt` for the model's one token embedding, or for those a selector names. */
@@ -142,4 +157,3 @@ const run = (model: unknown, { at = '**', ...options }: PromptOptions & { readon
  * @source Lester et al. 2021, "The Power of Scale for Parameter-Efficient Prompt Tuning", §2.
  */
 export const prompt: Prompt = targeted<PromptOptions, 'prompt'>(run) as Prompt
-

@@ -19,11 +19,12 @@ import { merge } from './merge.ts'
 import { prompt } from './prompt.ts'
 
 /** A parameter or an embedding after a recipe that the compiler has not read. */
-export type MaybeAdapted<T> = T extends Param<Status, infer F>
-  ? Param<Status, F> | (F extends 'matrix' ? Lora<Param<Status, F>, Status> : never)
-  : T extends Embed & { readonly _tag: 'Embedding' }
-    ? MaybePrompted<{ readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> } & Embed>
-    : never
+export type MaybeAdapted<T> =
+  T extends Param<Status, infer F>
+    ? Param<Status, F> | (F extends 'matrix' ? Lora<Param<Status, F>, Status> : never)
+    : T extends Embed & { readonly _tag: 'Embedding' }
+      ? MaybePrompted<{ readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> } & Embed>
+      : never
 
 type MaybePrompted<T extends Embed> = T | Prompted<T, Status>
 
@@ -37,16 +38,19 @@ declare module '../tree/types/rewrite.ts' {
 export type Adaptable<M> = Whole<M, 'recipe'>
 
 const Finite = t.refinement(t.number, Number.isFinite, 'a number')
-const PositiveWhole = t.refinement(t.number, n => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
-const Rate = t.refinement(t.number, n => n >= 0 && n < 1, 'a number in [0, 1)')
+const PositiveWhole = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
+const Rate = t.refinement(t.number, (n) => n >= 0 && n < 1, 'a number in [0, 1)')
 const Globs = t.union([t.string, t.readonlyArray(t.string)], 'a pattern or a list of patterns')
 // A mistyped key must not read as "no such condition", which would select everything.
-const isKnown = (query: object): boolean => Object.keys(query).every(k => ['glob', 'except', 'kind'].includes(k))
+const isKnown = (query: object): boolean => Object.keys(query).every((k) => ['glob', 'except', 'kind'].includes(k))
 const Query = t.union(
   [Globs, t.refinement(t.partial({ glob: Globs, except: Globs, kind: t.string }), isKnown)],
   'a pattern, a list of patterns, or { glob, except, kind }',
 )
-const Scaling = t.keyof({ alpha: null, 'alpha/rank': null, 'alpha/sqrt(rank)': null }, "'alpha', 'alpha/rank' or 'alpha/sqrt(rank)'")
+const Scaling = t.keyof(
+  { alpha: null, 'alpha/rank': null, 'alpha/sqrt(rank)': null },
+  "'alpha', 'alpha/rank' or 'alpha/sqrt(rank)'",
+)
 const PromptInit = t.union(
   [t.literal('random'), t.literal('vocabulary'), t.type({ ids: t.readonlyArray(t.number) })],
   "'random', 'vocabulary' or { ids }",
@@ -65,7 +69,7 @@ type Options = { readonly at: Selector } & Readonly<Record<string, never>>
 
 const part =
   (whole: (model: unknown) => unknown, only: (options: Options) => (model: unknown) => unknown): RecipeMethod['step'] =>
-  options =>
+  (options) =>
     options['at'] === undefined ? whole : only(options as Options)
 
 const methods: Readonly<Record<string, RecipeMethod>> = {
@@ -111,11 +115,12 @@ const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   typeof x === 'object' && x !== null && !Array.isArray(x)
 
 const optionIssues = (name: string, method: RecipeMethod, options: unknown, path: string): readonly Issue[] => {
-  if (!isRecord(options)) return [issue('BadRecipe', path, `the options of ${name} as an object`, options, `Write { "${name}": {} }.`)]
+  if (!isRecord(options))
+    return [issue('BadRecipe', path, `the options of ${name} as an object`, options, `Write { "${name}": {} }.`)]
   const all = { ...method.required, ...method.optional }
   const unknown = Object.keys(options)
-    .filter(k => !Object.hasOwn(all, k))
-    .map(k => issue('BadRecipe', `${path}.${k}`, `an option of ${name}`, k, didYouMean(k, Object.keys(all))))
+    .filter((k) => !Object.hasOwn(all, k))
+    .map((k) => issue('BadRecipe', `${path}.${k}`, `an option of ${name}`, k, didYouMean(k, Object.keys(all))))
   const wrong = Object.entries(all).flatMap(([k, codec]) => {
     const given = Object.hasOwn(options, k)
     if (!given && !Object.hasOwn(method.required, k)) return []

@@ -48,7 +48,7 @@ const describe = (node: unknown): string => {
 export const diff = (from: unknown, to: unknown): Diff => {
   const changes: Change[] = []
   const [before, after] = [byRoute(from), byRoute(to)]
-  const bases = new Map([...before.values()].map(p => [showPath(p.path), p]))
+  const bases = new Map([...before.values()].map((p) => [showPath(p.path), p]))
   // What lies inside a place that was itself added, removed or replaced goes without saying.
   const told = new Set<string>()
   const inside = ({ route }: Place): boolean => route.some((_, i) => told.has(routeOf(route.slice(0, i))))
@@ -62,21 +62,22 @@ export const diff = (from: unknown, to: unknown): Diff => {
     const path = showPath(place.path)
     const [a, b] = [old && describe(old.node), describe(place.node)]
     if (a === undefined) tell(place, { path, change: 'added', to: b })
-    else if (a !== b || !isBranch(place.node)) tell(place, { path, change: 'replaced', from: a, to: a === b ? `${b}, ${valuesOf(old?.node, place.node)}` : b })
+    else if (a !== b || !isBranch(place.node))
+      tell(place, { path, change: 'replaced', from: a, to: a === b ? `${b}, ${valuesOf(old?.node, place.node)}` : b })
   }
-  const paths = new Set([...after.values()].map(p => showPath(p.path)))
+  const paths = new Set([...after.values()].map((p) => showPath(p.path)))
   for (const place of before.values()) {
     const path = showPath(place.path)
     if (!paths.has(path) && !inside(place)) tell(place, { path, change: 'removed', from: describe(place.node) })
   }
   const [old, now] = [leaves(from), leaves(to)]
-  const [oldLeaves, oldTensors] = [new Set(old), new Set(old.map(l => l.value))]
-  const sharedLeaves = now.filter(l => oldLeaves.has(l)).length
-  const sharedTensors = now.filter(l => oldTensors.has(l.value)).length
+  const [oldLeaves, oldTensors] = [new Set(old), new Set(old.map((l) => l.value))]
+  const sharedLeaves = now.filter((l) => oldLeaves.has(l)).length
+  const sharedTensors = now.filter((l) => oldTensors.has(l.value)).length
   const newTensors = now.length - sharedTensors
   const toString = (): string =>
     [
-      ...changes.map(c => `${sign(c)} ${c.path}  ${[c.from, c.to].filter(Boolean).join(' → ')}`),
+      ...changes.map((c) => `${sign(c)} ${c.path}  ${[c.from, c.to].filter(Boolean).join(' → ')}`),
       `${changes.length} places changed; ${sharedTensors} tensors shared by reference, ${newTensors} new`,
     ].join('\n')
   return { changes, sharedLeaves, sharedTensors, newTensors, toString }
@@ -87,6 +88,7 @@ const valuesOf = (from: unknown, to: unknown): string =>
 
 // The physical way to a place tells a wrapper from what it wraps, which lie at one path.
 const routeOf = (route: readonly string[]): string => JSON.stringify(route)
-const byRoute = (tree: unknown): ReadonlyMap<string, Place> => new Map(Array.from(places(tree), p => [routeOf(p.route), p]))
+const byRoute = (tree: unknown): ReadonlyMap<string, Place> =>
+  new Map(Array.from(places(tree), (p) => [routeOf(p.route), p]))
 
 const sign = (c: Change): string => (c.change === 'added' ? '+' : c.change === 'removed' ? '-' : '~')

@@ -20,11 +20,10 @@ export const equalBy =
     if (isTensor(a) || isTensor(b)) return isTensor(a) && isTensor(b) && sameTensor(a, b)
     if (!isRecord(a) || !isRecord(b) || Array.isArray(a) !== Array.isArray(b)) return false
     const [ka, kb] = [Object.keys(a), Object.keys(b)]
-    return ka.length === kb.length && ka.every(k => k in b && equalBy(sameTensor)(a[k], b[k]))
+    return ka.length === kb.length && ka.every((k) => k in b && equalBy(sameTensor)(a[k], b[k]))
   }
 
-const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
-  isBranch(x) || isLeafOrHole(x)
+const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> => isBranch(x) || isLeafOrHole(x)
 
 /**
  * Structural equality with tensors compared by reference: true means that nothing was copied.

@@ -16,7 +16,8 @@ export interface Glob {
 const RANGE = /^(-?\d+)\.\.(-?\d+)$/
 
 // A dot inside braces belongs to a range, so the pattern is not simply split at dots.
-const split = (source: string): readonly string[] => source.match(/(?:\{[^}]*\}|[^.{}]|[{}])+|(?<=\.|^)(?=\.|$)/g) ?? ['']
+const split = (source: string): readonly string[] =>
+  source.match(/(?:\{[^}]*\}|[^.{}]|[{}])+|(?<=\.|^)(?=\.|$)/g) ?? ['']
 
 const parseSegment = (text: string): Segment | string => {
   if (text === '**') return { _tag: 'AnyDepth' }
@@ -32,8 +33,8 @@ const parseSegment = (text: string): Segment | string => {
     if (from <= to || (from >= 0 && to < 0)) return { _tag: 'Range', from, to }
     return `the range "${text}" runs backwards`
   }
-  const names = inner.split(',').map(s => s.trim())
-  return names.some(n => n === '' || /[*{}.]/.test(n))
+  const names = inner.split(',').map((s) => s.trim())
+  return names.some((n) => n === '' || /[*{}.]/.test(n))
     ? `"${text}" must list names, like {a,b}, or a range, like {0..3}`
     : { _tag: 'OneOf', names }
 }
@@ -41,7 +42,7 @@ const parseSegment = (text: string): Segment | string => {
 /** Reads a pattern, or says what is wrong with it. */
 export const parseGlob = (source: string): Glob | Issue => {
   const segments = split(source).map(parseSegment)
-  const wrong = segments.find(s => typeof s === 'string')
+  const wrong = segments.find((s) => typeof s === 'string')
   return typeof wrong === 'string'
     ? {
         _tag: 'BadSelector',
@@ -89,7 +90,7 @@ export const startState = (glob: Glob): State => closure(glob, [0])
 export const step = (glob: Glob, state: State, name: string, siblings?: number): State =>
   closure(
     glob,
-    state.flatMap(i => {
+    state.flatMap((i) => {
       const segment = glob.segments[i]
       return segment !== undefined && fits(segment, name, siblings) ? [segment._tag === 'AnyDepth' ? i : i + 1] : []
     }),

@@ -23,6 +23,17 @@ export type { DType, Tensor, TensorSpec } from './tensor.ts'
 export type { Half, HasTrainable } from './types/half.ts'
 export type { At, Globs, Paths, SetAt } from './types/paths.ts'
 export type { HasHit, HasTarget, Keep, Method, Rewrites, WeightWrapper, Wrapping } from './types/rewrite.ts'
-export type { After, AtOption, Everywhere, Legal, Maybe, Rewritten, Step, Targeted, TargetedEither, Whole } from './types/step.ts'
+export type {
+  After,
+  AtOption,
+  Everywhere,
+  Legal,
+  Maybe,
+  Rewritten,
+  Step,
+  Targeted,
+  TargetedEither,
+  Whole,
+} from './types/step.ts'
 export { leaves, leafPlaces, mapLeaves, places, replaceAt, showPath } from './walk.ts'
 export type { Edit, Place } from './walk.ts'

@@ -31,9 +31,7 @@ const byLabel = (tree: unknown): ReadonlyMap<string, readonly Place<Param | Cons
  */
 export const ties = (tree: unknown): Readonly<Record<string, readonly string[]>> =>
   Object.fromEntries(
-    [...byLabel(tree)]
-      .filter(([, at]) => at.length > 1)
-      .map(([label, at]) => [label, at.map(p => showPath(p.path))]),
+    [...byLabel(tree)].filter(([, at]) => at.length > 1).map(([label, at]) => [label, at.map((p) => showPath(p.path))]),
   )
 
 /** What of a tree can be neither looked into nor rebuilt: Maps, dates, instances of classes. */
@@ -69,7 +67,7 @@ const opaque = (tree: unknown): readonly Issue[] => {
 export const unsound = (tree: unknown): readonly Issue[] => {
   const issues: Issue[] = [...opaque(tree)]
   for (const [label, at] of byLabel(tree)) {
-    const other = at.find(p => p.node !== at[0]?.node)
+    const other = at.find((p) => p.node !== at[0]?.node)
     if (at[0] && other)
       issues.push({
         _tag: 'LabelClash',
@@ -120,7 +118,7 @@ const renamed = <L extends Param | Constant | Hole>(leaf: L, label: string): L =
  * ```
  */
 export const relabel = <M>(tree: M, f: (label: string) => string): M => {
-  const after = mapLeaves(tree, leaf => renamed(leaf, f(leaf.label)))
+  const after = mapLeaves(tree, (leaf) => renamed(leaf, f(leaf.label)))
   requireSound(after)
   return after as M
 }
@@ -137,7 +135,7 @@ export const relabel = <M>(tree: M, f: (label: string) => string): M => {
  * towers.query.final_norm.scale.label // => 'query.final_norm.scale'
  * ```
  */
-export const nest = <M>(name: string, tree: M): M => relabel(tree, label => `${name}.${label}`)
+export const nest = <M>(name: string, tree: M): M => relabel(tree, (label) => `${name}.${label}`)
 
 /**
  * Parts a tie: every leaf under the selection becomes a leaf of its own, labelled by its path.
@@ -158,8 +156,8 @@ export const nest = <M>(name: string, tree: M): M => relabel(tree, label => `${n
 export const untie = <M>(tree: M, at: Selector): M => {
   const counts = byLabel(tree)
   const tied = find(tree, at)
-    .flatMap(place => leafPlaces(place.node).map(l => ({ ...l, ...joined(place, l) })))
-    .filter(p => (counts.get(p.node.label)?.length ?? 0) > 1)
+    .flatMap((place) => leafPlaces(place.node).map((l) => ({ ...l, ...joined(place, l) })))
+    .filter((p) => (counts.get(p.node.label)?.length ?? 0) > 1)
   const after = replaceAt(
     tree,
     tied.map(({ node, path, route }) => ({ route, value: { ...node, label: freshLabel(showPath(path), counts) } })),
@@ -176,4 +174,3 @@ const joined = (a: Place, b: Place): { readonly path: readonly string[]; readonl
   path: [...a.path, ...b.path],
   route: [...a.route, ...b.route],
 })
-

@@ -52,8 +52,13 @@ export type Leaf = Param | Constant
  * param('vector', 'head.bias', zeros([2])).status // => 'trainable'
  * ```
  */
-export const param = <F extends Form>(form: F, label: string, value: Tensor): Param<'trainable', F> =>
-  ({ _tag: 'Param', label, status: 'trainable', form, value })
+export const param = <F extends Form>(form: F, label: string, value: Tensor): Param<'trainable', F> => ({
+  _tag: 'Param',
+  label,
+  status: 'trainable',
+  form,
+  value,
+})
 
 /**
  * Makes a constant leaf.
@@ -94,7 +99,8 @@ export const withStatus = <S extends Status, F extends Form>(p: Param<Status, F>
  * withValue(w, w.value) === w // => true
  * ```
  */
-export const withValue = <L extends Leaf>(leaf: L, value: Tensor): L => (leaf.value === value ? leaf : { ...leaf, value })
+export const withValue = <L extends Leaf>(leaf: L, value: Tensor): L =>
+  leaf.value === value ? leaf : { ...leaf, value }
 
 const tagged = (x: unknown, tag: string): boolean =>
   typeof x === 'object' && x !== null && (x as { _tag?: unknown })._tag === tag

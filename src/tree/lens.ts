@@ -65,11 +65,8 @@ export const set = <T, const P extends Paths<T>, V>(tree: T, path: P, value: V):
  * after.out_head.weight.status // => 'frozen'
  * ```
  */
-export const modify = <T, const P extends Paths<T>, V>(
-  tree: T,
-  path: P,
-  f: (node: At<T, P>) => V,
-): SetAt<T, P, V> => set(tree, path, f(get(tree, path)))
+export const modify = <T, const P extends Paths<T>, V>(tree: T, path: P, f: (node: At<T, P>) => V): SetAt<T, P, V> =>
+  set(tree, path, f(get(tree, path)))
 
 /** `traverse` for the applicatives of fp-ts, by how many type parameters each has. */
 export interface Traverse {
@@ -110,5 +107,10 @@ export const traverse: Traverse =
         ),
       F.of([]),
     )
-    return F.map(values, vs => replaceAt(tree, vs.map((value, i) => ({ route: found[i]?.route ?? [], value }))))
+    return F.map(values, (vs) =>
+      replaceAt(
+        tree,
+        vs.map((value, i) => ({ route: found[i]?.route ?? [], value })),
+      ),
+    )
   }

@@ -20,7 +20,7 @@ const distance = (a: string, b: string): number => {
 
 /** The few candidates most like a name, best first; none that is much less like it than the best. */
 export const nearest = (name: string, candidates: Iterable<string>, count = 3): readonly string[] => {
-  const ranked = [...new Set(candidates)].map(c => [distance(name, c), c] as const).toSorted(([a], [b]) => a - b)
+  const ranked = [...new Set(candidates)].map((c) => [distance(name, c), c] as const).toSorted(([a], [b]) => a - b)
   const best = ranked[0]?.[0] ?? 0
   return ranked
     .filter(([d, c]) => d <= Math.max(2, Math.ceil(Math.max(name.length, c.length) / 3)) && d <= 2 * best + 1)
@@ -32,23 +32,21 @@ export const nearest = (name: string, candidates: Iterable<string>, count = 3): 
 export const didYouMean = (name: string, candidates: Iterable<string>): string => {
   const all = [...new Set(candidates)]
   const near = nearest(name, all)
-  const list = (names: readonly string[]): string => names.map(n => `"${n}"`).join(', ')
+  const list = (names: readonly string[]): string => names.map((n) => `"${n}"`).join(', ')
   if (all.length === 0) return 'There is nothing to choose from.'
   return near.length > 0 ? `Did you mean ${list(near)}?` : `There is ${list(all.slice(0, 8))}.`
 }
 
 const INDEX = /^(\d+|\{-?\d+\.\.-?\d+\})$/
-const starred = (path: readonly string[]): readonly string[] => path.map(s => (INDEX.test(s) ? '*' : s))
+const starred = (path: readonly string[]): readonly string[] => path.map((s) => (INDEX.test(s) ? '*' : s))
 
 /** A sentence that offers the paths most like a pattern, written as it is: indices as `*`, tails after `**`. */
 export const nearestPattern = (paths: readonly (readonly string[])[], like: string): string => {
-  const full = paths.filter(p => p.length > 0).map(starred)
+  const full = paths.filter((p) => p.length > 0).map(starred)
   const segments = like.split(/\.(?![^{]*\})/)
   const tail = Math.max(1, segments.length - 1)
   const written = like.startsWith('**')
-    ? full
-        .filter(p => p.length >= tail && p.at(-1) !== '*')
-        .map(p => `**.${p.slice(p.length - tail).join('.')}`)
-    : full.map(p => p.join('.'))
+    ? full.filter((p) => p.length >= tail && p.at(-1) !== '*').map((p) => `**.${p.slice(p.length - tail).join('.')}`)
+    : full.map((p) => p.join('.'))
   return didYouMean(starred(segments).join('.'), written)
 }

@@ -32,8 +32,8 @@ const isTrainable = (leaf: unknown): boolean => isParam(leaf) && leaf.status ===
 export const partition = <M>(model: M): Parts<M> => {
   requireSound(model)
   return {
-    trainable: mapLeaves(model, l => (isTrainable(l) ? l : hole(l))) as Half<M, 'trainable'>,
-    frozen: mapLeaves(model, l => (isTrainable(l) ? hole(l) : l)) as Half<M, 'frozen'>,
+    trainable: mapLeaves(model, (l) => (isTrainable(l) ? l : hole(l))) as Half<M, 'trainable'>,
+    frozen: mapLeaves(model, (l) => (isTrainable(l) ? hole(l) : l)) as Half<M, 'frozen'>,
   }
 }
 
@@ -68,7 +68,8 @@ export const combine = <M>({ trainable, frozen }: Parts<M>): M => {
   return go(trainable, frozen, []) as M
 }
 
-const kindOf = (x: unknown): string => (isLeafOrHole(x) ? 'leaf' : !isBranch(x) ? 'data' : Array.isArray(x) ? 'list' : 'record')
+const kindOf = (x: unknown): string =>
+  isLeafOrHole(x) ? 'leaf' : !isBranch(x) ? 'data' : Array.isArray(x) ? 'list' : 'record'
 
 const mismatch = (path: readonly string[], found: string): EspalierError =>
   new EspalierError([
@@ -97,7 +98,7 @@ export const trainableOf = (model: unknown): Readonly<Record<string, Param<'trai
   Object.fromEntries(
     leaves(model)
       .filter((l): l is Param<'trainable'> => isTrainable(l))
-      .map(l => [l.label, l]),
+      .map((l) => [l.label, l]),
   )
 
 /**
@@ -114,7 +115,7 @@ export const trainableOf = (model: unknown): Readonly<Record<string, Param<'trai
  * ```
  */
 export const withValues = <M>(model: M, values: Readonly<Record<string, Param['value']>>): M =>
-  mapLeaves(model, leaf => {
+  mapLeaves(model, (leaf) => {
     const value = Object.hasOwn(values, leaf.label) ? values[leaf.label] : undefined
     return value === undefined || isHole(leaf) || leaf.value === value ? leaf : { ...leaf, value }
   }) as M

@@ -46,7 +46,7 @@ const badSelector = (found: unknown, hint: string): Issue => ({
 
 /** Reads patterns, all mistakes at once. */
 const parseAll = (sources: readonly string[]): readonly Glob[] => {
-  const parsed = sources.map(s => (typeof s === 'string' ? parseGlob(s) : badSelector(s, 'A pattern is a string.')))
+  const parsed = sources.map((s) => (typeof s === 'string' ? parseGlob(s) : badSelector(s, 'A pattern is a string.')))
   const issues = parsed.filter((g): g is Issue => '_tag' in g)
   if (issues.length > 0) throw new TransformFailure(issues)
   return parsed as readonly Glob[]
@@ -61,7 +61,7 @@ const match = (
 ): readonly Place[] => {
   const found: Place[] = []
   const go = (place: Place, states: readonly State[], excluded: readonly State[]): void => {
-    if (states.every(s => s.length === 0)) return
+    if (states.every((s) => s.length === 0)) return
     if (except.some((g, i) => accepts(g, excluded[i] ?? []))) return
     const hits = globs.flatMap((g, i) => (accepts(g, states[i] ?? []) ? [i] : []))
     // Exclusions below a hit split it, so the walk goes on to the parts that stay.
@@ -76,9 +76,7 @@ const match = (
       const move = (gs: readonly Glob[], ss: readonly State[]): readonly State[] =>
         name === BASE ? ss : gs.map((g, i) => step(g, ss[i] ?? [], name, child.siblings))
       // Once a pattern has been met, everything below belongs to it.
-      const inside = move(globs, states).map((s, i) =>
-        hits.includes(i) ? [...s, globs[i]?.segments.length ?? 0] : s,
-      )
+      const inside = move(globs, states).map((s, i) => (hits.includes(i) ? [...s, globs[i]?.segments.length ?? 0] : s))
       go(child, inside, move(except, excluded))
     }
   }
@@ -91,7 +89,7 @@ const mayExcludeBelow = (place: Place, glob: Glob, state: State): boolean => {
     s.length > 0 &&
     (accepts(glob, s) ||
       (isBranch(p.node) &&
-        childPlaces(p as Place<Branch>).some(c => {
+        childPlaces(p as Place<Branch>).some((c) => {
           const name = c.route.at(-1) ?? ''
           return go(c, name === BASE ? s : step(glob, s, name, c.siblings))
         })))
@@ -110,7 +108,7 @@ const mayExcludeBelow = (place: Place, glob: Glob, state: State): boolean => {
  * ```
  */
 export const find = (tree: unknown, selector: Selector): readonly Place[] => {
-  if (typeof selector === 'function') return findBy(tree, p => selector(showPath(p.path), p.node))
+  if (typeof selector === 'function') return findBy(tree, (p) => selector(showPath(p.path), p.node))
   if (isSelection(selector)) return findSelected(tree, selector)
   const { sources, except, kind } = readQuery(selector)
   const globs = parseAll(sources)
@@ -118,8 +116,8 @@ export const find = (tree: unknown, selector: Selector): readonly Place[] => {
   const ofKind = (p: Place): boolean => kind === undefined || tagOf(p.node) === kind
   if (sources.length === 0) throw new TransformFailure([noHit('at least one pattern', 'an empty list', tree, '')])
   // Each alone, since all that one pattern hits may lie inside the hits of another.
-  const missed = globs.filter(g => match(tree, [g], ofKind, excluded).length === 0)
-  if (missed.length > 0) throw new TransformFailure(missed.map(g => noMatch(tree, g, kind, excluded)))
+  const missed = globs.filter((g) => match(tree, [g], ofKind, excluded).length === 0)
+  if (missed.length > 0) throw new TransformFailure(missed.map((g) => noMatch(tree, g, kind, excluded)))
   return match(tree, globs, ofKind, excluded)
 }
 
@@ -133,12 +131,12 @@ const findBy = (tree: unknown, holds: (place: Place) => boolean): readonly Place
 
 // By path and not by pattern: a name in a path may have a dot or a brace in it.
 const findSelected = (tree: unknown, { paths }: Selection): readonly Place[] => {
-  const there = new Set([...places(tree)].map(p => showPath(p.path)))
-  const missed = paths.filter(p => !there.has(p))
+  const there = new Set([...places(tree)].map((p) => showPath(p.path)))
+  const missed = paths.filter((p) => !there.has(p))
   if (missed.length > 0)
-    throw new TransformFailure(missed.map(p => noHit('the places of the selection', `no place at "${p}"`, tree, p)))
+    throw new TransformFailure(missed.map((p) => noHit('the places of the selection', `no place at "${p}"`, tree, p)))
   const wanted = new Set(paths)
-  return findBy(tree, p => wanted.has(showPath(p.path)))
+  return findBy(tree, (p) => wanted.has(showPath(p.path)))
 }
 
 const isSelection = (s: Selector): s is Selection => tagOf(s) === 'Selection' && Array.isArray((s as Selection).paths)
@@ -155,18 +153,20 @@ const readQuery = (selector: string | readonly string[] | Query): ReadQuery => {
   if (typeof selector === 'string' || Array.isArray(selector))
     return { sources: list(selector as string | readonly string[]), except: [], kind: undefined }
   const query = selector as Query
-  const unknown = isBranch(query) ? Object.keys(query).filter(k => !['glob', 'except', 'kind'].includes(k)) : undefined
+  const unknown = isBranch(query)
+    ? Object.keys(query).filter((k) => !['glob', 'except', 'kind'].includes(k))
+    : undefined
   if (unknown === undefined || !['undefined', 'string'].includes(typeof query.kind))
     throw new TransformFailure([badSelector(selector, 'For example "**.ln_1", or { glob: "**", kind: "Linear" }.')])
   if (unknown.length > 0)
-    throw new TransformFailure(unknown.map(k => badSelector(query, didYouMean(k, ['glob', 'except', 'kind']))))
+    throw new TransformFailure(unknown.map((k) => badSelector(query, didYouMean(k, ['glob', 'except', 'kind']))))
   return { sources: list(query.glob ?? '**'), except: list(query.except), kind: query.kind }
 }
 
 const noMatch = (tree: unknown, glob: Glob, kind: string | undefined, except: readonly Glob[]): Issue => {
   if (match(tree, [glob], () => true, []).length === 0)
     return noHit('a pattern that matches this model', `no match for "${glob.source}"`, tree, glob.source)
-  const tags = new Set([...places(tree)].map(p => tagOf(p.node)).filter(tag => typeof tag === 'string'))
+  const tags = new Set([...places(tree)].map((p) => tagOf(p.node)).filter((tag) => typeof tag === 'string'))
   return {
     _tag: 'NoMatch',
     path: glob.source,
@@ -181,7 +181,10 @@ const noHit = (expected: string, found: string, tree: unknown, glob: string): Is
   path: glob,
   expected,
   found,
-  hint: nearestPattern([...places(tree)].map(p => p.path), glob),
+  hint: nearestPattern(
+    [...places(tree)].map((p) => p.path),
+    glob,
+  ),
 })
 
 /**
@@ -198,10 +201,10 @@ const noHit = (expected: string, found: string, tree: unknown, glob: string): Is
  */
 export const select = (tree: unknown, selector: Selector): Selection => {
   const found = find(tree, selector)
-  const params = new Set(found.flatMap(p => leafPlaces(p.node).map(l => l.node)))
+  const params = new Set(found.flatMap((p) => leafPlaces(p.node).map((l) => l.node)))
   return {
     _tag: 'Selection',
-    paths: found.map(p => showPath(p.path)),
+    paths: found.map((p) => showPath(p.path)),
     perPattern: perPattern(tree, selector),
     parameters: [...params].reduce((n, l) => n + (isParam(l) ? l.value.size : 0), 0),
   }
@@ -211,5 +214,5 @@ const perPattern = (tree: unknown, selector: Selector): Selection['perPattern'] 
   if (typeof selector === 'function' || isSelection(selector)) return {}
   const { sources, except, kind } = readQuery(selector)
   const alone = (glob: string): Query => ({ glob, except, ...(kind === undefined ? {} : { kind }) })
-  return Object.fromEntries(sources.map(glob => [glob, find(tree, alone(glob)).length]))
+  return Object.fromEntries(sources.map((glob) => [glob, find(tree, alone(glob)).length]))
 }

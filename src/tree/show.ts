@@ -12,7 +12,10 @@ export interface ShowOptions {
 }
 
 const paint = (on: boolean) => {
-  const code = (n: number) => (s: string): string => (on && s !== '' ? `\u001b[${n}m${s}\u001b[0m` : s)
+  const code =
+    (n: number) =>
+    (s: string): string =>
+      on && s !== '' ? `\u001b[${n}m${s}\u001b[0m` : s
   return { kind: code(36), trainable: code(32), frozen: code(34), dim: code(2), bold: code(1), tie: code(35) }
 }
 
@@ -66,7 +69,8 @@ export const show = (tree: unknown, { color = false, full = false }: ShowOptions
     const children = childrenOf(node).map(([k, child]) => row(k === BASE ? '(base)' : k, child))
     return { ...blank, kind: kind + statics(node), status, size, children: full ? children : folded(node, children) }
   }
-  const statusPaint = (s: string): string => (s === 'trainable' ? c.trainable(s) : s === 'frozen' ? c.frozen(s) : c.dim(s))
+  const statusPaint = (s: string): string =>
+    s === 'trainable' ? c.trainable(s) : s === 'frozen' ? c.frozen(s) : c.dim(s)
   const lines = (r: Row, indent: string, branch: string): readonly (readonly [string, Row])[] => [
     [indent + branch, r],
     ...r.children.flatMap((child, i) => {
@@ -81,7 +85,9 @@ export const show = (tree: unknown, { color = false, full = false }: ShowOptions
   return all
     .map(([prefix, r]) => {
       const pad = ' '.repeat(width - left(prefix, r).length + 2)
-      const name = [r.name && (r.children.length === 0 ? r.name : c.bold(r.name)), c.kind(r.kind)].filter(Boolean).join('  ')
+      const name = [r.name && (r.children.length === 0 ? r.name : c.bold(r.name)), c.kind(r.kind)]
+        .filter(Boolean)
+        .join('  ')
       const status = statusPaint(r.status) + ' '.repeat(9 - r.status.length)
       return `${c.dim(prefix)}${name}${pad}${r.shape.padEnd(shapes)}  ${status}  ${r.size}  ${c.tie(r.tie)}`.trimEnd()
     })

@@ -32,7 +32,7 @@ export const targets = <N>(tree: unknown, at: Selector, taste: Taste<N>): readon
   for (const pattern of patterns) {
     const found = attempted(issues, () => find(tree, pattern))
     if (found === undefined) continue
-    const here = found.flatMap(place => outer(tree, place, taste) ?? under(place, taste))
+    const here = found.flatMap((place) => outer(tree, place, taste) ?? under(place, taste))
     const adapted = here.filter(([v]) => v === 'adapted')
     issues.push(...adapted.map(([, place]) => alreadyAdapted(place)))
     if (here.length === 0) issues.push(notATarget(tree, pattern, found, taste))
@@ -50,13 +50,15 @@ export const targets = <N>(tree: unknown, at: Selector, taste: Taste<N>): readon
 const eachPattern = (at: Selector): readonly Selector[] => {
   if (Array.isArray(at)) return at.length > 0 ? (at as readonly string[]) : [at]
   const glob = typeof at === 'object' && at !== null && 'glob' in at ? at.glob : undefined
-  return Array.isArray(glob) && glob.length > 0 ? (glob as readonly string[]).map(g => ({ ...(at as Query), glob: g })) : [at]
+  return Array.isArray(glob) && glob.length > 0
+    ? (glob as readonly string[]).map((g) => ({ ...(at as Query), glob: g }))
+    : [at]
 }
 
 const under = <N>(place: Place, taste: Taste<N>): readonly (readonly ['take' | 'adapted', Place])[] => {
   const v = taste.verdict(place.node)
   if (v !== 'into') return [[v, place]]
-  return isBranch(place.node) ? childPlaces(place as Place<Branch>).flatMap(c => under(c, taste)) : []
+  return isBranch(place.node) ? childPlaces(place as Place<Branch>).flatMap((c) => under(c, taste)) : []
 }
 
 // A pattern that hits nothing must not hide what is wrong with the others.
@@ -96,15 +98,18 @@ const alreadyAdapted = (place: Place): Issue => ({
 
 const notATarget = <N>(tree: unknown, at: Selector, found: readonly Place[], taste: Taste<N>): Issue => {
   const path = showPath(found[0]?.path ?? [])
-  const all = [...places(tree)].filter(p => taste.verdict(p.node) === 'take')
+  const all = [...places(tree)].filter((p) => taste.verdict(p.node) === 'take')
   // A layer is named as readily as its weight.
-  const named = all.flatMap(p => [p.path, p.path.slice(0, -1)])
+  const named = all.flatMap((p) => [p.path, p.path.slice(0, -1)])
   return {
     _tag: 'NotATarget',
     path,
     expected: taste.wants,
-    found: [...new Set(found.map(p => kindOf(p.node)))].join(', '),
-    hint: all.length === 0 ? `This model does not have ${taste.wants}.` : nearestPattern(named, typeof at === 'string' ? at : path),
+    found: [...new Set(found.map((p) => kindOf(p.node)))].join(', '),
+    hint:
+      all.length === 0
+        ? `This model does not have ${taste.wants}.`
+        : nearestPattern(named, typeof at === 'string' ? at : path),
   }
 }
 

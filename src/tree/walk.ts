@@ -121,7 +121,9 @@ export const leafPlaces = (tree: unknown): readonly Place<Param | Constant>[] =>
  * leaves({ a: shared, b: [shared] }).length // => 1
  * ```
  */
-export const leaves = (tree: unknown): readonly (Param | Constant)[] => [...new Set(leafPlaces(tree).map(p => p.node))]
+export const leaves = (tree: unknown): readonly (Param | Constant)[] => [
+  ...new Set(leafPlaces(tree).map((p) => p.node)),
+]
 
 /**
  * A path as people write it; `''` is the root.
@@ -155,7 +157,7 @@ export interface Edit {
  * ```
  */
 export const replaceAt = (tree: unknown, edits: readonly Edit[]): unknown => {
-  const here = edits.find(e => e.route.length === 0)
+  const here = edits.find((e) => e.route.length === 0)
   if (here !== undefined) return here.value
   if (edits.length === 0 || !isBranch(tree)) return tree
   const byKey = new Map<string, Edit[]>()

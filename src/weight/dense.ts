@@ -11,8 +11,8 @@ export const Dense: Kind<Param, 'weight'> = {
     project: (x, w) => matmul(x, w.value),
     projectT: (x, w) => matmul(x, w.value, { transposeB: true }),
     lookup: (ids, w) => gather(w.value, ids),
-    shape: w => w.value.shape,
-    materialize: w => w.value,
+    shape: (w) => w.value.shape,
+    materialize: (w) => w.value,
   },
 }
 

@@ -1,4 +1,15 @@
-import { allZeros, dropout, fanIn, lookup, materialize, matrix, project, projectT, fixed, shapeOf } from '../kind/index.ts'
+import {
+  allZeros,
+  dropout,
+  fanIn,
+  lookup,
+  materialize,
+  matrix,
+  project,
+  projectT,
+  fixed,
+  shapeOf,
+} from '../kind/index.ts'
 import type { Fields, Kind, Weight } from '../kind/index.ts'
 import { add, gather, matmul, mul } from '../ops/index.ts'
 import type { Matrix, Param, Status } from '../tree/leaf.ts'
@@ -74,8 +85,7 @@ export const LoraKind: Kind<Lora, 'weight', 'in' | 'out' | 'rank'> = {
       const low = matmul(matmul(x, w.b.value, { transposeB: true }), w.a.value, { transposeB: true })
       return add(projectT(x, w.base, ctx), mul(low, scaleOf(w)))
     },
-    lookup: (ids, w, ctx) =>
-      add(lookup(ids, w.base, ctx), mul(matmul(gather(w.a.value, ids), w.b.value), scaleOf(w))),
+    lookup: (ids, w, ctx) => add(lookup(ids, w.base, ctx), mul(matmul(gather(w.a.value, ids), w.b.value), scaleOf(w))),
     shape: (w, ctx) => shapeOf(w.base, ctx),
     materialize: (w, ctx) => add(materialize(w.base, ctx), change(w)),
   },

@@ -66,4 +66,3 @@ export const variant = <const T extends string, const F extends Readonly<Record<
     materialize: spec.materialize,
   },
 })
-

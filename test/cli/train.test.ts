@@ -72,7 +72,11 @@ describe('train', () => {
     ['a recipe with a slip', { recipe: [{ lora: { at: '**', rank: 0 } }] }, /recipe\[0\]\.lora\.rank/],
     ['a recipe that leaves nothing to train', { recipe: [{ freeze: {} }] }, /NothingTrainable/],
     ['a label without a token', { task: { classify: { a: '<a>', b: '<complaint>' } } }, /<a>/],
-    ['a line with an unknown label', { task: { classify: { complaint: '<complaint>', fine: '[CLS]' } } }, /data\.jsonl:2/],
+    [
+      'a line with an unknown label',
+      { task: { classify: { complaint: '<complaint>', fine: '[CLS]' } } },
+      /data\.jsonl:2/,
+    ],
     ['no such data', { train: 'nothing.jsonl' }, /no such file/],
   ])('says what is wrong: %s', async (_, changes, message) => {
     expect(await failure(changes)).toMatch(message)

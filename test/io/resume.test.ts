@@ -23,7 +23,11 @@ test('a run that is saved, loaded in the middle of an epoch and gone on with end
     data,
     collate: (points: readonly Point[]) => ({
       x: tensor(points.map(([a, b]) => [a, b])),
-      y: tensor(points.map((p) => p[2]), [points.length], 'int32'),
+      y: tensor(
+        points.map((p) => p[2]),
+        [points.length],
+        'int32',
+      ),
     }),
     loss: (m: Start, { x, y }: { x: Tensor; y: Tensor }, ctx: object) => crossEntropy(Net.apply(m, x, ctx), y),
     optimiser: adamw({ rate: 0.05, clip: 1 }),

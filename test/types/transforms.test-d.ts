@@ -1,6 +1,19 @@
 import { describe, expectTypeOf, test } from 'vitest'
 import type { Either } from 'fp-ts/lib/Either.js'
-import { define, detach, flow, freeze, get, layer, linear, lora, merge, pipe, prompt, unfreeze } from '../../src/index.ts'
+import {
+  define,
+  detach,
+  flow,
+  freeze,
+  get,
+  layer,
+  linear,
+  lora,
+  merge,
+  pipe,
+  prompt,
+  unfreeze,
+} from '../../src/index.ts'
 import type {
   Embedding,
   Issue,

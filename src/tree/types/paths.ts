@@ -42,7 +42,11 @@ type PathUnder<T, P extends string> = T extends AnyLeaf
     : P | (Paths<T> extends infer S extends string ? `${P}.${S}` : never)
 
 /** The node at a path: the wrapper, where there is one. */
-export type At<T, P extends string> = P extends `${infer H}.${infer R}` ? AtKey<T, H> extends infer N ? At<N, R> : never : AtKey<T, P>
+export type At<T, P extends string> = P extends `${infer H}.${infer R}`
+  ? AtKey<T, H> extends infer N
+    ? At<N, R>
+    : never
+  : AtKey<T, P>
 
 type AtKey<T, H extends string> = T extends readonly (infer E)[]
   ? E

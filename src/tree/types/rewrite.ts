@@ -73,7 +73,11 @@ type RewriteSomeOne<T, R, K extends Method> = [R] extends [never]
     : T | R
 
 /** True for what a method leaves alone together with everything inside. */
-export type Closed<T, K extends Method> = [Applied<T, K>] extends [never] ? false : Applied<T, K> extends Keep ? true : false
+export type Closed<T, K extends Method> = [Applied<T, K>] extends [never]
+  ? false
+  : Applied<T, K> extends Keep
+    ? true
+    : false
 
 /** `T` with the method applied where the patterns `P` are met. */
 export type RewriteAt<T, P extends string, K extends Method> = [P] extends [never]

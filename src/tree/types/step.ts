@@ -11,7 +11,8 @@ export type Rewritten<M, G extends string, K extends Method> = {
 
 /** A model, or a single leaf, with a method applied everywhere. */
 export type Whole<M, K extends Method> = M extends AnyLeaf | { readonly _tag: string; readonly base: unknown }
-  ? RewriteAll<M, K> : Everywhere<M, K>
+  ? RewriteAll<M, K>
+  : Everywhere<M, K>
 
 /** A record with a method applied everywhere in it. */
 export type Everywhere<M, K extends Method> = { readonly [Q in keyof M]: RewriteAll<M[Q], K> }
@@ -20,7 +21,11 @@ export type Everywhere<M, K extends Method> = { readonly [Q in keyof M]: Rewrite
 export type Maybe<M, K extends Method> = { readonly [Q in keyof M]: RewriteSome<M[Q], K> }
 
 /** The patterns in `G` that hit nothing in `M`. */
-type Missed<M, G extends string, K extends Method> = G extends unknown ? (true extends HasHit<M, G, K> ? never : G) : never
+type Missed<M, G extends string, K extends Method> = G extends unknown
+  ? true extends HasHit<M, G, K>
+    ? never
+    : G
+  : never
 
 type LastName<G extends string> = G extends `${string}.${infer R}` ? LastName<R> : G
 type Initial<G extends string> = LastName<G> extends `${infer C}${string}` ? C : never
@@ -38,7 +43,9 @@ export type Legal<M, G extends string, K extends Method> = string extends G
   ? unknown
   : [Missed<M, G, K>] extends [never]
     ? unknown
-    : { readonly '~error': `"${Missed<M, G, K>}" hits nothing here that ${K extends string ? K : 'this method'} takes; did you mean "**.${Alike<M, Missed<M, G, K>, K>}"?` }
+    : {
+        readonly '~error': `"${Missed<M, G, K>}" hits nothing here that ${K extends string ? K : 'this method'} takes; did you mean "**.${Alike<M, Missed<M, G, K>, K>}"?`
+      }
 
 /** What a step that is a value makes of a model: exact for literal patterns, "may be" for run-time ones. */
 export type After<M, G extends string, K extends Method> = string extends G ? Maybe<M, K> : Rewritten<M, G, K>
@@ -47,7 +54,9 @@ export type After<M, G extends string, K extends Method> = string extends G ? Ma
 export type Step<G extends string, K extends Method> = <M>(model: M & Legal<M, G, K>) => After<M, G, K>
 
 /** Where a transform applies: patterns, or any other selector. */
-export type AtOption<G extends string> = { readonly at: G | readonly G[] | Exclude<Selector, string | readonly string[]> }
+export type AtOption<G extends string> = {
+  readonly at: G | readonly G[] | Exclude<Selector, string | readonly string[]>
+}
 
 /**
  * A transform that takes a selector.

@@ -2,7 +2,31 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { adamw, allOnes, attach, count, define, detach, fit, flow, freeze, key, layer, linear, lora, materialize, merge, pipe, project, select, show, targeted, unfreeze, variant, vector } from 'espalier'
+import {
+  adamw,
+  allOnes,
+  attach,
+  count,
+  define,
+  detach,
+  fit,
+  flow,
+  freeze,
+  key,
+  layer,
+  linear,
+  lora,
+  materialize,
+  merge,
+  pipe,
+  project,
+  select,
+  show,
+  targeted,
+  unfreeze,
+  variant,
+  vector,
+} from 'espalier'
 import { loadAdapter, orThrow, saveAdapter } from 'espalier/io'
 import { assertLaws, check, keepsTies, preservesOutputs, touchesOnly } from 'espalier/laws'
 import { crossEntropy, max, abs, item, mul, relu, sub, tensor } from 'espalier/ops'
@@ -12,20 +36,37 @@ const Net = define('Net', { fc1: linear('in', 'hidden'), fc2: linear('hidden', '
 )
 const base = Net.init({ in: 2, hidden: 16, out: 2 }, key(0))
 // XOR needs the biases: without them the point (0, 0) stays where it is.
-const adapt = flow(freeze<typeof base>, lora({ at: ['**.fc1', 'fc2'], rank: 2, alpha: 2 }), unfreeze.only({ at: '**.bias' }))
+const adapt = flow(
+  freeze<typeof base>,
+  lora({ at: ['**.fc1', 'fc2'], rank: 2, alpha: 2 }),
+  unfreeze.only({ at: '**.bias' }),
+)
 const net = adapt(base)
 
 // Paths complete, and a wrong one is refused by the compiler.
 // @ts-expect-error there is no fc3
 const refused = () => pipe(base, freeze, lora({ at: '**.fc3', rank: 2 }))
 // @ts-expect-error there is nothing to train in a frozen model
-const idle = () => fit(freeze(base), { data: [], collate: () => 0, loss: () => tensor(0), optimiser: adamw({ rate: 1 }), epochs: 1, batchSize: 1, key: key(0) })
+const idle = () =>
+  fit(freeze(base), {
+    data: [],
+    collate: () => 0,
+    loss: () => tensor(0),
+    optimiser: adamw({ rate: 1 }),
+    epochs: 1,
+    batchSize: 1,
+    key: key(0),
+  })
 void [refused, idle]
 
 const xor = [0, 1, 2, 3].map((i) => ({ x: [i & 1, i >> 1], y: (i & 1) ^ (i >> 1) }))
 const collate = (points: typeof xor) => ({
   x: tensor(points.map((p) => p.x)),
-  y: tensor(points.map((p) => p.y), [points.length], 'int32'),
+  y: tensor(
+    points.map((p) => p.y),
+    [points.length],
+    'int32',
+  ),
 })
 const { model, history } = await fit(net, {
   data: xor,
@@ -65,5 +106,11 @@ assertLaws(check(attach(Scaled)({ at: '**.fc1' }), { on: Net, kinds: { Scaled },
 // A transform of one's own, and the laws it keeps.
 const onlyFirst = targeted<unknown, 'freeze'>((m) => freeze.only.unchecked({ at: '**.fc2' })(m))
 assertLaws(check(lora({ at: '**.fc1', rank: 2 }), { on: Net, runs: 20 }))
-assertLaws(check(lora({ at: '**.fc1', rank: 2 }), { on: Net, laws: [preservesOutputs, keepsTies, touchesOnly('**.fc1')], runs: 20 }))
+assertLaws(
+  check(lora({ at: '**.fc1', rank: 2 }), {
+    on: Net,
+    laws: [preservesOutputs, keepsTies, touchesOnly('**.fc1')],
+    runs: 20,
+  }),
+)
 if (count(onlyFirst({ at: '**' })(base)).frozen !== 34) throw new Error('onlyFirst')

@@ -1,5 +1,17 @@
 // A model of a user's own, and a variant of theirs.
-import { allOnes, attach, define, freeze, layer, linear, lora, materialize, pipe, variant, vector } from '../../../src/index.ts'
+import {
+  allOnes,
+  attach,
+  define,
+  freeze,
+  layer,
+  linear,
+  lora,
+  materialize,
+  pipe,
+  variant,
+  vector,
+} from '../../../src/index.ts'
 import type { Key } from '../../../src/index.ts'
 import { mul, relu } from '../../../src/ops/index.ts'
 
