@@ -118,7 +118,7 @@ const requireKind = (json: unknown, kind: Kind, path: string): void => {
 }
 
 // Most often the folder is there and holds something else.
-const missing = async (error: unknown, folder: string, path: string): Promise<never> => {
+const explainMissing = async (folder: string, path: string, error: unknown): Promise<never> => {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   const files = await readdir(folder).catch(() => undefined)
   const names = files?.filter((name) => name.endsWith('.json')).join(', ')
@@ -134,7 +134,7 @@ const missing = async (error: unknown, folder: string, path: string): Promise<ne
 /** Reads a folder's JSON: `props` says what this kind has besides the tree. */
 export const openFolder = async (folder: string, kind: Kind, props: t.Props = {}): Promise<Document> => {
   const path = jsonOf(folder, kind)
-  const json = await readJson(path).catch((error: unknown) => missing(error, folder, path))
+  const json = await readJson(path).catch((error: unknown) => explainMissing(folder, path, error))
   requireKind(json, kind, path)
   const codec = exactly(
     {

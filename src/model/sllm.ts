@@ -1,4 +1,4 @@
-import * as t from 'io-ts'
+import type * as t from 'io-ts'
 import { embed, initialise, layer, runModel, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Embed, Embedded, Fields, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
 import { AttentionKind, EmbeddingKind, MlpKind, PositionsKind, context, linear, norm } from '../nn/index.ts'
@@ -9,6 +9,10 @@ import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
 import { isTensor } from '../tree/tensor.ts'
 import type { DType, Tensor } from '../tree/tensor.ts'
+import { ConfigCodec, requireConfig, seed } from './sllm-config.ts'
+import type { SllmConfig } from './sllm-config.ts'
+
+export type { SllmConfig }
 
 type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'> | null>
 type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'> | null>
@@ -52,48 +56,6 @@ export interface AnySllm extends Model {
   readonly transformer_blocks: readonly Layer[]
   readonly final_norm: Layer
   readonly out_head: Layer
-}
-
-const Positive = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
-const Rate = t.refinement(t.number, (n) => n >= 0 && n < 1, 'a number in [0, 1)')
-
-const ConfigCodec: t.Type<SllmConfig> = t.readonly(
-  t.strict({
-    d_model: Positive,
-    d_head: Positive,
-    bias: t.boolean,
-    dropout: Rate,
-    context_window: Positive,
-    n_heads: Positive,
-    vocab_size: Positive,
-    n_layers: Positive,
-  }),
-)
-
-/** The sizes of an SLLM, in the chapter's names. */
-export interface SllmConfig {
-  readonly d_model: number
-  readonly d_head: number
-  /** Whether the linear layers inside the blocks and the norms have a bias; the projection out of attention and the head always do. */
-  readonly bias: boolean
-  readonly dropout: number
-  /** Most positions, soft prompts included. */
-  readonly context_window: number
-  readonly n_heads: number
-  readonly vocab_size: number
-  readonly n_layers: number
-}
-
-/** The chapter's configuration: 13,698,976 parameters. */
-const seed: SllmConfig = {
-  d_model: 128,
-  d_head: 128,
-  bias: false,
-  dropout: 0,
-  context_window: 50,
-  n_heads: 2,
-  vocab_size: 52_000,
-  n_layers: 2,
 }
 
 const EmbeddingBlockKind: Kind<EmbeddingBlock, 'embed', 'vocab' | 'length' | 'd'> = {
@@ -216,20 +178,7 @@ const requireTokens = (path: string, x: unknown, dtype?: DType, like?: readonly 
 }
 
 const init = (config: SllmConfig, key: Key): Sllm => {
-  const bad = ConfigCodec.decode(config)
-  if (bad._tag === 'Left')
-    throw new EspalierError(
-      bad.left.map((e) => ({
-        _tag: 'BadConfig',
-        path: e.context
-          .map((c) => c.key)
-          .filter((k) => k !== '' && !/^\d+$/.test(k))
-          .join('.'),
-        expected: e.context.at(-1)?.type.name ?? 'a valid configuration',
-        found: JSON.stringify(e.value) ?? 'undefined',
-        hint: 'Start from sllm.config.seed and change what you need.',
-      })),
-    )
+  requireConfig(config)
   const { d_model, d_head, context_window, n_heads, vocab_size, n_layers } = config
   const dims = { d_model, d_head, context_window, n_heads, vocab_size, n_layers }
   return initialise(sllmKind(config), dims, key) as Sllm

@@ -46,17 +46,18 @@ const net = adapt(base)
 // Paths complete, and a wrong one is refused by the compiler.
 // @ts-expect-error there is no fc3
 const refused = () => pipe(base, freeze, lora({ at: '**.fc3', rank: 2 }))
+const nothing = freeze(base)
+const options = {
+  data: [0],
+  collate: () => 0,
+  loss: () => tensor(0),
+  optimiser: adamw({ rate: 1 }),
+  epochs: 1,
+  batchSize: 1,
+  key: key(0),
+}
 // @ts-expect-error there is nothing to train in a frozen model
-const idle = () =>
-  fit(freeze(base), {
-    data: [],
-    collate: () => 0,
-    loss: () => tensor(0),
-    optimiser: adamw({ rate: 1 }),
-    epochs: 1,
-    batchSize: 1,
-    key: key(0),
-  })
+const idle = () => fit(nothing, options)
 void [refused, idle]
 
 const xor = [0, 1, 2, 3].map((i) => ({ x: [i & 1, i >> 1], y: (i & 1) ^ (i >> 1) }))
