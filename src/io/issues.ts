@@ -78,7 +78,7 @@ export const io =
  * import { loadModel, orThrow } from 'espalier/io'
  *
  * const problem = await orThrow(loadModel('no/such/folder')).catch((error) => error.issues[0]._tag)
- * problem // => 'FileSystem'
+ * problem // => 'NotFound'
  * ```
  */
 export const orThrow = async <A>(task: TaskEither<Issues, A>): Promise<A> => {

@@ -12,6 +12,7 @@ export type Verdict = 'take' | 'adapted' | 'into'
 
 /** How a method chooses among the nodes a selector hits. */
 export interface Taste<N> {
+  /** What the method makes of a node. */
   readonly verdict: (node: unknown) => Verdict
   /** What it takes, for messages: "a weight matrix". */
   readonly wants: string

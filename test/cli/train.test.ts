@@ -36,7 +36,7 @@ const config = {
 
 const run = async (changes: object): Promise<string> => {
   const path = join(folder, `config-${Math.random()}.json`)
-  await writeFile(path, JSON.stringify({ ...config, ...changes }))
+  await writeFile(path, JSON.stringify({ ...config, output: `out-${Math.random()}`, ...changes }))
   return train(['--config', path])
 }
 
@@ -48,7 +48,7 @@ const failure = (changes: object): Promise<string> =>
 
 describe('train', () => {
   test('adapts, trains, judges and saves what was added', async () => {
-    const text = await run({})
+    const text = await run({ output: 'out' })
     expect(text).toMatch(/held out before: .*accuracy/)
     expect(text).toMatch(/held out after: .*accuracy/)
     const out = join(folder, 'out')
@@ -81,4 +81,10 @@ describe('train', () => {
   ])('says what is wrong: %s', async (_, changes, message) => {
     expect(await failure(changes)).toMatch(message)
   })
+})
+
+test('a folder with an earlier run is not written over, and a base that was drawn is kept', async () => {
+  await run({ output: 'once' })
+  expect(await readdir(join(folder, 'once'))).toEqual(expect.arrayContaining(['base', 'adapter']))
+  expect(await failure({ output: 'once' })).toMatch(/a folder without an earlier run/)
 })

@@ -28,7 +28,7 @@ describe('dispatch by tag', () => {
   test('a tag that is no kind is named, with the nearest and what to do', () => {
     expect(messageOf(() => layer({ _tag: 'Linaer' }, x, context()))).toMatchInlineSnapshot(`
       "UnknownKind at the root: expected a node of role layer, found "Linaer", which is no kind known here.
-        Did you mean "Linear"? Pass a kind of your own in the context: { kinds: { ...kinds, Linaer } }."
+        Did you mean "Linear"? A kind of your own goes into the context, { kinds: { Linaer } }, or to merge.knowing({ Linaer })."
     `)
     expect(brief(issuesOf(() => runModel({ _tag: 'Sllm' }, { ids: x }, context())))).toEqual(['UnknownKind '])
   })
@@ -36,7 +36,7 @@ describe('dispatch by tag', () => {
   test('a kind of another role is refused', () => {
     expect(messageOf(() => layer({ _tag: 'Embedding' }, x, context()))).toMatchInlineSnapshot(`
       "UnknownKind at the root: expected a node of role layer, found "Embedding", whose role is embed.
-        There is "Linear", "LayerNorm", "Positions", "Attention", "Mlp". Pass a kind of your own in the context: { kinds: { ...kinds, Embedding } }."
+        There is "Linear", "LayerNorm", "Positions", "Attention", "Mlp". Call it by its role: embed(…)."
     `)
     expect(issuesOf(() => project(x, { _tag: 'Linear' }, context()))[0]?._tag).toBe('UnknownKind')
     expect(issuesOf(() => embed({ _tag: 'Lora' }, { ids: x }, context()))[0]?._tag).toBe('UnknownKind')

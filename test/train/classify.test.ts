@@ -70,3 +70,10 @@ describe('classifier', () => {
     expect(() => task.evaluate(model, [])).toThrow(/at least one/)
   })
 })
+
+test('batches that accumulation would leave over are refused before anything is trained', async () => {
+  const options = { data, collate: task.collate, loss: task.loss, optimiser: adamw({ rate: 0.01 }), key: key(0) }
+  const model = sllm.init(config, key(0))
+  await expect(fit(model, { ...options, epochs: 1, batchSize: 12, accumulate: 100 })).rejects.toThrow(/divides/)
+  await expect(fit(model, { ...options, epochs: 1, batchSize: 12, accumulate: 3 })).rejects.toThrow(/divides/)
+})

@@ -26,7 +26,11 @@ const options: fc.Arbitrary<Options> = fc
     seed: fc.nat(9),
     optimiser,
   })
-  .map(({ seed, ...rest }) => ({ ...rest, key: key(seed), loss: noisy, collate: batchOf, progress: false }))
+  .map(({ seed, accumulate, ...rest }) => {
+    const steps = rest.epochs * Math.ceil(rest.data.length / rest.batchSize)
+    const parts = steps % accumulate === 0 ? accumulate : 1
+    return { ...rest, accumulate: parts, key: key(seed), loss: noisy, collate: batchOf, progress: false }
+  })
 
 const judge = (data: readonly Row[]) => evaluateOn({ data, collate: batchOf, loss })
 const train = (model: AnyModel, given: Options): Promise<Fitted<AnyModel, unknown>> => fit(model, given)

@@ -134,6 +134,17 @@ const isRefusal = (error: unknown, tag: string): boolean =>
   error instanceof EspalierError && error.issues.length > 0 && error.issues.every((i) => i._tag === tag)
 
 /** What was one leaf in two places is one leaf in the same two places afterwards, or the transform refuses as `TiedWeight`. */
+// One place of a tie adapted and the other not: merging would leave two leaves of one label, and is refused.
+const mergedTies = (tied: unknown, merge: () => unknown): Verdict => {
+  try {
+    return tiesKept(tied, merge(), 'once merged')
+  } catch (error) {
+    if (isRefusal(error, 'LabelClash'))
+      return fails('merging is refused: the places of a tie would no longer be one leaf')
+    throw error
+  }
+}
+
 export const keepsTies: TransformLaw = structural({
   name: 'keepsTies',
   says: 'Tied places stay one leaf, also once merged; what cannot keep a tie refuses it.',
@@ -153,7 +164,7 @@ export const keepsTies: TransformLaw = structural({
       () =>
         trial.declared.merge === 'none'
           ? holds
-          : tiesKept(tied.model, trial.tools.merge(perturbed(after, salted(trial, 'tuned'))), 'once merged'),
+          : mergedTies(tied.model, () => trial.tools.merge(perturbed(after, salted(trial, 'tuned')))),
     )
   },
 })
