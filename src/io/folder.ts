@@ -118,13 +118,13 @@ const requireKind = (json: unknown, kind: Kind, path: string): void => {
 }
 
 // Most often the folder is there and holds something else.
-const explainMissing = async (folder: string, path: string, error: unknown): Promise<never> => {
+const explainMissing = async (folder: string, error: unknown): Promise<never> => {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   const files = await readdir(folder).catch(() => undefined)
   const names = files?.filter((name) => name.endsWith('.json')).join(', ')
   return reject(
     'NotFound',
-    path,
+    folder,
     'a file that Espalier wrote',
     files === undefined ? 'no such folder' : `a folder with ${names || 'no JSON file'}`,
     'Check the path: adapter.json is for loadAdapter, model.json for loadModel, run.json for loadRun.',
@@ -134,7 +134,7 @@ const explainMissing = async (folder: string, path: string, error: unknown): Pro
 /** Reads a folder's JSON: `props` says what this kind has besides the tree. */
 export const openFolder = async (folder: string, kind: Kind, props: t.Props = {}): Promise<Document> => {
   const path = jsonOf(folder, kind)
-  const json = await readJson(path).catch((error: unknown) => explainMissing(folder, path, error))
+  const json = await readJson(path).catch((error: unknown) => explainMissing(folder, error))
   requireKind(json, kind, path)
   const codec = exactly(
     {

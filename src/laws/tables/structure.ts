@@ -133,7 +133,6 @@ const tiesKept = (before: unknown, after: unknown, what: string): Verdict => {
 const isRefusal = (error: unknown, tag: string): boolean =>
   error instanceof EspalierError && error.issues.length > 0 && error.issues.every((i) => i._tag === tag)
 
-/** What was one leaf in two places is one leaf in the same two places afterwards, or the transform refuses as `TiedWeight`. */
 // One place of a tie adapted and the other not: merging would leave two leaves of one label, and is refused.
 const mergedTies = (tied: unknown, merge: () => unknown): Verdict => {
   try {
@@ -145,6 +144,7 @@ const mergedTies = (tied: unknown, merge: () => unknown): Verdict => {
   }
 }
 
+/** What was one leaf in two places is one leaf in the same two places afterwards, or the transform refuses as `TiedWeight`. */
 export const keepsTies: TransformLaw = structural({
   name: 'keepsTies',
   says: 'Tied places stay one leaf, also once merged; what cannot keep a tie refuses it.',
