@@ -43,14 +43,14 @@ const base = freeze(await orThrow(loadModel(here('base'), shape())))
 say('the base, a language model that knows no labels', show(base, { color: process.stdout.isTTY }))
 const before = task.evaluate(base, heldout)
 
-const adapter = { at: 'transformer_blocks', rank: 2, alpha: 2, dropout: 0.3 } as const
+const adapter = { at: 'transformer_blocks', rank: 2, alpha: 2 } as const
 const tuned = pipe(base, lora({ ...adapter, key: key(1) }))
 const { parameters, trainable } = count(tuned)
 say('with LoRA on every linear layer of the blocks', show(tuned, { color: process.stdout.isTTY }))
 console.log(`\n${String(diff(base, tuned)).split('\n').at(-1)}`)
 
-const epochs = 10
-const batchSize = 16
+const epochs = 8
+const batchSize = 64
 const total = epochs * Math.ceil(train.length / batchSize)
 say(
   'training',
@@ -62,7 +62,7 @@ const { model, history } = await fit(tuned, {
   data: train,
   collate: task.collate,
   loss: task.loss,
-  optimiser: adamw({ rate: warmupCosine({ peak: 2e-3, warmup: 20, total }), weightDecay: 0.1, clip: 1 }),
+  optimiser: adamw({ rate: warmupCosine({ peak: 4e-3, warmup: 10, total }), weightDecay: 0.1, clip: 1 }),
   epochs,
   batchSize,
   key: key(2),
