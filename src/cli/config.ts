@@ -1,10 +1,10 @@
 import * as t from 'io-ts'
+import { PositiveWhole } from '../kind/number-codecs.ts'
 import type { SllmConfig } from '../model/sllm.ts'
 import type { Issue } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { refuse } from './errors.ts'
 
-const Whole = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
 const Positive = t.refinement(t.number, (n) => Number.isFinite(n) && n > 0, 'a positive number')
 const NotNegative = t.refinement(t.number, (n) => Number.isFinite(n) && n >= 0, 'a number >= 0')
 const Text = t.refinement(t.string, (s) => s !== '', 'a path')
@@ -25,17 +25,17 @@ const required = {
   task: Task,
   recipe: t.UnknownArray,
   output: Text,
-  epochs: Whole,
+  epochs: PositiveWhole,
   rate: Positive,
 }
 const optional = {
   heldout: Text,
-  batchSize: Whole,
-  accumulate: Whole,
+  batchSize: PositiveWhole,
+  accumulate: PositiveWhole,
   weightDecay: NotNegative,
   warmup: t.refinement(t.number, (n) => Number.isSafeInteger(n) && n >= 0, 'a whole number >= 0'),
   clip: Positive,
-  patience: Whole,
+  patience: PositiveWhole,
   seed: t.Integer,
 }
 

@@ -1,20 +1,18 @@
 import * as t from 'io-ts'
+import { PositiveWhole, Rate } from '../kind/number-codecs.ts'
 import { EspalierError } from '../tree/error.ts'
-
-const Positive = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
-const Rate = t.refinement(t.number, (n) => n >= 0 && n < 1, 'a number in [0, 1)')
 
 /** Reads a configuration that comes from outside. */
 export const ConfigCodec: t.Type<SllmConfig> = t.readonly(
   t.strict({
-    d_model: Positive,
-    d_head: Positive,
+    d_model: PositiveWhole,
+    d_head: PositiveWhole,
     bias: t.boolean,
     dropout: Rate,
-    context_window: Positive,
-    n_heads: Positive,
-    vocab_size: Positive,
-    n_layers: Positive,
+    context_window: PositiveWhole,
+    n_heads: PositiveWhole,
+    vocab_size: PositiveWhole,
+    n_layers: PositiveWhole,
   }),
 )
 

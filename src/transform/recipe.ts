@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import type { Embed } from '../kind/index.ts'
+import { PositiveWhole, Rate } from '../kind/number-codecs.ts'
 import type { Prompted } from '../nn/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
@@ -38,8 +39,6 @@ declare module '../tree/types/rewrite.ts' {
 export type Adaptable<M> = Whole<M, 'recipe'>
 
 const Finite = t.refinement(t.number, Number.isFinite, 'a number')
-const PositiveWhole = t.refinement(t.number, (n) => Number.isSafeInteger(n) && n > 0, 'a positive whole number')
-const Rate = t.refinement(t.number, (n) => n >= 0 && n < 1, 'a number in [0, 1)')
 const Globs = t.union([t.string, t.readonlyArray(t.string)], 'a pattern or a list of patterns')
 // A mistyped key must not read as "no such condition", which would select everything.
 const isKnown = (query: object): boolean => Object.keys(query).every((k) => ['glob', 'except', 'kind'].includes(k))

@@ -65,7 +65,9 @@ const match = (
     if (except.some((g, i) => accepts(g, excluded[i] ?? []))) return
     const hits = globs.flatMap((g, i) => (accepts(g, states[i] ?? []) ? [i] : []))
     // Exclusions below a hit split it, so the walk goes on to the parts that stay.
-    const split = except.some((g, i) => (excluded[i] ?? []).length > 0 && mayExcludeBelow(place, g, excluded[i] ?? []))
+    const split =
+      hits.length > 0 &&
+      except.some((g, i) => (excluded[i] ?? []).length > 0 && mayExcludeBelow(place, g, excluded[i] ?? []))
     if (hits.length > 0 && !split && keep(place)) {
       found.push(place)
       return

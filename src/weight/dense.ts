@@ -1,4 +1,4 @@
-import type { Kind, Weight } from '../kind/index.ts'
+import type { Kind } from '../kind/index.ts'
 import { gather, matmul } from '../ops/index.ts'
 import type { Param } from '../tree/leaf.ts'
 
@@ -14,9 +14,4 @@ export const Dense: Kind<Param, 'weight'> = {
     shape: (w) => w.value.shape,
     materialize: (w) => w.value,
   },
-}
-
-/** A weight in another representation: what it represents stands under `base`, its own fields beside it. */
-export interface Adapted<W extends Weight = Weight> extends Weight {
-  readonly base: W
 }

@@ -1,5 +1,4 @@
 export { Dense } from './dense.ts'
-export type { Adapted } from './dense.ts'
 export { LoraKind, scaleOf } from './lora.ts'
 export type { Lora, Merged, Scaling } from './lora.ts'
 export { variant } from './variant.ts'

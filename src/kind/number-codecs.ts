@@ -1,0 +1,11 @@
+import * as t from 'io-ts'
+
+/** A size: a number of layers, rows, epochs. */
+export const PositiveWhole: t.Type<number> = t.refinement(
+  t.number,
+  (n) => Number.isSafeInteger(n) && n > 0,
+  'a positive whole number',
+)
+
+/** A share of what is dropped. */
+export const Rate: t.Type<number> = t.refinement(t.number, (n) => n >= 0 && n < 1, 'a number in [0, 1)')
