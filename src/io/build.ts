@@ -1,4 +1,5 @@
 import type { Issue } from '../tree/error.ts'
+import { constant } from '../tree/leaf.ts'
 import type { Leaf } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { BASE, isBranch, showPath } from '../tree/walk.ts'
@@ -96,7 +97,7 @@ export interface Supply {
 const fresh = (entry: Exclude<Entry, { _tag: '~tensor' }>, value: Tensor): Leaf => {
   const { label } = entry
   return entry._tag === 'Constant'
-    ? { _tag: 'Constant', label, value }
+    ? constant(label, value, entry.standsFor)
     : { _tag: 'Param', label, status: entry.status, form: entry.form, value }
 }
 

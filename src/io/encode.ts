@@ -88,7 +88,7 @@ export const encode = (
   }
   const leafEntry = (leaf: Leaf, path: readonly string[]): Json => {
     const { value, ...rest } = leaf
-    const known = isParam(leaf) ? ['_tag', 'label', 'status', 'form'] : ['_tag', 'label']
+    const known = isParam(leaf) ? ['_tag', 'label', 'status', 'form'] : ['_tag', 'label', 'standsFor']
     const wrong =
       isTensor(value) || (outline && isSpec(value)) ? Object.keys(rest).find((key) => !known.includes(key)) : 'value'
     if (wrong !== undefined)

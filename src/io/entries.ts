@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
+import { PositiveWhole } from '../kind/number-codecs.ts'
 import type { Form, Status } from '../tree/leaf.ts'
 import type { DType } from '../tree/tensor.ts'
 import { BASE } from '../tree/walk.ts'
@@ -28,6 +29,8 @@ export interface ParamEntry extends Spec {
 export interface ConstantEntry extends Spec {
   readonly _tag: 'Constant'
   readonly label: string
+  /** How many frozen parameters its packed values stand for. */
+  readonly standsFor?: number
 }
 
 /** A tensor that is no leaf: the state of an optimiser. */
@@ -108,7 +111,7 @@ const codecs: Readonly<Record<string, t.Decoder<unknown, unknown>>> = {
     },
     'a parameter',
   ),
-  Constant: exactly({ ...spec, _tag: t.literal('Constant'), label }, 'a constant'),
+  Constant: exactly({ ...spec, _tag: t.literal('Constant'), label, standsFor: optional(PositiveWhole) }, 'a constant'),
   Hole: exactly({ _tag: t.literal('Hole'), label }, 'a hole'),
   '~tensor': exactly({ ...spec, _tag: t.literal('~tensor'), stored: t.string }, 'a tensor'),
   '~value': exactly(

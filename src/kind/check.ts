@@ -1,7 +1,8 @@
 import type { Issue } from '../tree/error.ts'
-import { isLeaf } from '../tree/leaf.ts'
+import { isConstant, isLeaf } from '../tree/leaf.ts'
 import { BASE, isBranch, showPath } from '../tree/walk.ts'
 import type { Branch } from '../tree/walk.ts'
+import { isPacked } from '../tree/wrap.ts'
 import type { AnyField } from './field.ts'
 import type { AnyKind, Kinds } from './kind.ts'
 
@@ -103,15 +104,17 @@ const checkField = (
   issues: Issue[],
 ): void => {
   switch (field._tag) {
+    case 'ConstantField':
+      if (!isConstant(value)) return void issues.push(issue(path, 'a constant', found(value), 'Put a constant there.'))
+      return void checkAxes(field.axes, value.value.shape, path, bound, issues)
     case 'ParamField': {
       // The bias of a layer made without one.
       if (value === null && field.form === 'vector') return
       const { bare: leaf, wrappers } = unwrapped(value)
-      if (!isLeaf(leaf)) return void issues.push(issue(path, `a ${field.form}`, found(value), 'Put a parameter there.'))
-      const { shape } = leaf.value
-      if (shape.length !== field.axes.length)
-        return void issues.push(issue(path, `axes [${field.axes.join(', ')}]`, `shape [${shape.join(', ')}]`, ''))
-      field.axes.forEach((axis, i) => unify(axis, shape[i] ?? 0, path, i, bound, issues))
+      const shape = isLeaf(leaf) ? leaf.value.shape : isPacked(leaf) ? [leaf.rows, leaf.columns] : undefined
+      if (shape === undefined)
+        return void issues.push(issue(path, `a ${field.form}`, found(value), 'Put a parameter there.'))
+      if (!checkAxes(field.axes, shape, path, bound, issues)) return
       checkWrappers(
         wrappers,
         kinds,
@@ -148,6 +151,19 @@ const checkField = (
     case 'AbsentField':
       if (value !== null) issues.push(issue(path, 'null', found(value), ''))
   }
+}
+
+const checkAxes = (
+  axes: readonly string[],
+  shape: readonly number[],
+  path: readonly string[],
+  bound: Bound,
+  issues: Issue[],
+): boolean => {
+  const agrees = shape.length === axes.length
+  if (agrees) axes.forEach((axis, i) => unify(axis, shape[i] ?? 0, path, i, bound, issues))
+  else issues.push(issue(path, `axes [${axes.join(', ')}]`, `shape [${shape.join(', ')}]`, ''))
+  return agrees
 }
 
 const product = (axis: string, bound: Bound): number | undefined => {

@@ -4,7 +4,7 @@ import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import type { AnyKind, Embed, Embedded, Kinds, Layer, Model, Role, RoleOps, Tokens, Weight } from './kind.ts'
+import type { AnyKind, Embed, Embedded, Kinds, Layer, Model, Past, Role, RoleOps, Tokens, Weight } from './kind.ts'
 
 /** The one explicit environment that goes down through a model. */
 export interface Ctx {
@@ -17,6 +17,8 @@ export interface Ctx {
   readonly seed?: Tensor
   /** What each position may attend to: 1 or 0, broadcastable to [batch, heads, queries, keys]. */
   readonly mask?: Tensor
+  /** What attention looks at before the tokens at hand; their positions count from its end. */
+  readonly past?: Past
 }
 
 /**
@@ -88,6 +90,50 @@ export const embed = (node: Embed, tokens: Tokens, ctx: Ctx): Embedded =>
   kindOf(node, 'embed', ctx).embed(node, tokens, ctx)
 
 /**
+ * The environment for the i-th attention layer of a model, which sees its own keys and values of the past.
+ *
+ * @example
+ * ```ts
+ * import { atLayer, context } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const of = (d: number) => ({ keys: zeros([1, 1, 3, d]), values: zeros([1, 1, 3, d]) })
+ * atLayer(context({ past: { length: 3, layers: [of(2), of(4)] } }), 1).past?.layers.length // => 1
+ * ```
+ */
+export const atLayer = (ctx: Ctx, i: number): Ctx =>
+  ctx.past === undefined ? ctx : { ...ctx, past: { ...ctx.past, layers: ctx.past.layers.slice(i, i + 1) } }
+
+/**
+ * Token ids through whatever stands at a model's place, up to its head: hidden states [batch, length, d_model].
+ *
+ * @throws EspalierError `UnknownKind`, and what the model throws.
+ * @example
+ * ```ts
+ * import { context, hiddenOf, key, sllm } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const model = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * hiddenOf(model, { ids: zeros([1, 3], 'int32') }, context({}, sllm.kinds)).hidden.shape // => [1, 3, 128]
+ * ```
+ */
+export const hiddenOf = (node: Model, tokens: Tokens, ctx: Ctx): Embedded =>
+  kindOf(node, 'model', ctx).hidden(node, tokens, ctx)
+
+/**
+ * Hidden states through the head of whatever stands at a model's place: logits.
+ *
+ * @throws EspalierError `UnknownKind`, and what the head throws.
+ * @example
+ * ```ts
+ * import { context, headOf, key, sllm } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const model = sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0))
+ * headOf(model, zeros([1, 128]), context({}, sllm.kinds)).shape // => [1, 9]
+ * ```
+ */
+export const headOf = (node: Model, hidden: Tensor, ctx: Ctx): Tensor =>
+  kindOf(node, 'model', ctx).head(node, hidden, ctx)
+
+/**
  * A batch through whatever stands at a model's place.
  *
  * @throws EspalierError `UnknownKind`, and what the model throws.
@@ -100,7 +146,7 @@ export const embed = (node: Embed, tokens: Tokens, ctx: Ctx): Embedded =>
  * ```
  */
 export const runModel = (node: Model, tokens: Tokens, ctx: Ctx): Tensor =>
-  kindOf(node, 'model', ctx).model(node, tokens, ctx)
+  headOf(node, hiddenOf(node, tokens, ctx).hidden, ctx)
 
 /**
  * x [..., in] times whatever stands at a weight's place.

@@ -1,6 +1,6 @@
 import { normal, ones, uniform, zeros } from '../ops/index.ts'
 import type { Key } from '../tree/key.ts'
-import type { Form, Param } from '../tree/leaf.ts'
+import type { Constant, Form, Param } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { AnyKind } from './kind.ts'
 
@@ -64,6 +64,13 @@ export interface ParamField {
   readonly init: Init
 }
 
+/** A field that is a constant with named axes: never trained, saved with the rest. */
+export interface ConstantField {
+  readonly _tag: 'ConstantField'
+  readonly axes: readonly string[]
+  readonly init: Init
+}
+
 /** A field that is another node, its dimensions given in the parent's names. */
 export interface NodeField {
   readonly _tag: 'NodeField'
@@ -91,7 +98,7 @@ export interface AbsentField {
 }
 
 /** A field of which only its own data is known, not the type of its value. */
-export type AnyField = ParamField | NodeField | ListField | StaticField | AbsentField
+export type AnyField = ParamField | ConstantField | NodeField | ListField | StaticField | AbsentField
 
 /** The fields of a kind, in path order. */
 export type Fields = Readonly<Record<string, AnyField>>
@@ -160,6 +167,23 @@ export const vector = <W extends string>(
   width: W,
   init: Init = allZeros,
 ): Field<Param<'trainable', 'vector'>, DimsIn<W>> => paramField('vector', [width], init)
+
+/**
+ * A constant with named axes, such as a fixed projection or a list of positions: never trained, and saved with the rest.
+ *
+ * @example
+ * ```ts
+ * import { buffer, count, define, gaussian, key } from 'espalier'
+ * import { add } from 'espalier/ops'
+ * const Offset = define('Offset', { noise: buffer(['d'], gaussian(1)) }, (n, x) => add(x, n.noise.value))
+ * count(Offset.init({ d: 4 }, key(0))).parameters // => 0
+ * ```
+ */
+export const buffer = <A extends string>(axes: readonly A[], init: Init): Field<Constant, DimsIn<A>> => ({
+  _tag: 'ConstantField',
+  axes,
+  init,
+})
 
 /**
  * A field that is a list of alike nodes, as many as the dimension `length` says.

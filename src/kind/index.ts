@@ -1,7 +1,32 @@
-export { dropout, embed, layer, lookup, materialize, project, projectT, runModel, shapeOf, under } from './context.ts'
+export {
+  atLayer,
+  dropout,
+  embed,
+  headOf,
+  hiddenOf,
+  layer,
+  lookup,
+  materialize,
+  project,
+  projectT,
+  runModel,
+  shapeOf,
+  under,
+} from './context.ts'
 export type { Ctx } from './context.ts'
-export { absent, allOnes, allZeros, fanIn, fixed, gaussian, list, matrix, table, vector } from './field.ts'
-export type { AnyField, DimsIn, Field, Fields, Init, ListField, NodeField, ParamField, StaticField } from './field.ts'
+export { absent, allOnes, allZeros, buffer, fanIn, fixed, gaussian, list, matrix, table, vector } from './field.ts'
+export type {
+  AnyField,
+  ConstantField,
+  DimsIn,
+  Field,
+  Fields,
+  Init,
+  ListField,
+  NodeField,
+  ParamField,
+  StaticField,
+} from './field.ts'
 export { axisLength, initialise, initialiseField } from './init.ts'
 export type { Dims } from './init.ts'
 export { shapeIssues } from './check.ts'
@@ -9,10 +34,12 @@ export type {
   AnyKind,
   Embed,
   Embedded,
+  KeysValues,
   Kind,
   Kinds,
   Layer,
   Model,
+  Past,
   Role,
   RoleOps,
   Tokens,

@@ -1,7 +1,9 @@
 import { EspalierError } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
-import { param } from '../tree/leaf.ts'
+import { constant, param } from '../tree/leaf.ts'
+import { isTensor } from '../tree/tensor.ts'
+import type { Tensor } from '../tree/tensor.ts'
 import type { AnyField } from './field.ts'
 import type { AnyKind } from './kind.ts'
 
@@ -39,9 +41,10 @@ const lengthOf = (name: string, dims: Dims): number => {
 /**
  * A fresh node of a kind.
  *
- * Every parameter's key is the given one folded by its label, so no parameter depends on which others exist.
+ * Every parameter's key is the given one folded by its label, so no parameter depends on which others exist. `given`
+ * holds what takes a field's place: a tensor becomes the value of its leaf, anything else stands there as it is.
  *
- * @throws EspalierError `BadDimension`.
+ * @throws EspalierError `BadDimension`, `ShapeMismatch` for a given tensor of another shape.
  * @example
  * ```ts
  * import { initialise, key, LinearKind } from 'espalier'
@@ -54,15 +57,36 @@ export const initialise = (
   kind: AnyKind,
   dims: Dims,
   key: Key,
-  statics: Readonly<Record<string, unknown>> = {},
+  given: Readonly<Record<string, unknown>> = {},
   label = '',
 ): unknown => {
   const entries = Object.entries(kind.fields).map(([name, field]) => {
     const here = label === '' ? name : `${label}.${name}`
-    return [name, Object.hasOwn(statics, name) ? statics[name] : initialiseField(field, dims, key, here)] as const
+    const own = Object.hasOwn(given, name) ? given[name] : undefined
+    if (isTensor(own)) return [name, leafOf(field, here, fitting(field, own, dims, here))] as const
+    return [name, own === undefined ? initialiseField(field, dims, key, here) : own] as const
   })
   return { _tag: kind.tag, ...Object.fromEntries(entries) }
 }
+
+const leafOf = (field: AnyField, label: string, value: Tensor): unknown =>
+  field._tag === 'ParamField' ? param(field.form, label, value) : constant(label, value)
+
+const fitting = (field: AnyField, value: Tensor, dims: Dims, path: string): Tensor => {
+  const axes = field._tag === 'ParamField' || field._tag === 'ConstantField' ? lengths(field.axes, dims) : []
+  if (value.shape.join() === axes.join()) return value
+  throw new EspalierError([
+    {
+      _tag: 'ShapeMismatch',
+      path,
+      expected: `shape [${axes.join(', ')}]`,
+      found: `shape [${value.shape.join(', ')}]`,
+      hint: 'A value that takes the place of a drawn one has the shape that its field says.',
+    },
+  ])
+}
+
+const lengths = (axes: readonly string[], dims: Dims): readonly number[] => axes.map((a) => axisLength(a, dims))
 
 /**
  * A fresh value for one field.
@@ -79,14 +103,8 @@ export const initialise = (
 export const initialiseField = (field: AnyField, dims: Dims, key: Key, label: string): unknown => {
   switch (field._tag) {
     case 'ParamField':
-      return param(
-        field.form,
-        label,
-        field.init(
-          fold(key, label),
-          field.axes.map((a) => axisLength(a, dims)),
-        ),
-      )
+    case 'ConstantField':
+      return leafOf(field, label, field.init(fold(key, label), lengths(field.axes, dims)))
     case 'NodeField':
       return initialise(field.kind, childDims(field.dims, dims), key, field.statics, label)
     case 'ListField':

@@ -25,7 +25,7 @@ export interface Layer {
   readonly '~role'?: 'layer'
 }
 
-/** A batch of token ids to logits. */
+/** A batch of token ids to hidden states, and those to logits. */
 export interface Model {
   readonly _tag: string
   readonly '~role'?: 'model'
@@ -45,6 +45,20 @@ export interface Embedded {
   readonly hidden: Tensor
   /** 1 for what may be attended to, [batch, length]. */
   readonly mask?: Tensor | undefined
+}
+
+/** The keys and values that one attention layer looks at besides those of its own tokens. */
+export interface KeysValues {
+  /** [1 or batch, heads, length, d_head]. */
+  readonly keys: Tensor
+  readonly values: Tensor
+}
+
+/** What every attention layer of a model has seen before the tokens at hand: a prefix, or a cache. */
+export interface Past {
+  readonly length: number
+  /** From the first attention layer to the last. */
+  readonly layers: readonly KeysValues[]
 }
 
 /** The operations of every representation of a weight; layers call these and nothing else. */
@@ -73,8 +87,10 @@ export interface RoleOps<N> {
     readonly layer: (node: N, x: Tensor, ctx: Ctx) => Tensor
   }
   readonly model: {
-    /** Token ids to logits [batch, length, vocab]. */
-    readonly model: (node: N, tokens: Tokens, ctx: Ctx) => Tensor
+    /** Token ids to the hidden states before the head, and their mask. */
+    readonly hidden: (node: N, tokens: Tokens, ctx: Ctx) => Embedded
+    /** Hidden states [..., d_model] to logits [..., vocab]. */
+    readonly head: (node: N, hidden: Tensor, ctx: Ctx) => Tensor
   }
 }
 

@@ -9,3 +9,6 @@ export const PositiveWhole: t.Type<number> = t.refinement(
 
 /** A share of what is dropped. */
 export const Rate: t.Type<number> = t.refinement(t.number, (n) => n >= 0 && n < 1, 'a number in [0, 1)')
+
+/** Any number but NaN and the infinities. */
+export const Finite: t.Type<number> = t.refinement(t.number, Number.isFinite, 'a finite number')

@@ -11,6 +11,7 @@ const namesIn = (axis: string): readonly string[] => axis.split('*').filter((nam
 const dimsOfField = (field: AnyField): readonly string[] => {
   switch (field._tag) {
     case 'ParamField':
+    case 'ConstantField':
       return field.axes.flatMap(namesIn)
     case 'NodeField':
       return Object.values(field.dims).flatMap(namesIn)

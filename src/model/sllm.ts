@@ -1,9 +1,22 @@
 import type * as t from 'io-ts'
-import { embed, initialise, layer, runModel, under } from '../kind/index.ts'
+import { atLayer, embed, headOf, hiddenOf, initialise, layer, runModel, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Embed, Embedded, Fields, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
 import { AttentionKind, EmbeddingKind, MlpKind, PositionsKind, context, linear, norm } from '../nn/index.ts'
 import type { Attention, Embedding, LayerNorm, Linear, Mlp, Positions } from '../nn/index.ts'
-import { add, argmax, concat, crossEntropy, full, mul, reshape, scope, slice, takeRows, tensor } from '../ops/index.ts'
+import {
+  add,
+  argmax,
+  concat,
+  crossEntropy,
+  full,
+  mul,
+  ones,
+  reshape,
+  scope,
+  slice,
+  takeRows,
+  tensor,
+} from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
@@ -49,7 +62,15 @@ export interface Sllm extends Model {
 export interface SllmBlock extends Block<Norm, Attention<Dense>, Mlp<Dense>> {}
 
 /** Any SLLM, adapted in whatever way: what `apply` takes. */
-export interface AnySllm extends Model {
+export type AnySllm = SllmShell | WrappedSllm
+
+/** An SLLM that something wraps as a whole, such as a prefix. */
+export interface WrappedSllm extends Model {
+  readonly base: Model
+}
+
+/** An SLLM of which only the roles of its parts are known. */
+export interface SllmShell extends Model {
   readonly _tag: 'Sllm'
   readonly '~role'?: 'model'
   readonly embedding_block: Embed
@@ -119,35 +140,39 @@ const fieldsOf = (config: SllmConfig): Fields => ({
   out_head: linear('d_model', 'vocab_size'),
 })
 
-/** 1 where a query may see a key: keys up to its own position that are not padding; [batch or 1, 1, length, length]. */
-const causalMask = (length: number, padding: Tensor | undefined): Tensor => {
-  const below = new Float32Array(length * length)
-  for (let i = 0; i < length; i++) below.fill(1, i * length, i * length + i + 1)
-  const causal = tensor(below, [1, 1, length, length])
-  return padding === undefined ? causal : mul(causal, reshape(padding, [padding.shape[0] ?? 0, 1, 1, length]))
+/** 1 where a query may see a key: the past, and keys up to its own position that are not padding; [batch or 1, 1, length, past + length]. */
+const causalMask = (length: number, padding: Tensor | undefined, past: number): Tensor => {
+  const width = past + length
+  const below = new Float32Array(length * width)
+  for (let i = 0; i < length; i++) below.fill(1, i * width, i * width + past + i + 1)
+  const causal = tensor(below, [1, 1, length, width])
+  if (padding === undefined) return causal
+  const batch = padding.shape[0] ?? 0
+  const seen = past === 0 ? padding : concat([ones([batch, past], padding.dtype), padding], 1)
+  return mul(causal, reshape(seen, [batch, 1, 1, width]))
 }
 
 const lengthOf = (hidden: Tensor): number => hidden.shape[1] ?? 0
 
-const body = (model: AnySllm, tokens: Tokens, ctx: Ctx): Embedded => {
+const body = (model: SllmShell, tokens: Tokens, ctx: Ctx): Embedded => {
   const { hidden, mask } = embed(model.embedding_block, tokens, under(ctx, 'embedding_block'))
-  const seen = { ...ctx, mask: causalMask(lengthOf(hidden), mask) }
+  const seen = { ...ctx, mask: causalMask(lengthOf(hidden), mask, ctx.past?.length ?? 0) }
   const out = model.transformer_blocks.reduce(
-    (h, block, i) => layer(block, h, under(under(seen, 'transformer_blocks'), i)),
+    (h, block, i) => layer(block, h, atLayer(under(under(seen, 'transformer_blocks'), i), i)),
     hidden,
   )
   return { hidden: layer(model.final_norm, out, ctx), mask }
 }
 
-const sllmKind = (config: SllmConfig): Kind<AnySllm, 'model'> => ({
+const sllmKind = (config: SllmConfig): Kind<SllmShell, 'model'> => ({
   tag: 'Sllm',
   role: 'model',
   fields: fieldsOf(config),
-  ops: { model: (m, tokens, ctx) => layer(m.out_head, body(m, tokens, ctx).hidden, ctx) },
+  ops: { hidden: body, head: (m, h, ctx) => layer(m.out_head, h, ctx) },
 })
 
 // With every bias a model may have: the check takes null for a vector, but nothing for an absent field.
-const kind: Kind<AnySllm, 'model'> = sllmKind({ ...seed, bias: true })
+const kind: Kind<SllmShell, 'model'> = sllmKind({ ...seed, bias: true })
 const own: Kinds = { Sllm: kind, Block: blockKind({ ...seed, bias: true }), EmbeddingBlock: EmbeddingBlockKind }
 
 const inputOf = (input: Tensor | Tokens): Tokens => {
@@ -194,7 +219,7 @@ const apply = (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>): Tens
   runModel(model, inputOf(input), context(ctx, own))
 
 const hidden = (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>): Embedded =>
-  body(model, inputOf(input), context(ctx, own))
+  hiddenOf(model, inputOf(input), context(ctx, own))
 
 /** The hidden state [batch, d] at the last position that is not padding. */
 const lastHidden = (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>): Tensor => {
@@ -209,7 +234,7 @@ const lastHidden = (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>):
 }
 
 const nextLogits = (model: AnySllm, input: Tensor | Tokens, ctx?: Partial<Ctx>): Tensor =>
-  layer(model.out_head, lastHidden(model, input, ctx), context(ctx, own))
+  headOf(model, lastHidden(model, input, ctx), context(ctx, own))
 
 /** Mean cross-entropy of each next token; `labels` [batch, tokens] lie beside `ids`, −100 does not count. */
 const loss = (model: AnySllm, batch: Tokens & { readonly labels: Tensor }, ctx?: Partial<Ctx>): Tensor => {
@@ -221,7 +246,7 @@ const loss = (model: AnySllm, batch: Tokens & { readonly labels: Tensor }, ctx?:
   const labels = virtual === 0 ? batch.labels : concat([full([rows, virtual], -100, 'int32'), batch.labels], 1)
   const from = reshape(slice(h, [0, 0, 0], [rows, length - 1, d]), [rows * (length - 1), d])
   const to = reshape(slice(labels, [0, 1], [rows, length - 1]), [rows * (length - 1)])
-  return crossEntropy(layer(model.out_head, from, context(ctx, own)), to)
+  return crossEntropy(headOf(model, from, context(ctx, own)), to)
 }
 
 /**
@@ -241,7 +266,7 @@ const loss = (model: AnySllm, batch: Tokens & { readonly labels: Tensor }, ctx?:
  */
 export const sllm: {
   readonly config: { readonly seed: SllmConfig; readonly codec: t.Type<SllmConfig> }
-  readonly kind: Kind<AnySllm, 'model'>
+  readonly kind: Kind<SllmShell, 'model'>
   readonly kinds: Kinds
   /** A fresh model, wholly trainable. Errors: `BadConfig`. */
   readonly init: (config: SllmConfig, key: Key) => Sllm

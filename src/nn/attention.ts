@@ -1,7 +1,7 @@
 import { layer } from '../kind/index.ts'
 import type { Kind, Layer } from '../kind/index.ts'
 import { fixed } from '../kind/index.ts'
-import { matmul, mul, reshape, softmax, transpose } from '../ops/index.ts'
+import { broadcastTo, concat, matmul, mul, reshape, softmax, transpose } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { linear } from './linear.ts'
@@ -41,6 +41,13 @@ const joinHeads = (x: Tensor): Tensor => {
   return reshape(transpose(x, [0, 2, 1, 3]), [batch, length, heads * width])
 }
 
+/** Keys or values of the past before those of the tokens at hand, along the sequence; one past may serve a whole batch. */
+const after = (past: Tensor | undefined, own: Tensor): Tensor => {
+  if (past === undefined) return own
+  const [, heads = 0, length = 0, width = 0] = past.shape
+  return concat([broadcastTo(past, [own.shape[0] ?? 0, heads, length, width]), own], 2)
+}
+
 /** The kind behind the attention of every model. */
 export const AttentionKind: Kind<Attention, 'layer', 'd' | 'heads' | 'd_head'> = {
   tag: 'Attention',
@@ -54,7 +61,13 @@ export const AttentionKind: Kind<Attention, 'layer', 'd' | 'heads' | 'd_head'> =
   },
   ops: {
     layer: (n, x, ctx) => {
-      const [q, k, v] = [n.Wq, n.Wk, n.Wv].map((w) => splitHeads(layer(w, x, ctx), n.heads)) as [Tensor, Tensor, Tensor]
+      const [q, own, seen] = [n.Wq, n.Wk, n.Wv].map((w) => splitHeads(layer(w, x, ctx), n.heads)) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ]
+      const before = ctx.past?.layers[0]
+      const [k, v] = [after(before?.keys, own), after(before?.values, seen)]
       const scores = mul(matmul(q, k, { transposeB: true }), 1 / Math.sqrt(q.shape[3] ?? 1))
       const attention = softmax(scores, ctx.mask === undefined ? {} : { mask: ctx.mask })
       return layer(n.projection_out, joinHeads(matmul(attention, v)), ctx)

@@ -51,20 +51,21 @@ export const PositionsKind: Kind<Positions, 'layer', 'length' | 'd'> = {
   role: 'layer',
   fields: { weight: table('length', 'd', gaussian(0.02)) },
   ops: {
-    layer: (n, x) => {
+    layer: (n, x, { past }) => {
       const [, length = 0, d = 0] = x.shape
+      const from = past?.length ?? 0
       const longest = n.weight.value.shape[0] ?? 0
-      if (length > longest)
+      if (from + length > longest)
         throw new EspalierError([
           {
             _tag: 'ContextOverflow',
             path: n.weight.label,
             expected: `at most ${longest} positions`,
-            found: `${length}, soft prompts included`,
-            hint: 'Shorten the text or the soft prompt; both share the context window.',
+            found: `${from + length}, soft prompts and prefixes included`,
+            hint: 'Shorten the text, the soft prompt or the prefix; they share the context window.',
           },
         ])
-      return add(x, slice(n.weight.value, [0, 0], [length, d]))
+      return add(x, slice(n.weight.value, [from, 0], [length, d]))
     },
   },
 }

@@ -1,11 +1,11 @@
+import { Finite, Rate } from '../kind/number-codecs.ts'
 import { LoraKind } from '../weight/index.ts'
 import type { Scaling } from '../weight/index.ts'
-import { TransformFailure } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
-import type { Selector } from '../tree/select.ts'
 import type { Targeted } from '../tree/types/step.ts'
-import { wrapWeights } from './attach.ts'
-import { targeted } from './targeted.ts'
+import { weightMethod } from './attach.ts'
+import { Dimension, Numbers, Ranks, may, must, oneOf } from './options.ts'
+import type { OptionTable } from './options.ts'
 
 /** How LoRA is put on. */
 export interface LoraOptions {
@@ -17,17 +17,22 @@ export interface LoraOptions {
   readonly scaling?: Scaling
   /** Dropout on the input of A in training, in [0, 1). */
   readonly dropout?: number
+  /** Other ranks for the weights that patterns name. */
+  readonly rankPattern?: Readonly<Record<string, number>>
+  /** Other alphas for the weights that patterns name. */
+  readonly alphaPattern?: Readonly<Record<string, number>>
   /** What A is drawn from, folded by each weight's label. */
   readonly key?: Key
 }
 
-const scalings: readonly string[] = ['alpha', 'alpha/rank', 'alpha/sqrt(rank)'] satisfies readonly Scaling[]
-
-const requireGood = (name: string, good: boolean, expected: string, found: unknown): void => {
-  if (!good)
-    throw new TransformFailure([
-      { _tag: 'BadOption', path: `lora.${name}`, expected, found: String(found), hint: 'See the options of `lora`.' },
-    ])
+/** The options that LoRA and its kin have in common. */
+export const loraOptions: OptionTable<LoraOptions> = {
+  rank: must(Dimension),
+  alpha: may(Finite),
+  scaling: may(oneOf('alpha', 'alpha/rank', 'alpha/sqrt(rank)')),
+  dropout: may(Rate),
+  rankPattern: may(Ranks),
+  alphaPattern: may(Numbers),
 }
 
 /**
@@ -47,11 +52,9 @@ const requireGood = (name: string, good: boolean, expected: string, found: unkno
  * ```
  * @source Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", §4.1.
  */
-export const lora: Targeted<LoraOptions, 'lora'> = targeted<LoraOptions, 'lora'>(
-  (model, { at, rank, alpha = 1, scaling = 'alpha', dropout = 0, key }: LoraOptions & { readonly at: Selector }) => {
-    requireGood('alpha', Number.isFinite(alpha), 'a finite number', alpha)
-    requireGood('scaling', scalings.includes(scaling), scalings.join(', '), scaling)
-    requireGood('dropout', dropout >= 0 && dropout < 1, 'a rate in [0, 1)', dropout)
-    return wrapWeights(model, LoraKind, { at, key, dims: { rank }, statics: { alpha, scaling, dropout } })
-  },
-)
+export const lora: Targeted<LoraOptions, 'lora'> = weightMethod<LoraOptions, 'lora'>('lora', {
+  kind: LoraKind,
+  options: loraOptions,
+  dims: ({ rank }) => ({ rank }),
+  given: ({ alpha = 1, scaling = 'alpha', dropout = 0 }) => ({ alpha, scaling, dropout }),
+})

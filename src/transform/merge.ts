@@ -3,13 +3,13 @@ import type { Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
 import { requireSound } from '../tree/labels.ts'
-import { isParam, withValue } from '../tree/leaf.ts'
+import { isParam, param, withStatus, withValue } from '../tree/leaf.ts'
 import { allTargets, targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Whole, Targeted } from '../tree/types/step.ts'
 import { replaceAt } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
-import { innermost, isWrappedWeight } from '../tree/wrap.ts'
+import { innermost, isPacked, isWrappedWeight, labelOf } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
 const wrapped: Taste<Weight> = {
@@ -23,7 +23,12 @@ const mergeAt = (model: unknown, at: readonly Place<Weight>[], kinds: Kinds): un
       model,
       at.flatMap(({ node, route }) => {
         const base = innermost(node)
-        return isParam(base) ? [{ route, value: withValue(base, materialize(node, context({ kinds }))) }] : []
+        if (!isParam(base) && !isPacked(base)) return []
+        const dense = materialize(node, context({ kinds }))
+        const value = isParam(base)
+          ? withValue(base, dense)
+          : withStatus(param(base.form, labelOf(base), dense), 'frozen')
+        return [{ route, value }]
       }),
     ),
   )

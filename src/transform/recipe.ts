@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import type { Embed } from '../kind/index.ts'
-import { PositiveWhole, Rate } from '../kind/number-codecs.ts'
+import type { Embed, Weight } from '../kind/index.ts'
+import { PositiveWhole } from '../kind/number-codecs.ts'
 import type { Prompted } from '../nn/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
@@ -9,20 +9,32 @@ import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import { didYouMean } from '../tree/nearest.ts'
-import type { Selector } from '../tree/select.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
 import type { Whole } from '../tree/types/step.ts'
-import type { Lora } from '../weight/index.ts'
+import type { Packed } from '../tree/wrap.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
 import { lora } from './lora.ts'
 import { merge } from './merge.ts'
+import { may, must, oneOf, optionIssues, written } from './options.ts'
+import type { Option } from './options.ts'
 import { prompt } from './prompt.ts'
+import { optionsOf } from './targeted.ts'
+
+/** A weight in whatever representation a method has put on it. */
+export interface AdaptedWeight<W> extends Weight {
+  readonly '~role'?: 'weight'
+  readonly base: W
+}
+
+type MaybeWeight<W> = W | AdaptedWeight<W>
 
 /** A parameter or an embedding after a recipe that the compiler has not read. */
 export type MaybeAdapted<T> =
   T extends Param<Status, infer F>
-    ? Param<Status, F> | (F extends 'matrix' ? Lora<Param<Status, F>, Status> : never)
+    ? F extends 'vector'
+      ? Param<Status, F>
+      : MaybeWeight<Param<Status, F> | Packed<F>>
     : T extends Embed & { readonly _tag: 'Embedding' }
       ? MaybePrompted<{ readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> } & Embed>
       : never
@@ -38,54 +50,56 @@ declare module '../tree/types/rewrite.ts' {
 /** A model after a recipe: every place may be adapted, and either trainable or frozen. */
 export type Adaptable<M> = Whole<M, 'recipe'>
 
-const Finite = t.refinement(t.number, Number.isFinite, 'a number')
 const Globs = t.union([t.string, t.readonlyArray(t.string)], 'a pattern or a list of patterns')
 // A mistyped key must not read as "no such condition", which would select everything.
 const isKnown = (query: object): boolean => Object.keys(query).every((k) => ['glob', 'except', 'kind'].includes(k))
-const Query = t.union(
+const At = t.union(
   [Globs, t.refinement(t.partial({ glob: Globs, except: Globs, kind: t.string }), isKnown)],
   'a pattern, a list of patterns, or { glob, except, kind }',
 )
-const Scaling = t.keyof(
-  { alpha: null, 'alpha/rank': null, 'alpha/sqrt(rank)': null },
-  "'alpha', 'alpha/rank' or 'alpha/sqrt(rank)'",
-)
+
+type Table = Readonly<Record<string, Option>>
+
+/** One method of recipes: its options, and the transform they stand for. */
+interface RecipeMethod {
+  readonly options: Table
+  readonly step: (options: never, key: Key) => (model: never) => unknown
+}
+
+type Unchecked = (options: never) => (model: never) => unknown
+
+/** A method for the whole of a model, or with `at` for a part of it. */
+const part = (whole: (model: never) => unknown, only: { readonly unchecked: Unchecked }): RecipeMethod => ({
+  options: { at: may(At) },
+  step: (options: { readonly at?: unknown }) => (options.at === undefined ? whole : only.unchecked(options as never)),
+})
+
+/** A method with the options of its transform, for the places that `at` selects. */
+const placed = (transform: { readonly unchecked: Unchecked }): RecipeMethod => ({
+  options: { at: must(At), ...optionsOf(transform) },
+  step: (options: object, key) => transform.unchecked({ ...options, key } as never),
+})
+
+/** The same, for every place there is unless `at` selects some. */
+const anywhere = (transform: { readonly unchecked: Unchecked }, own: Table = {}): RecipeMethod => ({
+  options: { at: may(At), ...optionsOf(transform), ...own },
+  step: (options: object, key) => transform.unchecked({ at: '**', ...options, key } as never),
+})
+
+// A recipe holds no tokenizer, and a prompt no length of its own without one.
 const PromptInit = t.union(
-  [t.literal('random'), t.literal('vocabulary'), t.type({ ids: t.readonlyArray(t.number) })],
+  [oneOf('random', 'vocabulary'), t.type({ ids: t.readonlyArray(t.number) })],
   "'random', 'vocabulary' or { ids }",
 )
 
-type Props = Readonly<Record<string, t.Mixed>>
-
-/** One method of recipes: which options it must and may have, and the transform they stand for. */
-interface RecipeMethod {
-  readonly required: Props
-  readonly optional: Props
-  readonly step: (options: Readonly<Record<string, unknown>>, key: Key) => (model: unknown) => unknown
-}
-
-type Options = { readonly at: Selector } & Readonly<Record<string, never>>
-
-const part =
-  (whole: (model: unknown) => unknown, only: (options: Options) => (model: unknown) => unknown): RecipeMethod['step'] =>
-  (options) =>
-    options['at'] === undefined ? whole : only(options as Options)
-
+/** Every method that a recipe may name. */
 const methods: Readonly<Record<string, RecipeMethod>> = {
-  freeze: { required: {}, optional: { at: Query }, step: part(freeze, freeze.only.unchecked) },
-  unfreeze: { required: {}, optional: { at: Query }, step: part(unfreeze, unfreeze.only.unchecked) },
-  merge: { required: {}, optional: { at: Query }, step: part(merge, merge.only.unchecked) },
-  detach: { required: {}, optional: { at: Query }, step: part(detach, detach.only.unchecked) },
-  lora: {
-    required: { at: Query, rank: PositiveWhole },
-    optional: { alpha: Finite, scaling: Scaling, dropout: Rate },
-    step: (options, key) => lora.unchecked({ ...(options as Options & { rank: number }), key }),
-  },
-  prompt: {
-    required: { length: PositiveWhole },
-    optional: { at: Query, init: PromptInit },
-    step: (options, key) => prompt.unchecked({ at: '**', ...(options as { length: number }), key }),
-  },
+  freeze: part(freeze, freeze.only),
+  unfreeze: part(unfreeze, unfreeze.only),
+  merge: part(merge, merge.only),
+  detach: part(detach, detach.only),
+  lora: placed(lora),
+  prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
 }
 
 /** One step of a recipe: the name of a method, and its options. */
@@ -98,37 +112,12 @@ const issue = (_tag: string, path: string, expected: string, found: unknown, hin
   _tag,
   path,
   expected,
-  found: found === undefined ? 'nothing' : written(found),
+  found: written(found),
   hint,
 })
 
-const written = (x: unknown): string => {
-  try {
-    return JSON.stringify(x) ?? String(x)
-  } catch {
-    return String(x)
-  }
-}
-
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   typeof x === 'object' && x !== null && !Array.isArray(x)
-
-const optionIssues = (name: string, method: RecipeMethod, options: unknown, path: string): readonly Issue[] => {
-  if (!isRecord(options))
-    return [issue('BadRecipe', path, `the options of ${name} as an object`, options, `Write { "${name}": {} }.`)]
-  const all = { ...method.required, ...method.optional }
-  const unknown = Object.keys(options)
-    .filter((k) => !Object.hasOwn(all, k))
-    .map((k) => issue('BadRecipe', `${path}.${k}`, `an option of ${name}`, k, didYouMean(k, Object.keys(all))))
-  const wrong = Object.entries(all).flatMap(([k, codec]) => {
-    const given = Object.hasOwn(options, k)
-    if (!given && !Object.hasOwn(method.required, k)) return []
-    const value = options[k]
-    if (given && codec.is(value)) return []
-    return [issue('BadRecipe', `${path}.${k}`, codec.name, value, given ? '' : `${name} needs "${k}".`)]
-  })
-  return [...unknown, ...wrong]
-}
 
 const stepIssues = (step: unknown, i: number): readonly Issue[] => {
   const path = `[${i}]`
@@ -139,7 +128,7 @@ const stepIssues = (step: unknown, i: number): readonly Issue[] => {
   const method = Object.hasOwn(methods, name) ? methods[name] : undefined
   return method === undefined
     ? [issue('BadRecipe', path, 'a method', name, didYouMean(name, Object.keys(methods)))]
-    : optionIssues(name, method, step[name], `${path}.${name}`)
+    : optionIssues(name, method.options, step[name], `${path}.${name}`, () => 'BadRecipe')
 }
 
 /**
@@ -179,6 +168,6 @@ export const applyRecipe =
     if (E.isLeft(decoded)) throw new TransformFailure(decoded.left)
     return decoded.right.reduce<unknown>((m, step, i) => {
       const [[name, options] = ['', {}]] = Object.entries(step)
-      return methods[name]?.step(options, fold(key, i))(m)
+      return methods[name]?.step(options as never, fold(key, i))(m as never)
     }, model) as Adaptable<M>
   }

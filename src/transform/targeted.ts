@@ -2,6 +2,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import { EspalierError } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { requireSound } from '../tree/labels.ts'
+import { requireOptions } from './options.ts'
+import type { Option } from './options.ts'
 import type { Selector } from '../tree/select.ts'
 import type { Method } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
@@ -26,6 +28,16 @@ export const attempt = <A>(f: () => A): E.Either<readonly Issue[], A> => {
   }
 }
 
+/** A method's name and its options besides `at` and `key`, by which calls and recipes are checked. */
+export interface Described {
+  readonly name: string
+  readonly options: Readonly<Record<string, Option>>
+}
+
+/** The options that a transform was described by. */
+export const optionsOf = (transform: unknown): Readonly<Record<string, Option>> =>
+  (transform as { readonly '~options'?: Readonly<Record<string, Option>> })['~options'] ?? {}
+
 /**
  * Makes a transform out of what it does to any model: the typed step, its `either` form and its `unchecked` form.
  *
@@ -45,13 +57,15 @@ export const attempt = <A>(f: () => A): E.Either<readonly Issue[], A> => {
  */
 export const targeted = <O, K extends Method>(
   run: (model: unknown, options: O & { readonly at: Selector }) => unknown,
+  described?: Described,
 ): Targeted<O, K> => {
   const step = (options: O & { readonly at: Selector }) => (model: unknown) => {
+    if (described !== undefined) requireOptions(described.name, described.options, options)
     const after = run(model, options)
     // A label that was taken already would show only at the next, innocent transform.
     requireSound(after)
     return after
   }
   const either = (options: O & { readonly at: Selector }) => (model: unknown) => attempt(() => step(options)(model))
-  return Object.assign(step, { either, unchecked: step }) as never
+  return Object.assign(step, { either, unchecked: step, '~options': described?.options ?? {} }) as never
 }

@@ -24,6 +24,8 @@ export interface Constant {
   readonly _tag: 'Constant'
   readonly label: string
   readonly value: Tensor
+  /** Of packed values: how many frozen parameters they stand for, which `count` counts. */
+  readonly standsFor?: number
 }
 
 /** A typed gap where a partition has taken a leaf out. */
@@ -68,9 +70,15 @@ export const param = <F extends Form>(form: F, label: string, value: Tensor): Pa
  * import { constant, count } from 'espalier'
  * import { zeros } from 'espalier/ops'
  * count({ table: constant('rope', zeros([8, 4])) }).parameters // => 0
+ * count({ codes: constant('w.codes', zeros([8], 'int32'), 64) }).frozen // => 64
  * ```
  */
-export const constant = (label: string, value: Tensor): Constant => ({ _tag: 'Constant', label, value })
+export const constant = (label: string, value: Tensor, standsFor?: number): Constant => ({
+  _tag: 'Constant',
+  label,
+  value,
+  ...(standsFor === undefined ? {} : { standsFor }),
+})
 
 /**
  * The same parameter with another status; the same object when nothing changes.

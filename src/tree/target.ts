@@ -7,8 +7,8 @@ import type { Query, Selector } from './select.ts'
 import { childPlaces, isBranch, places, showPath } from './walk.ts'
 import type { Branch, Place } from './walk.ts'
 
-/** What a method makes of a node: its target, closed to it because it is adapted already, or to be looked into. */
-export type Verdict = 'take' | 'adapted' | 'into'
+/** What a method makes of a node: its target, closed to it because it is adapted already, none of its business, or to be looked into. */
+export type Verdict = 'take' | 'adapted' | 'pass' | 'into'
 
 /** How a method chooses among the nodes a selector hits. */
 export interface Taste<N> {
@@ -58,6 +58,7 @@ const eachPattern = (at: Selector): readonly Selector[] => {
 
 const under = <N>(place: Place, taste: Taste<N>): readonly (readonly ['take' | 'adapted', Place])[] => {
   const v = taste.verdict(place.node)
+  if (v === 'pass') return []
   if (v !== 'into') return [[v, place]]
   return isBranch(place.node) ? childPlaces(place as Place<Branch>).flatMap((c) => under(c, taste)) : []
 }
@@ -73,11 +74,13 @@ const attempted = <A>(issues: Issue[], f: () => A): A | undefined => {
   }
 }
 
-/** The place above a hit that is adapted already: what lies in an adapter, its base included, is no target. */
+/** The place above a hit that the method keeps out of: what lies in an adapter, its base included, is no target. */
 const outer = <N>(tree: unknown, hit: Place, taste: Taste<N>): readonly (readonly ['adapted', Place])[] | undefined => {
   let node = tree
   for (const [i, key] of hit.route.entries()) {
-    if (taste.verdict(node) === 'adapted') return [['adapted', { ...hit, node, route: hit.route.slice(0, i) }]]
+    const v = taste.verdict(node)
+    if (v === 'pass') return []
+    if (v === 'adapted') return [['adapted', { ...hit, node, route: hit.route.slice(0, i) }]]
     node = (node as Readonly<Record<string, unknown>>)[key]
   }
   return undefined

@@ -1,5 +1,7 @@
+export { additive } from './delta.ts'
+export type { Delta } from './delta.ts'
 export { Dense } from './dense.ts'
 export { LoraKind, scaleOf } from './lora.ts'
 export type { Lora, Merged, Scaling } from './lora.ts'
 export { variant } from './variant.ts'
-export type { DimsOf, ValuesOf, VariantKind, VariantSpec, Wrapped } from './variant.ts'
+export type { DimsOf, ValuesOf, VariantKind, VariantSpec, WholeWeight, Wrapped } from './variant.ts'

@@ -1,19 +1,9 @@
-import {
-  allZeros,
-  dropout,
-  fanIn,
-  lookup,
-  materialize,
-  matrix,
-  project,
-  projectT,
-  fixed,
-  shapeOf,
-} from '../kind/index.ts'
+import { allZeros, dropout, fanIn, fixed, matrix } from '../kind/index.ts'
 import type { Fields, Kind, Weight } from '../kind/index.ts'
-import { add, gather, matmul, mul } from '../ops/index.ts'
+import { gather, matmul, mul } from '../ops/index.ts'
 import type { Matrix, Param, Status } from '../tree/leaf.ts'
-import type { Tensor } from '../tree/tensor.ts'
+import type { Packed } from '../tree/wrap.ts'
+import { additive } from './delta.ts'
 
 /** How alpha becomes the factor before A·B: itself, alpha / rank, or alpha / √rank. */
 export type Scaling = 'alpha' | 'alpha/rank' | 'alpha/sqrt(rank)'
@@ -36,13 +26,21 @@ export interface Lora<W extends Weight = Weight, S extends Status = 'trainable'>
 
 declare module '../tree/types/rewrite.ts' {
   interface Rewrites<T> {
-    readonly lora: T extends Param<Status, 'matrix'> ? Lora<T> : WeightWrapper<T> extends true ? Keep : never
+    readonly lora: T extends Param<Status, 'matrix'> | Packed<'matrix'>
+      ? Lora<T>
+      : WeightWrapper<T> extends true
+        ? Keep
+        : never
     readonly merge: WeightWrapper<T> extends true ? Merged<T> : never
   }
 }
 
-/** What a weight is once everything that wraps it has been merged into it. */
-export type Merged<T> = T extends { readonly base: infer B } ? Merged<B> : T
+/** What a weight is once everything that wraps it has been merged into it; one held in few bits is dense afterwards, and frozen. */
+export type Merged<T> = T extends { readonly base: infer B }
+  ? Merged<B>
+  : T extends Packed<infer F>
+    ? Param<'frozen', F>
+    : T
 
 /**
  * The factor before A·B.
@@ -61,8 +59,6 @@ export const scaleOf = ({ alpha, scaling, a }: Lora): number => {
   return scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)
 }
 
-const change = (w: Lora): Tensor => mul(matmul(w.a.value, w.b.value), scaleOf(w))
-
 const fields: Fields = {
   a: matrix('in', 'rank', fanIn),
   b: matrix('rank', 'out', allZeros),
@@ -76,17 +72,11 @@ export const LoraKind: Kind<Lora, 'weight', 'in' | 'out' | 'rank'> = {
   tag: 'Lora',
   role: 'weight',
   fields,
-  ops: {
-    project: (x, w, ctx) => {
-      const dropped = dropout(x, w.dropout, w.a.label, ctx)
-      return add(project(x, w.base, ctx), mul(matmul(matmul(dropped, w.a.value), w.b.value), scaleOf(w)))
-    },
-    projectT: (x, w, ctx) => {
-      const low = matmul(matmul(x, w.b.value, { transposeB: true }), w.a.value, { transposeB: true })
-      return add(projectT(x, w.base, ctx), mul(low, scaleOf(w)))
-    },
-    lookup: (ids, w, ctx) => add(lookup(ids, w.base, ctx), mul(matmul(gather(w.a.value, ids), w.b.value), scaleOf(w))),
-    shape: (w, ctx) => shapeOf(w.base, ctx),
-    materialize: (w, ctx) => add(materialize(w.base, ctx), change(w)),
-  },
+  ops: additive<Lora>({
+    delta: (w) => mul(matmul(w.a.value, w.b.value), scaleOf(w)),
+    times: (x, w, ctx) => mul(matmul(matmul(dropout(x, w.dropout, w.a.label, ctx), w.a.value), w.b.value), scaleOf(w)),
+    timesT: (x, w) =>
+      mul(matmul(matmul(x, w.b.value, { transposeB: true }), w.a.value, { transposeB: true }), scaleOf(w)),
+    rows: (ids, w) => mul(matmul(gather(w.a.value, ids), w.b.value), scaleOf(w)),
+  }),
 }

@@ -1,7 +1,8 @@
 import { shapeOf } from '../kind/index.ts'
-import type { Ctx, Field, Kind, Weight } from '../kind/index.ts'
+import type { Field, Kind, Weight, WeightOps } from '../kind/index.ts'
 import { gather, matmul } from '../ops/index.ts'
-import type { Tensor } from '../tree/tensor.ts'
+import { additive } from './delta.ts'
+import type { Delta } from './delta.ts'
 
 /** The values that fields stand for. */
 export type ValuesOf<F> = { readonly [K in keyof F]: F[K] extends { readonly '~value'?: infer V } ? V : never }
@@ -22,22 +23,29 @@ export interface VariantKind<T extends string, F> extends Kind<Wrapped<T, Weight
   readonly '~fields'?: F
 }
 
-/** What a variant must say, and what it may say better than by the whole dense weight. */
-export interface VariantSpec<T extends string, F> {
-  /** Its own parameters and plain data; axes may mention `in` and `out`. */
+/** What a variant must say: its fields, and what it amounts to, as a whole or as what it adds to its base. */
+export type VariantSpec<T extends string, F> = {
+  /** Its own parameters, constants and plain data; axes may mention `in` and `out`. */
   readonly fields: F
+} & (WholeWeight<Wrapped<T, Weight, F>> | Delta<Wrapped<T, Weight, F>>)
+
+/** A weight by the dense one it stands for, and by what it may do better than by building that. */
+export interface WholeWeight<N> extends Partial<Pick<WeightOps<N>, 'project' | 'projectT' | 'lookup'>> {
   /** The dense weight [in, out] that it represents. */
-  readonly materialize: (weight: Wrapped<T, Weight, F>, ctx: Ctx) => Tensor
-  /** x [..., in] times the weight; by default the whole dense weight is built and multiplied with. */
-  readonly project?: (x: Tensor, weight: Wrapped<T, Weight, F>, ctx: Ctx) => Tensor
-  /** x [..., out] times the transposed weight; by default by the whole dense weight. */
-  readonly projectT?: (x: Tensor, weight: Wrapped<T, Weight, F>, ctx: Ctx) => Tensor
-  /** Rows of the weight by int32 ids; by default rows of the whole dense weight. */
-  readonly lookup?: (ids: Tensor, weight: Wrapped<T, Weight, F>, ctx: Ctx) => Tensor
+  readonly materialize: WeightOps<N>['materialize']
 }
 
+const whole = <N extends { readonly base: Weight }>(spec: WholeWeight<N>): WeightOps<N> => ({
+  project: spec.project ?? ((x, w, ctx) => matmul(x, spec.materialize(w, ctx))),
+  projectT: spec.projectT ?? ((x, w, ctx) => matmul(x, spec.materialize(w, ctx), { transposeB: true })),
+  lookup: spec.lookup ?? ((ids, w, ctx) => gather(spec.materialize(w, ctx), ids)),
+  shape: (w, ctx) => shapeOf(w.base, ctx),
+  materialize: spec.materialize,
+})
+
 /**
- * Defines a representation of a weight: say which dense weight it stands for, and it works in every layer.
+ * Defines a representation of a weight: say which dense weight it stands for, or what it adds to its base, and it works in
+ * every layer.
  *
  * @example
  * ```ts
@@ -58,11 +66,5 @@ export const variant = <const T extends string, const F extends Readonly<Record<
   tag,
   role: 'weight',
   fields: spec.fields,
-  ops: {
-    project: spec.project ?? ((x, w, ctx) => matmul(x, spec.materialize(w, ctx))),
-    projectT: spec.projectT ?? ((x, w, ctx) => matmul(x, spec.materialize(w, ctx), { transposeB: true })),
-    lookup: spec.lookup ?? ((ids, w, ctx) => gather(spec.materialize(w, ctx), ids)),
-    shape: (w, ctx) => shapeOf(w.base, ctx),
-    materialize: spec.materialize,
-  },
+  ops: 'delta' in spec ? additive(spec) : whole(spec),
 })

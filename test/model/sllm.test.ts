@@ -212,7 +212,7 @@ describe('against an independent implementation (fixtures/sllm/make.py)', () => 
   })
 
   test.each(cases)('%s: merged, the same', (name, model, batch) => {
-    expect(distance(sllm.apply(merge(model) as AnySllm, batch), expected[name]!.logits.flat(2))).toBeLessThan(1e-5)
+    expect(distance(sllm.apply(merge(model), batch), expected[name]!.logits.flat(2))).toBeLessThan(1e-5)
   })
 
   test('the cases tell adapters and scalings apart', () => {
@@ -325,14 +325,14 @@ describe('input that does not fit', () => {
   test('more tokens than positions, with and without a prompt', () => {
     expect(sllm.apply(base, zeros([1, 9], 'int32')).shape).toEqual([1, 9, 11])
     expect(messageOf(() => sllm.apply(base, zeros([1, 10], 'int32')))).toMatchInlineSnapshot(`
-      "ContextOverflow at embedding_block.position_embdgs.weight: expected at most 9 positions, found 10, soft prompts included.
-        Shorten the text or the soft prompt; both share the context window."
+      "ContextOverflow at embedding_block.position_embdgs.weight: expected at most 9 positions, found 10, soft prompts and prefixes included.
+        Shorten the text, the soft prompt or the prefix; they share the context window."
     `)
     const prompted = prompt({ length: 4 })(base)
     expect(sllm.apply(prompted, zeros([1, 5], 'int32')).shape).toEqual([1, 9, 11])
     expect(messageOf(() => sllm.apply(prompted, zeros([1, 6], 'int32')))).toMatchInlineSnapshot(`
-      "ContextOverflow at embedding_block.position_embdgs.weight: expected at most 9 positions, found 10, soft prompts included.
-        Shorten the text or the soft prompt; both share the context window."
+      "ContextOverflow at embedding_block.position_embdgs.weight: expected at most 9 positions, found 10, soft prompts and prefixes included.
+        Shorten the text, the soft prompt or the prefix; they share the context window."
     `)
   })
 

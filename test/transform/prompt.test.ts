@@ -98,7 +98,7 @@ describe('what runs after it', () => {
     expect(sllm.apply(prompted, zeros([1, 6], 'int32')).shape).toEqual([1, 9, 11])
     expect(issuesOf(() => sllm.apply(prompted, zeros([1, 7], 'int32')))[0]).toMatchObject({
       _tag: 'ContextOverflow',
-      found: '10, soft prompts included',
+      found: '10, soft prompts and prefixes included',
     })
   })
 })

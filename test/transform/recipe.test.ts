@@ -68,13 +68,20 @@ describe('decoding', () => {
         Did you mean "rank"?
       BadRecipe at [1].lora.rank: expected a positive whole number, found nothing.
         lora needs "rank".
-      BadRecipe at [1].lora.alpha: expected a number, found "30".
+      BadRecipe at [1].lora.alpha: expected a finite number, found "30".
+        See the options of lora.
       BadRecipe at [2].lora.at: expected a pattern, a list of patterns, or { glob, except, kind }, found 5.
+        See the options of lora.
       BadRecipe at [2].lora.rank: expected a positive whole number, found 0.5.
+        See the options of lora.
       BadRecipe at [2].lora.scaling: expected 'alpha', 'alpha/rank' or 'alpha/sqrt(rank)', found "rank".
+        See the options of lora.
       BadRecipe at [2].lora.dropout: expected a number in [0, 1), found 1.
+        See the options of lora.
       BadRecipe at [3].prompt.length: expected a positive whole number, found -1.
+        See the options of prompt.
       BadRecipe at [3].prompt.init: expected 'random', 'vocabulary' or { ids }, found "zeros".
+        See the options of prompt.
       BadRecipe at [4].freeze: expected the options of freeze as an object, found null.
         Write { "freeze": {} }.
       BadRecipe at [5]: expected an object with one key, the method, found {"freeze":{},"lora":{}}.

@@ -1,4 +1,5 @@
-import type { Constant, Hole, Param, Status } from '../leaf.ts'
+import type { Constant, Form, Hole, Param, Status } from '../leaf.ts'
+import type { Packed } from '../wrap.ts'
 import type { Met, Step, StepEvery, StepRange, StepSome } from './glob.ts'
 
 /**
@@ -18,20 +19,21 @@ export interface Keep {
   readonly '~keep': true
 }
 
-/** A method that wraps each matrix in a variant of one's own: its tag, and the fields it adds. */
-export interface Wrapping<Tag extends string, Values> {
+/** A method that wraps each weight of a form, matrices unless said otherwise: the tag of what wraps, and the fields it adds. */
+export interface Wrapping<Tag extends string, Values, F extends Form = 'matrix'> {
   readonly tag: Tag
   readonly values: Values
+  readonly form: F
 }
 
 /** A type-level method: the name of a line in `Rewrites`, or a wrapping. */
-export type Method = Exclude<keyof Rewrites<unknown>, '~node'> | Wrapping<string, unknown>
+export type Method = Exclude<keyof Rewrites<unknown>, '~node'> | Wrapping<string, unknown, Form>
 
 /** What a method makes of one node. */
 type Applied<T, K extends Method> = K extends keyof Rewrites<T>
   ? Rewrites<T>[K]
-  : K extends Wrapping<infer Tag, infer Values>
-    ? T extends Param<Status, 'matrix'>
+  : K extends Wrapping<infer Tag, infer Values, infer F>
+    ? T extends Param<Status, F> | Packed<F>
       ? { readonly _tag: Tag; readonly base: T; readonly '~role'?: 'weight' } & Values
       : WeightWrapper<T> extends true
         ? Keep

@@ -2,7 +2,8 @@ import type { Either } from 'fp-ts/lib/Either.js'
 import type { Issue } from '../error.ts'
 import type { Selector } from '../select.ts'
 import type { Globs } from './paths.ts'
-import type { AnyLeaf, HasHit, Method, RewriteAll, RewriteKey, RewriteSome } from './rewrite.ts'
+import type { Form } from '../leaf.ts'
+import type { AnyLeaf, HasHit, Method, RewriteAll, RewriteKey, RewriteSome, Wrapping } from './rewrite.ts'
 
 /** A model with a method applied where the patterns `G` are met. */
 export type Rewritten<M, G extends string, K extends Method> = {
@@ -38,13 +39,20 @@ type Alike<M, G extends string, K extends Method> =
 // The one-name patterns, which are what people mistype.
 type Tails<G extends string> = G extends `**.${infer N}` ? (N extends `${string}.${string}` ? never : N) : never
 
+// A method is named after what it puts on.
+type MethodName<K extends Method> = K extends string
+  ? K
+  : K extends Wrapping<infer Tag, unknown, Form>
+    ? Uncapitalize<Tag>
+    : never
+
 /** `unknown` when every pattern hits something in `M`; otherwise a sentence that nothing satisfies. */
 export type Legal<M, G extends string, K extends Method> = string extends G
   ? unknown
   : [Missed<M, G, K>] extends [never]
     ? unknown
     : {
-        readonly '~error': `"${Missed<M, G, K>}" hits nothing here that ${K extends string ? K : 'this method'} takes; did you mean "**.${Alike<M, Missed<M, G, K>, K>}"?`
+        readonly '~error': `"${Missed<M, G, K>}" hits nothing here that ${MethodName<K>} takes; did you mean "**.${Alike<M, Missed<M, G, K>, K>}"?`
       }
 
 /** What a step that is a value makes of a model: exact for literal patterns, "may be" for run-time ones. */
