@@ -3,6 +3,7 @@ import { initialise } from '../kind/index.ts'
 import type { AnyField, AnyKind, Dims } from '../kind/index.ts'
 import { key } from '../tree/key.ts'
 import { param } from '../tree/leaf.ts'
+import type { Form } from '../tree/leaf.ts'
 import { drawn, perturbed } from './values.ts'
 import type { Style } from './values.ts'
 
@@ -52,6 +53,8 @@ export interface NodeOptions {
   readonly dims?: DimRanges
   /** What a wrapper wraps, which its fields do not say; a matrix for weights unless given. */
   readonly base?: AnyKind
+  /** The form of the weight that a weight kind wraps; a matrix unless given. */
+  readonly form?: Form
   /** Plain data other than the kind's own. */
   readonly statics?: Readonly<Record<string, unknown>>
 }
@@ -70,18 +73,19 @@ const weightDims = ['in', 'out']
 const baseOf = (
   kind: AnyKind,
   base: AnyKind | undefined,
+  form: Form,
   dims: Dims,
   seed: number,
 ): Readonly<Record<string, unknown>> => {
   if (base !== undefined) return { base: initialise(base, dims, key(seed), {}, 'base') }
   if (kind.role !== 'weight') return {}
-  return { base: param('matrix', 'base', drawn(key(seed), [dims['in'] ?? 1, dims['out'] ?? 1], 'dyadic')) }
+  return { base: param(form, 'base', drawn(key(seed), [dims['in'] ?? 1, dims['out'] ?? 1], 'dyadic')) }
 }
 
 /** Draws nodes of a kind together with their dimensions. */
 export const nodeSamples = (
   kind: AnyKind,
-  { dims = {}, base, statics = {} }: NodeOptions = {},
+  { dims = {}, base, form = 'matrix', statics = {} }: NodeOptions = {},
 ): fc.Arbitrary<NodeSample> => {
   const wanted = [
     ...dimsOfFields(kind.fields),
@@ -95,7 +99,7 @@ export const nodeSamples = (
       seed: fc.nat(),
     })
     .map((sample) => {
-      const under = baseOf(kind, base, sample.dims, sample.seed)
+      const under = baseOf(kind, base, form, sample.dims, sample.seed)
       const { _tag, ...rest } = initialise(kind, sample.dims, key(sample.seed), statics) as { _tag: string }
       const node = kind.tag === 'Param' ? under['base'] : { _tag, ...under, ...rest }
       return { ...sample, node: perturbed(node, key(sample.seed), sample) }

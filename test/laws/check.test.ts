@@ -31,7 +31,8 @@ import {
   verdict,
 } from '../../src/laws/index.ts'
 import { memory, mean } from '../../src/ops/index.ts'
-import { Net, Scaled } from './table.ts'
+import { Net } from './row.ts'
+import { Scaled } from './table.ts'
 
 const myTransform = lora({ at: '**.fc1', rank: 2 })
 const broken = (model: never): unknown => mapLeaves(freeze(model), (leaf) => ({ ...leaf, label: 'all' }))

@@ -3,15 +3,17 @@ import { describe, expect, test } from 'vitest'
 import { EmbeddingKind, key, kinds, show, sllm } from '../../src/index.ts'
 import type { AnyKind } from '../../src/index.ts'
 import { kindLaws, nodesOf, runLaw, weightLaws } from '../../src/laws/index.ts'
-import type { KindRun, NodeOptions, WeightRun } from '../../src/laws/index.ts'
+import type { KindRun, WeightRun } from '../../src/laws/index.ts'
 import { nodeSamples } from '../../src/laws/nodes.ts'
+import { methodKinds } from './methods/index.ts'
+import type { KindOptions } from './methods/index.ts'
 import { runsOf } from './suite.ts'
 import { Scaled } from './table.ts'
 
 const all: Readonly<Record<string, AnyKind>> = { ...kinds, ...sllm.kinds, Scaled }
 
 // Every kind, and what its fields do not say.
-const kindTable: Readonly<Record<string, NodeOptions>> = {
+const kindTable: Readonly<Record<string, KindOptions>> = {
   Param: {},
   Lora: { dims: { rank: [1, 10] } },
   Scaled: {},
@@ -28,6 +30,7 @@ const kindTable: Readonly<Record<string, NodeOptions>> = {
   Sllm: {
     dims: { n_heads: 2, d_model: [3, 6], d_head: [1, 3], n_layers: [1, 2], context_window: 6, vocab_size: [3, 8] },
   },
+  ...methodKinds,
 }
 
 const rows = Object.entries(kindTable).map(([tag, options]) => [tag, all[tag]!, options] as const)
@@ -72,7 +75,7 @@ describe.each(weights)('laws of weights: %s', (_, kind, options) => {
       weight: sample.node as never,
       kinds: all,
       key: key(sample.seed),
-      style: sample.style,
+      style: 'inexact' in options && options.inexact ? 'float' : sample.style,
       batch,
     }))
   test.each(weightLaws.map((law) => [law.name, law] as const))('%s', (_name, law) => {

@@ -16,7 +16,8 @@ import {
 import type { Param } from '../../src/index.ts'
 import type { AnyTransform } from '../../src/laws/index.ts'
 import { scope } from '../../src/ops/index.ts'
-import { Plain, Scaled } from './table.ts'
+import { Plain } from './row.ts'
+import { Scaled } from './table.ts'
 
 /*
  * Random plans of transforms, against a model so simple that it is plainly right: for each path of the base, what is known

@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { adapter, check, formatReport, lawsFor } from '../../src/laws/index.ts'
+import { adapter, check, formatReport, lawsFor, mergeIs } from '../../src/laws/index.ts'
 import type { Report, TransformLaw } from '../../src/laws/index.ts'
 import { engine } from '../../src/ops/index.ts'
 import type { EngineName } from '../../src/ops/index.ts'
-import type { Row } from './table.ts'
+import type { Row } from './row.ts'
 import { table } from './table.ts'
 
 const lawsOf = (row: Row): readonly TransformLaw[] => [
-  ...(row.laws ?? lawsFor({ ...adapter, ...row.declare })),
+  ...(row.laws ?? lawsFor({ ...adapter, ...row.declare })).map((law) =>
+    law.name === 'mergeIsWeightExactly' && row.formulas !== undefined ? mergeIs(row.formulas, row.within) : law,
+  ),
   ...(row.also ?? []),
 ]
 

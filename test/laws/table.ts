@@ -1,21 +1,7 @@
-import {
-  attach,
-  define,
-  detach,
-  freeze,
-  key,
-  layer,
-  linear,
-  lora,
-  materialize,
-  merge,
-  norm,
-  prompt,
-  sllm,
-} from '../../src/index.ts'
+import { attach, detach, freeze, key, lora, materialize, merge, prompt, sllm } from '../../src/index.ts'
 import { allOnes, applyRecipe, trainableOf, unfreeze, variant, vector } from '../../src/index.ts'
 import type { PromptOptions } from '../../src/index.ts'
-import type { AnyTransform, CheckOptions, TransformLaw } from '../../src/laws/index.ts'
+import type { AnyTransform } from '../../src/laws/index.ts'
 import {
   adapter,
   commutesOnDisjoint,
@@ -30,43 +16,16 @@ import {
   prompting,
   subtreeEqualsWhole,
 } from '../../src/laws/index.ts'
-import { relu } from '../../src/ops/index.ts'
 import { mul } from '../../src/ops/index.ts'
-
-/** A model of a user's own: two layers, a norm, a residual way round, and a square weight that shows a transposition. */
-export const Net = define(
-  'Net',
-  {
-    fc1: linear('in', 'hidden'),
-    square: linear('hidden', 'hidden', { bias: false }),
-    norm: norm('hidden'),
-    fc2: linear('hidden', 'out'),
-  },
-  (n, x, ctx) => layer(n.fc2, layer(n.norm, relu(layer(n.square, layer(n.fc1, x, ctx), ctx)), ctx), ctx),
-)
-
-/** The same without a norm, in which small differences stay small. */
-export const Plain = define(
-  'Plain',
-  { fc1: linear('in', 'hidden'), square: linear('hidden', 'hidden', { bias: false }), fc2: linear('hidden', 'out') },
-  (n, x, ctx) => layer(n.fc2, relu(layer(n.square, layer(n.fc1, x, ctx), ctx)), ctx),
-)
+import { methodRows } from './methods/index.ts'
+import { Net, Plain } from './row.ts'
+import type { Row } from './row.ts'
 
 /** A weight variant of a user's own. */
 export const Scaled = variant('Scaled', {
   fields: { scale: vector('out', allOnes) },
   materialize: (w, ctx) => mul(materialize(w.base, ctx), w.scale.value),
 })
-
-/** One line of the table: a transform and everything that it is checked against. */
-export interface Row extends CheckOptions {
-  readonly name: string
-  /** Names of exports this row stands for. */
-  readonly covers: readonly string[]
-  readonly transform: AnyTransform
-  /** Laws beside those that follow from what is declared. */
-  readonly also?: readonly TransformLaw[]
-}
 
 const weights = (at: string, rank: number): Partial<Row> => ({ declare: { touches: at, adds: loraCount(at, rank) } })
 
@@ -299,4 +258,11 @@ const otherRows: readonly Row[] = [
 ]
 
 /** Every transform that is exported, in the ways it is used, and compositions of them. */
-export const table: readonly Row[] = [...loraRows, ...promptRows, ...statusRows, ...removalRows, ...otherRows]
+export const table: readonly Row[] = [
+  ...loraRows,
+  ...promptRows,
+  ...statusRows,
+  ...removalRows,
+  ...otherRows,
+  ...methodRows,
+]

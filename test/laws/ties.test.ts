@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { EspalierError, key, lora, merge, unsound } from '../../src/index.ts'
-import { Plain } from './table.ts'
+import { Plain } from './row.ts'
 
 const base = Plain.init({ in: 2, hidden: 3, out: 2 }, key(0))
 

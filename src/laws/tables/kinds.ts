@@ -1,15 +1,16 @@
 import { embed, initialise, layer, project, runModel, shapeIssues } from '../../kind/index.ts'
 import type { AnyKind, Ctx, Dims, Kinds } from '../../kind/index.ts'
 import { context } from '../../nn/index.ts'
-import { concat, mul, read, sum } from '../../ops/index.ts'
+import { add, concat, item, mul, read, sum } from '../../ops/index.ts'
 import { valueAndGrad } from '../../train/index.ts'
 import { equal } from '../../transform/index.ts'
 import { fold } from '../../tree/key.ts'
 import type { Key } from '../../tree/key.ts'
-import { isParam } from '../../tree/leaf.ts'
+import { isParam, param, withValue } from '../../tree/leaf.ts'
+import type { Param } from '../../tree/leaf.ts'
 import { trainableOf } from '../../tree/partition.ts'
 import type { Tensor } from '../../tree/tensor.ts'
-import { leafPlaces, leaves, replaceAt, showPath } from '../../tree/walk.ts'
+import { leafPlaces, leaves, mapLeaves, replaceAt, showPath } from '../../tree/walk.ts'
 import { all, every, fails, holds, vacuous, verdict } from '../law.ts'
 import type { Equality, Law, Verdict } from '../law.ts'
 import { difference, digests, drawn, drawnIds, perturbed } from '../values.ts'
@@ -144,6 +145,63 @@ const everyFieldMatters = law(
   },
 )
 
+/** The slope of the loss along one leaf's direction, by central differences of several widths: a kink may spoil some. */
+const slopes = (loss: (tree: unknown) => Tensor, tree: unknown, label: string, direction: Tensor): readonly number[] =>
+  [2 ** -5, 2 ** -7, 2 ** -9].map((h) => {
+    const at = (step: number): number =>
+      item(
+        loss(
+          mapLeaves(tree, (leaf) =>
+            isParam(leaf) && leaf.label === label ? withValue(leaf, add(leaf.value, mul(direction, step))) : leaf,
+          ),
+        ),
+      )
+    return (at(h) - at(-h)) / (2 * h)
+  })
+
+// Float32 leaves three digits of a slope over so small a step.
+const SLOPE = 2e-2
+
+/** Which trainable leaves have, at one point, a gradient that finite differences do not bear out, and how. */
+const misjudged = (run: KindRun, point: number): ReadonlyMap<string, string> => {
+  const key = fold(run.key, point)
+  const ids = run.kind.role === 'embed' || run.kind.role === 'model'
+  const x = inputFor({ ...run, style: 'float' }, key)
+  const node = perturbed(run.node, fold(key, 'at'), { style: 'float' })
+  const tree = ids ? { node } : { node, x: param('vector', '~x', x) }
+  const loss = (t: unknown): Tensor => {
+    const { node: n, x: input } = t as { readonly node: unknown; readonly x?: Param }
+    const y = outputOf(run, n, input?.value ?? x)
+    return sum(mul(y, drawn(key, y.shape, 'float')))
+  }
+  const { value, grads } = valueAndGrad<unknown, null>(loss, { unreached: 'zero' })(tree, null)
+  const scale = Math.max(1, Math.abs(item(value)))
+  return new Map(
+    Object.entries(trainableOf(tree)).flatMap(([label, leaf]): (readonly [string, string])[] => {
+      const direction = drawn(fold(key, `along ${label}`), leaf.value.shape, 'float')
+      const slope = item(sum(mul(grads[label]!, direction)))
+      const found = slopes(loss, tree, label, direction)
+      const close = found.some((s) => Math.abs(s - slope) <= SLOPE * Math.max(scale, Math.abs(slope)))
+      return close ? [] : [[label, `the gradient says ${slope} and differences say ${found.join(', ')}`]]
+    }),
+  )
+}
+
+const gradientIsSlope = law(
+  'gradientIsSlope',
+  'The gradient of each trainable parameter, and of the input, is what finite differences say.',
+  'tolerance',
+  (run) => {
+    // Beside a kink or a near singularity differences say nothing: most points must agree, and a wrong rule fails at all.
+    const first = misjudged(run, 0)
+    if (first.size === 0) return holds
+    const others = [1, 2, 3, 4].map((point) => misjudged(run, point))
+    return every([...first], ([label, why]) =>
+      verdict(others.filter((o) => o.has(label)).length < 2, `along ${label}, ${why}`),
+    )
+  },
+)
+
 const labelsAreUnique = law(
   'labelsAreUnique',
   'Each parameter of a fresh node has a label of its own.',
@@ -164,5 +222,6 @@ export const kindLaws: readonly Law<KindRun>[] = [
   runsArePure,
   runsRowByRow,
   everyFieldMatters,
+  gradientIsSlope,
   labelsAreUnique,
 ]
