@@ -472,13 +472,18 @@ const packedOf = (scheme: ops.PackedScheme, shape: readonly [number, number], ne
   const [perWord, blocks] = [scheme === 'nf4' ? 8 : 4, scheme === 'nf4' ? Math.ceil(size / 64) : shape[0]]
   const drawn = (count: number, salt: number): Tensor =>
     ops.tensor(Int32Array.from({ length: Math.ceil(count) }, (_, i) => Math.imul(i + salt, 0x9e3779b1)))
-  const scales = (count: number): Tensor => ops.tensor(Float32Array.from({ length: count }, (_, i) => 0.25 + (i % 7) / 8))
+  const scales = (count: number): Tensor =>
+    ops.tensor(Float32Array.from({ length: count }, (_, i) => 0.25 + (i % 7) / 8))
   return {
     scheme,
     shape,
     codes: drawn(size / perWord, 1),
     scales: nested
-      ? [drawn(blocks / 4, 2), ops.tensor(Float32Array.from({ length: Math.ceil(blocks / 256) }, () => 0.25)), ops.scalar(0.5)]
+      ? [
+          drawn(blocks / 4, 2),
+          ops.tensor(Float32Array.from({ length: Math.ceil(blocks / 256) }, () => 0.25)),
+          ops.scalar(0.5),
+        ]
       : [scales(blocks)],
   }
 }
@@ -496,8 +501,10 @@ const packed: readonly ops.PackedMatrix[] = [
 const onPacked = fc.nat(packed.length - 1)
 
 const packeds: readonly Entry[] = [
-  entry('unpack', onPacked.map((which) => ({ inputs: [], attrs: { which } })), (_, { which }) =>
-    ops.unpack(packed[which]!),
+  entry(
+    'unpack',
+    onPacked.map((which) => ({ inputs: [], attrs: { which } })),
+    (_, { which }) => ops.unpack(packed[which]!),
   ),
   entry(
     'matmulPacked',

@@ -119,17 +119,24 @@ const decodeInt8 = (
   at: number,
 ): void => {
   const codes = new Int8Array(data.buffer, data.byteOffset, data.byteLength)
-  for (let i = from; i < to; ) {
+  for (let i = from; i < to;) {
     const row = Math.floor(i / width)
     const scale = scales[row]!
     for (const end = Math.min(to, (row + 1) * width); i < end; i++) out[at++] = codes[i]! * scale
   }
 }
 
-const decodeNf4 = (bytes: Uint8Array, scaleOf: Reader, out: Float32Array, from: number, to: number, at: number): void => {
+const decodeNf4 = (
+  bytes: Uint8Array,
+  scaleOf: Reader,
+  out: Float32Array,
+  from: number,
+  to: number,
+  at: number,
+): void => {
   // The 16 values of a block are multiplied out once; then each byte is two look-ups.
   const values = new Float32Array(16)
-  for (let i = from; i < to; ) {
+  for (let i = from; i < to;) {
     const block = Math.floor(i / BLOCK)
     const scale = scaleOf(block)
     for (let code = 0; code < 16; code++) values[code] = nf4Map[code]! * scale
