@@ -1,6 +1,7 @@
 import { fail } from '../tree/error.ts'
 import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
 import { Dense, LoraKind } from '../weight/index.ts'
+import { Int8Kind, Nf4DoubleKind, Nf4Kind } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
@@ -19,6 +20,9 @@ export const kinds: Kinds = {
   Attention: AttentionKind,
   Mlp: MlpKind,
   Prompted: PromptedKind,
+  Nf4: Nf4Kind,
+  Nf4Double: Nf4DoubleKind,
+  Int8: Int8Kind,
 }
 
 /**

@@ -91,7 +91,8 @@ export const tiedPlaces = (model: unknown, places: readonly Place[]): readonly I
   })
 }
 
-const notTwoAxes = (place: Place<WeightNode>): readonly Issue[] =>
+/** The issue of a matrix or table whose tensor has not two axes. */
+export const notTwoAxes = (place: Place): readonly Issue[] =>
   !isParam(place.node) || place.node.value.shape.length === 2
     ? []
     : [

@@ -19,6 +19,7 @@ import { merge } from './merge.ts'
 import { may, must, oneOf, optionIssues, written } from './options.ts'
 import type { Option } from './options.ts'
 import { prompt } from './prompt.ts'
+import { dequantize, quantize } from './quantize.ts'
 import { optionsOf } from './targeted.ts'
 
 /** A weight in whatever representation a method has put on it. */
@@ -99,6 +100,8 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   merge: part(merge, merge.only),
   detach: part(detach, detach.only),
   lora: placed(lora),
+  quantize: placed(quantize),
+  dequantize: part(dequantize, dequantize.only),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
 }
 

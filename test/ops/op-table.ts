@@ -466,6 +466,68 @@ const networks: readonly Entry[] = [
   ),
 ]
 
+// What is packed is a constant to every gradient, so it is no input here. Shapes have odd counts, several blocks, tails.
+const packedOf = (scheme: ops.PackedScheme, shape: readonly [number, number], nested = false): ops.PackedMatrix => {
+  const size = shape[0] * shape[1]
+  const [perWord, blocks] = [scheme === 'nf4' ? 8 : 4, scheme === 'nf4' ? Math.ceil(size / 64) : shape[0]]
+  const drawn = (count: number, salt: number): Tensor =>
+    ops.tensor(Int32Array.from({ length: Math.ceil(count) }, (_, i) => Math.imul(i + salt, 0x9e3779b1)))
+  const scales = (count: number): Tensor =>
+    ops.tensor(Float32Array.from({ length: count }, (_, i) => 0.25 + (i % 7) / 8))
+  return {
+    scheme,
+    shape,
+    codes: drawn(size / perWord, 1),
+    scales: nested
+      ? [
+          drawn(blocks / 4, 2),
+          ops.tensor(Float32Array.from({ length: Math.ceil(blocks / 256) }, () => 0.25)),
+          ops.scalar(0.5),
+        ]
+      : [scales(blocks)],
+  }
+}
+
+const packed: readonly ops.PackedMatrix[] = [
+  packedOf('nf4', [1, 1]),
+  packedOf('nf4', [3, 5]),
+  packedOf('nf4', [5, 27]),
+  packedOf('nf4', [3, 43], true),
+  packedOf('nf4', [7, 64], true),
+  packedOf('int8', [3, 5]),
+  packedOf('int8', [4, 8]),
+]
+
+const onPacked = fc.nat(packed.length - 1)
+
+const packeds: readonly Entry[] = [
+  entry(
+    'unpack',
+    onPacked.map((which) => ({ inputs: [], attrs: { which } })),
+    (_, { which }) => ops.unpack(packed[which]!),
+  ),
+  entry(
+    'matmulPacked',
+    fc.tuple(onPacked, shapes(1, 2), fc.boolean()).chain(([which, batch, transpose]) => {
+      const [rows, columns] = packed[which]!.shape
+      const width = transpose ? columns : rows
+      const data = Array.from({ length: sizeOf(batch) * width }, (_, i) => grid[(i * 29) % grid.length]!)
+      const x: Input = { shape: [...batch, width], dtype: 'float32', data }
+      return fc.constant({ inputs: [x], attrs: { which, transpose } })
+    }),
+    ([x], { which, transpose }) => ops.matmulPacked(x!, packed[which]!, { transpose }),
+  ),
+  entry(
+    'gatherPacked',
+    fc
+      .tuple(onPacked, shapes(0, 2), fc.constantFrom<0 | 1>(0, 1))
+      .chain(([which, at, axis]) =>
+        integers(at, 0, packed[which]!.shape[axis] - 1).map((ids) => ({ inputs: [ids], attrs: { which, axis } })),
+      ),
+    ([ids], { which, axis }) => ops.gatherPacked(packed[which]!, ids!, axis),
+  ),
+]
+
 /** Every exported op, once: who adds an op adds its line here, and it gets the whole suite. */
 export const opTable: readonly Entry[] = [
   ...binaries,
@@ -476,4 +538,5 @@ export const opTable: readonly Entry[] = [
   ...forms,
   ...lookups,
   ...networks,
+  ...packeds,
 ]

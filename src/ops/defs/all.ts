@@ -7,6 +7,7 @@ import { elementwiseOps } from './elementwise.ts'
 import { gatherOps } from './gather.ts'
 import { layerNormOps } from './layer-norm.ts'
 import { matmulOps } from './matmul.ts'
+import { packedOps } from './packed.ts'
 import { reduceOps } from './reduce.ts'
 import { shapeOps } from './shape.ts'
 import { softmaxOps } from './softmax.ts'
@@ -26,4 +27,5 @@ export const allOps: readonly Op<never>[] = [
   ...layerNormOps,
   ...crossEntropyOps,
   ...dropoutOps,
+  ...packedOps,
 ]

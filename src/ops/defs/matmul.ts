@@ -102,7 +102,8 @@ const rightGradient = (dy: Tensor, a: Tensor, b: Tensor, transposeA: boolean, tr
     : matmul(a, dy, { transposeA: !transposeA })
 }
 
-const matmulOp: Op<MatmulAttrs> = { ...base, wasm: matmulWasm }
+/** @internal */
+export const matmulOp: Op<MatmulAttrs> = { ...base, wasm: matmulWasm }
 
 /** How `matmul` reads its factors; both false by default. */
 export interface MatmulOptions {

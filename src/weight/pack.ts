@@ -1,0 +1,111 @@
+import { dynamicMap, nf4Map } from '../ops/index.ts'
+
+/*
+ * Numbers to codes. All of it is float32 arithmetic in the order of bitsandbytes' CUDA kernels, so that the codes are the
+ * same to the last bit.
+ */
+
+/** Weights that share one scale in NF4, and scales that share one when they are quantised themselves. */
+export const BLOCK = 64
+export const NESTED_BLOCK = 256
+
+const f = Math.fround
+
+/** The points halfway between neighbours, above which the upper one is nearer. */
+const midpoints = (map: Float32Array): Float32Array =>
+  Float32Array.from({ length: map.length - 1 }, (_, i) => (map[i]! + map[i + 1]!) / 2)
+
+/** How many of the midpoints lie below x: the nearest code, a tie going to the lower one. There are 2^n - 1 of them. */
+const nearest = (points: Float32Array, x: number): number => {
+  let code = 0
+  for (let step = (points.length + 1) / 2; step >= 1; step /= 2) if (x > points[code + step - 1]!) code += step
+  return code
+}
+
+const nf4Points = midpoints(nf4Map)
+const dynamicPoints = midpoints(dynamicMap)
+const zeroCode = 7
+
+const largest = (values: Float32Array, from: number, to: number): number => {
+  let most = 0
+  for (let i = from; i < to; i++) most = Math.max(most, Math.abs(values[i]!))
+  return most
+}
+
+/**
+ * Codes of blocks of numbers, each scaled to [-1, 1] by its largest; `put` gets the index and the code of each number.
+ *
+ * A block of zeros has the scale 0. Where the reciprocal of a subnormal scale overflows, the numbers are divided instead.
+ */
+const blockwise = (
+  values: Float32Array,
+  length: number,
+  points: Float32Array,
+  put: (i: number, code: number) => void,
+): Float32Array => {
+  const scales = new Float32Array(Math.ceil(values.length / length))
+  for (let block = 0; block < scales.length; block++) {
+    const [from, to] = [block * length, Math.min(values.length, (block + 1) * length)]
+    const most = largest(values, from, to)
+    scales[block] = most
+    const factor = f(1 / most)
+    if (most === 0 || Number.isFinite(factor))
+      for (let i = from; i < to; i++) put(i, nearest(points, most === 0 ? 0 : f(values[i]! * factor)))
+    else for (let i = from; i < to; i++) put(i, nearest(points, f(values[i]! / most)))
+  }
+  return scales
+}
+
+const wordsFor = (bytes: number): Int32Array => new Int32Array(Math.ceil(bytes / 4))
+const bytesOf = (words: Int32Array): Uint8Array => new Uint8Array(words.buffer)
+
+/** Codes in int32 words from the lowest byte up, and what they are to be multiplied by. */
+export interface Codes {
+  readonly codes: Int32Array
+  readonly absmax: Float32Array
+}
+
+/** NF4 in blocks of 64, the earlier of two codes in the upper half of their byte; what fills the last word decodes to 0. */
+export const packNf4 = (values: Float32Array): Codes => {
+  const codes = wordsFor(Math.ceil(values.length / 2))
+  const bytes = bytesOf(codes).fill((zeroCode << 4) | zeroCode)
+  const absmax = blockwise(values, BLOCK, nf4Points, (i, code) => {
+    const at = i >>> 1
+    bytes[at] = i % 2 === 0 ? (code << 4) | (bytes[at]! & 15) : (bytes[at]! & 240) | code
+  })
+  return { codes, absmax }
+}
+
+/** The scales of NF4 in 8 bits, as they differ from their mean, in blocks of 256. */
+export const packScales = (scales: Float32Array): Codes & { readonly offset: number } => {
+  const offset = f(scales.reduce((sum, x) => sum + x, 0) / scales.length)
+  const codes = wordsFor(scales.length)
+  const bytes = bytesOf(codes)
+  const absmax = blockwise(
+    scales.map((x) => x - offset),
+    NESTED_BLOCK,
+    dynamicPoints,
+    (i, code) => (bytes[i] = code),
+  )
+  return { codes, absmax, offset }
+}
+
+const LEVELS = 127
+// Added and taken off again, it rounds a float32 to a whole number, ties to even.
+const rounder = 1.5 * 2 ** 23
+
+/** Eight bits with one scale for each row, linear: -127 to 127 times the scale. */
+export const packInt8 = (values: Float32Array, columns: number): Codes => {
+  const codes = wordsFor(values.length)
+  const bytes = new Int8Array(codes.buffer)
+  const rows = values.length / columns
+  const absmax = new Float32Array(rows)
+  for (let row = 0; row < rows; row++) {
+    const [from, to] = [row * columns, (row + 1) * columns]
+    const most = largest(values, from, to)
+    absmax[row] = most / LEVELS
+    if (most === 0) continue
+    for (let i = from; i < to; i++) bytes[i] = f(f(f(values[i]! / most) * LEVELS) + rounder) - rounder
+  }
+  return { codes, absmax }
+}
