@@ -10,6 +10,7 @@ import { matmulOps } from './matmul.ts'
 import { reduceOps } from './reduce.ts'
 import { shapeOps } from './shape.ts'
 import { softmaxOps } from './softmax.ts'
+import { solveOps } from './solve.ts'
 import { unaryOps } from './unary.ts'
 
 /** Every op there is, those behind gradients included: what an engine or a recording has to know. @internal */
@@ -26,4 +27,5 @@ export const allOps: readonly Op<never>[] = [
   ...layerNormOps,
   ...crossEntropyOps,
   ...dropoutOps,
+  ...solveOps,
 ]
