@@ -2,6 +2,7 @@ import { fail } from '../tree/error.ts'
 import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
 import { Dense, LoraKind } from '../weight/index.ts'
 import { Int8Kind, Nf4DoubleKind, Nf4Kind } from '../weight/index.ts'
+import { BoftKind, Dense, HraKind, LoraKind, OftKind } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
@@ -13,6 +14,9 @@ import { PromptedKind } from './prompted.ts'
 export const kinds: Kinds = {
   Param: Dense,
   Lora: LoraKind,
+  Oft: OftKind,
+  Boft: BoftKind,
+  Hra: HraKind,
   Linear: LinearKind,
   LayerNorm: LayerNormKind,
   Embedding: EmbeddingKind,

@@ -12,10 +12,13 @@ import { didYouMean } from '../tree/nearest.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
 import type { Whole } from '../tree/types/step.ts'
 import type { Packed } from '../tree/wrap.ts'
+import { boft } from './boft.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
+import { hra } from './hra.ts'
 import { lora } from './lora.ts'
 import { merge } from './merge.ts'
+import { oft } from './oft.ts'
 import { may, must, oneOf, optionIssues, written } from './options.ts'
 import type { Option } from './options.ts'
 import { prompt } from './prompt.ts'
@@ -102,6 +105,9 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   lora: placed(lora),
   quantize: placed(quantize),
   dequantize: part(dequantize, dequantize.only),
+  oft: placed(oft),
+  boft: placed(boft),
+  hra: placed(hra),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
 }
 

@@ -425,6 +425,33 @@ const labelled = fc.record({ rows: dim, classes: dim, weighted: fc.boolean() }).
     })),
 )
 
+const square = (shape: readonly number[], data: readonly number[], upsideDown: boolean): readonly number[] => {
+  const n = shape.at(-1)!
+  // Dominated by one number in each row, so that no step of a finite difference comes near a singular matrix.
+  return data.map((x, at) => {
+    const [i, j] = [Math.floor(at / n) % n, at % n]
+    return x / 8 + (j === (upsideDown ? n - 1 - i : i) ? 3 : 0)
+  })
+}
+
+const systems: readonly Entry[] = [
+  entry(
+    'solve',
+    fc
+      .record({ batch: shapes(0, 1), n: dim, m: dim, transposeA: fc.boolean(), upsideDown: fc.boolean() })
+      .chain(({ batch, n, m, transposeA, upsideDown }) =>
+        floats([
+          [...batch, n, n],
+          [...batch, n, m],
+        ]).map(([a, b]) => ({
+          inputs: [{ ...a!, data: square(a!.shape, a!.data, upsideDown) }, b!],
+          attrs: { transposeA },
+        })),
+      ),
+    ([a, b], attrs) => ops.solve(a!, b!, attrs),
+  ),
+]
+
 const networks: readonly Entry[] = [
   entry(
     'softmax',
@@ -537,6 +564,7 @@ export const opTable: readonly Entry[] = [
   ...matmuls,
   ...forms,
   ...lookups,
+  ...systems,
   ...networks,
   ...packeds,
 ]

@@ -11,6 +11,7 @@ import { packedOps } from './packed.ts'
 import { reduceOps } from './reduce.ts'
 import { shapeOps } from './shape.ts'
 import { softmaxOps } from './softmax.ts'
+import { solveOps } from './solve.ts'
 import { unaryOps } from './unary.ts'
 
 /** Every op there is, those behind gradients included: what an engine or a recording has to know. @internal */
@@ -28,4 +29,5 @@ export const allOps: readonly Op<never>[] = [
   ...crossEntropyOps,
   ...dropoutOps,
   ...packedOps,
+  ...solveOps,
 ]

@@ -1,0 +1,42 @@
+import { allOnes, allZeros, matrix, vector } from '../kind/index.ts'
+import type { Weight } from '../kind/index.ts'
+import { mul, reshape, slice } from '../ops/index.ts'
+import type { Tensor } from '../tree/tensor.ts'
+import { cayley, rotating, skewPart, timesBlocks } from './rotation.ts'
+import { variant } from './variant.ts'
+import type { ValuesOf, Wrapped } from './variant.ts'
+
+export const boftFields = { r: matrix('factors*in', 'blockSize', allZeros), s: vector('out', allOnes) }
+
+/**
+ * A weight W [in, out] whose inputs are rotated by a product of butterfly factors and whose outputs are scaled: R·W·diag(s).
+ *
+ * `r` [factors·in, b] holds, factor by factor and block by block, matrices A [b, b] of which the skew part Q = (A − Aᵀ)/2
+ * counts; a block is (I + Q)(I − Q)⁻¹.
+ *
+ * @source Liu et al. 2023, "Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization", §4.
+ */
+export type Boft<W extends Weight = Weight> = Wrapped<'Boft', W, typeof boftFields>
+export type BoftValues = ValuesOf<typeof boftFields>
+
+/** x times Bₘ⋯B₁, or with `back` times its transpose; the k-th factor takes runs that lie 2ᵏ⁻¹ apart. */
+const rotate = (x: Tensor, { r }: Boft, back: boolean): Tensor => {
+  const [rows = 1, b = 1] = r.value.shape
+  const n = x.shape.at(-1)! / b
+  const blocks = cayley(skewPart(reshape(r.value, [rows / b, b, b])))
+  const order = Array.from({ length: rows / b / n }, (_, k) => k)
+  return (back ? order : order.toReversed()).reduce(
+    (y, k) => timesBlocks(y, slice(blocks, [k * n, 0, 0], [n, b, b]), 2 ** k, back),
+    x,
+  )
+}
+
+const turned = rotating<Boft>(rotate)
+
+/** The kind behind `boft`; inputs are rotated factor by factor, and neither R nor R·W is built. */
+export const BoftKind = variant('Boft', {
+  fields: boftFields,
+  project: (x, w: Boft, ctx) => mul(turned.project!(x, w, ctx), w.s.value),
+  projectT: (x, w: Boft, ctx) => turned.projectT!(mul(x, w.s.value), w, ctx),
+  materialize: (w: Boft, ctx) => mul(turned.materialize(w, ctx), w.s.value),
+})
