@@ -4,8 +4,11 @@ import { Dense, LoraKind } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
+import { LstmKind } from './lstm.ts'
 import { MlpKind } from './mlp.ts'
 import { LayerNormKind } from './norm.ts'
+import { PrefixedKind } from './prefixed.ts'
+import { PrefixMlpKind, PromptLstmKind, PromptMlpKind } from './prompt-encoder.ts'
 import { PromptedKind } from './prompted.ts'
 
 /** The kinds that every model may be built of, by tag; add your own with `{ ...kinds, Mine }`. */
@@ -19,6 +22,11 @@ export const kinds: Kinds = {
   Attention: AttentionKind,
   Mlp: MlpKind,
   Prompted: PromptedKind,
+  Prefixed: PrefixedKind,
+  Lstm: LstmKind,
+  PromptMlp: PromptMlpKind,
+  PromptLstm: PromptLstmKind,
+  PrefixMlp: PrefixMlpKind,
 }
 
 /**
