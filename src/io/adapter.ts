@@ -7,7 +7,7 @@ import { leaves, showPath } from '../tree/walk.ts'
 import { supplyOf, tensorsFrom } from './checkpoint.ts'
 import { build, byName } from './build.ts'
 import { Sha256 } from './codec.ts'
-import { bare, differences, isWrapper } from './compare.ts'
+import { bare, differences } from './compare.ts'
 import type { Strictness } from './compare.ts'
 import { encode } from './encode.ts'
 import type { Encoded } from './encode.ts'
@@ -251,7 +251,6 @@ export const loadAdapter: LoadAdapter = (base: unknown, folder: string, like?: (
               'The file was changed after it was written.',
             ),
           ]),
-      ...(like === undefined && isWrapper(document.tree) ? [wrappedWhole] : []),
     ])
     const tensors: ReadonlyMap<string, Tensor> = tensorsFrom(await readFolder(folder, 'adapter', document, known))
     return build(document.tree, { tensor: supplyOf(tensors), leaf: leafOn(ofBase) }, base) as never
@@ -264,11 +263,3 @@ const likeIssues = (tune: () => unknown, tree: Json): Issues =>
     tree,
     likeTuned,
   )
-
-const wrappedWhole = issue(
-  'NeedsLike',
-  '',
-  'the transform as third argument',
-  'an adapter that wraps the whole model',
-  'Pass it so that the compiler knows what the model becomes.',
-)

@@ -6,8 +6,11 @@ import { BoftKind, Dense, HraKind, LoraKind, OftKind } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
+import { LstmKind } from './lstm.ts'
 import { MlpKind } from './mlp.ts'
 import { LayerNormKind } from './norm.ts'
+import { PrefixedKind } from './prefixed.ts'
+import { PrefixMlpKind, PromptLstmKind, PromptMlpKind } from './prompt-encoder.ts'
 import { PromptedKind } from './prompted.ts'
 
 /** The kinds that every model may be built of, by tag; add your own with `{ ...kinds, Mine }`. */
@@ -27,6 +30,11 @@ export const kinds: Kinds = {
   Nf4: Nf4Kind,
   Nf4Double: Nf4DoubleKind,
   Int8: Int8Kind,
+  Prefixed: PrefixedKind,
+  Lstm: LstmKind,
+  PromptMlp: PromptMlpKind,
+  PromptLstm: PromptLstmKind,
+  PrefixMlp: PrefixMlpKind,
 }
 
 /**

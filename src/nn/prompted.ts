@@ -2,7 +2,7 @@ import { allZeros, table } from '../kind/index.ts'
 import type { Embed, Kind, Weight } from '../kind/index.ts'
 import { embed, materialize } from '../kind/index.ts'
 import { broadcastTo, concat, ones, reshape } from '../ops/index.ts'
-import type { Status, Table } from '../tree/leaf.ts'
+import type { Table } from '../tree/leaf.ts'
 
 /**
  * An embedding whose sequences all begin with the same trained rows: hidden [batch, n + tokens, d].
@@ -11,11 +11,12 @@ import type { Status, Table } from '../tree/leaf.ts'
  *
  * @source Lester et al. 2021, "The Power of Scale for Parameter-Efficient Prompt Tuning", §2.
  */
-export interface Prompted<B extends Embed = Embed, S extends Status = 'trainable'> extends Embed {
+export interface Prompted<B extends Embed = Embed, P extends Weight = Table<'trainable'>> extends Embed {
   readonly _tag: 'Prompted'
   readonly '~role'?: 'embed'
   readonly base: B
-  readonly prompt: Table<S>
+  /** [n, d]: the rows, or what stands for them, such as an encoder. */
+  readonly prompt: P
 }
 
 declare module '../tree/types/rewrite.ts' {
@@ -29,7 +30,7 @@ declare module '../tree/types/rewrite.ts' {
 }
 
 /** The kind behind `prompt`. */
-export const PromptedKind: Kind<Prompted & { readonly prompt: Weight }, 'embed', 'length' | 'd'> = {
+export const PromptedKind: Kind<Prompted<Embed, Weight>, 'embed', 'length' | 'd'> = {
   tag: 'Prompted',
   role: 'embed',
   fields: { prompt: table('length', 'd', allZeros) },

@@ -1,20 +1,17 @@
 import { initialiseField, lookup } from '../kind/index.ts'
-import type { Weight } from '../kind/index.ts'
 import { gaussian, table } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
-import type { Prompted } from '../nn/index.ts'
-import { read, scope, tensor, uniform } from '../ops/index.ts'
+import { read, tensor, uniform } from '../ops/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { param } from '../tree/leaf.ts'
 import type { Param } from '../tree/leaf.ts'
 import type { Selector } from '../tree/select.ts'
-import { targets } from '../tree/target.ts'
-import type { Taste } from '../tree/target.ts'
 import type { Step, Targeted } from '../tree/types/step.ts'
-import { leaves, replaceAt } from '../tree/walk.ts'
-import { innermost } from '../tree/wrap.ts'
+import { putRows } from './embeddings.ts'
+import type { EmbeddingPlace } from './embeddings.ts'
+import { bareShape, roomIssues } from './room.ts'
 import { targeted } from './targeted.ts'
 
 /** Where the rows of a fresh soft prompt come from. */
@@ -42,19 +39,6 @@ export interface PromptOptions {
   readonly key?: Key
 }
 
-interface EmbeddingNode {
-  readonly _tag: string
-  readonly weight: Weight
-}
-
-const embeddings: Taste<EmbeddingNode> = {
-  verdict: (node) => {
-    const tag = (node as { _tag?: unknown } | null)?._tag
-    return tag === 'Prompted' ? 'adapted' : tag === 'Embedding' ? 'take' : 'into'
-  },
-  wants: 'a token embedding',
-}
-
 const problem = (tag: string, option: string, expected: string, found: unknown, hint: string): TransformFailure =>
   new TransformFailure([{ _tag: tag, path: `prompt.${option}`, expected, found: String(found), hint }])
 
@@ -76,13 +60,17 @@ const requireInit = (init: PromptInit): void => {
     )
 }
 
-const rowsFor = (node: EmbeddingNode, label: string, options: PromptOptions): Param<'trainable', 'table'> => {
+const rowsFor = (
+  model: unknown,
+  { node, label, route }: EmbeddingPlace,
+  options: PromptOptions,
+): Param<'trainable', 'table'> => {
   const { init = 'vocabulary', key = seedKey('prompt') } = options
   requireInit(init)
   const ids = idsOf(init)
   if (ids?.length === 0)
     throw problem('BadOption', 'init', 'at least one token to begin from', 'none', 'The text has no tokens.')
-  const [vocabulary = 0, d = 0] = (innermost(node.weight) as Param).value.shape
+  const [vocabulary, d] = bareShape(node.weight)
   const strange = ids && Array.from(ids).find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary))
   if (strange !== undefined)
     throw problem(
@@ -101,6 +89,8 @@ const rowsFor = (node: EmbeddingNode, label: string, options: PromptOptions): Pa
       length,
       'Give `length`, or a text to begin from.',
     )
+  const crowded = roomIssues(model, route, length, 'prompt.length')
+  if (crowded.length > 0) throw new TransformFailure(crowded)
   if (init === 'random')
     return initialiseField(table('length', 'd', gaussian(0.02)), { length, d }, key, label) as Param<
       'trainable',
@@ -125,29 +115,15 @@ export interface Prompt extends Targeted<PromptOptions, 'prompt'> {
 }
 
 const run = (model: unknown, { at = '**', ...options }: PromptOptions & { readonly at?: Selector }): unknown =>
-  scope(() =>
-    replaceAt(
-      model,
-      targets(model, at, embeddings).map(({ node, route }) => {
-        const weight = leaves(node)[0]?.label ?? 'weight'
-        const label = [...weight.split('.').slice(0, -1), 'prompt'].join('.')
-        const value: Omit<Prompted, 'base'> & { base: EmbeddingNode } = {
-          _tag: 'Prompted',
-          base: node,
-          prompt: rowsFor(node, label, options),
-        }
-        return { route, value }
-      }),
-    ),
-  )
+  putRows(model, at, (place) => rowsFor(model, place, options))
 
 /**
  * Puts trained rows before the token embeddings of every sequence, along the sequence axis.
  *
  * Logits get as many rows more, in front; positions, mask and context window count them.
  *
- * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `BadDimension`, `BadOption`, `BadSelector`;
- *   a text and a prompt too long together are a `ContextOverflow` when the model runs.
+ * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `BadDimension`, `BadOption`, `BadSelector`,
+ *   `ContextOverflow` for a prompt that leaves no room for text; of a text too long beside it, when the model runs.
  * @example
  * ```ts
  * import { count, freeze, pipe, prompt, sllm, key } from 'espalier'

@@ -1,18 +1,19 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import type { Embed, Weight } from '../kind/index.ts'
+import type { Embed, Model, Weight } from '../kind/index.ts'
 import { PositiveWhole } from '../kind/number-codecs.ts'
-import type { Prompted } from '../nn/index.ts'
+import type { Prefixed, Prompted } from '../nn/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
-import type { Param, Status } from '../tree/leaf.ts'
+import type { Param, Status, Table } from '../tree/leaf.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
 import type { Whole } from '../tree/types/step.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { boft } from './boft.ts'
+import { bake } from './bake.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
 import { hra } from './hra.ts'
@@ -21,8 +22,10 @@ import { merge } from './merge.ts'
 import { oft } from './oft.ts'
 import { may, must, oneOf, optionIssues, written } from './options.ts'
 import type { Option } from './options.ts'
+import { prefix } from './prefix.ts'
 import { prompt } from './prompt.ts'
 import { dequantize, quantize } from './quantize.ts'
+import { ptuning } from './ptuning.ts'
 import { optionsOf } from './targeted.ts'
 
 /** A weight in whatever representation a method has put on it. */
@@ -43,7 +46,7 @@ export type MaybeAdapted<T> =
       ? MaybePrompted<{ readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> } & Embed>
       : never
 
-type MaybePrompted<T extends Embed> = T | Prompted<T, Status>
+type MaybePrompted<T extends Embed> = T | Prompted<T, MaybeWeight<Table<Status>>>
 
 declare module '../tree/types/rewrite.ts' {
   interface Rewrites<T> {
@@ -51,8 +54,27 @@ declare module '../tree/types/rewrite.ts' {
   }
 }
 
-/** A model after a recipe: every place may be adapted, and either trainable or frozen. */
-export type Adaptable<M> = Whole<M, 'recipe'>
+/** A model after a recipe: every place may be adapted, and either trainable or frozen; a model as a whole may have a prefix. */
+export type Adaptable<M> = MaybePrefixed<M, Whole<M, 'recipe'>>
+
+type MaybePrefixed<M, A> = '~role' extends keyof M
+  ? M extends Model
+    ? A | (A extends Model ? Prefixed<A, MaybeWeight<Table<Status>>> : never)
+    : A
+  : A
+
+/** A model after a recipe of which the compiler sees the methods: without `prefix` among them the root is the model's own. */
+export type AfterRecipe<M, R> = [MayPrefix<R>] extends [never] ? Whole<M, 'recipe'> : Adaptable<M>
+
+type MayPrefix<R> = R extends readonly (infer S)[]
+  ? S extends unknown
+    ? string extends keyof S
+      ? true
+      : 'prefix' extends keyof S
+        ? true
+        : never
+    : never
+  : true
 
 const Globs = t.union([t.string, t.readonlyArray(t.string)], 'a pattern or a list of patterns')
 // A mistyped key must not read as "no such condition", which would select everything.
@@ -62,11 +84,11 @@ const At = t.union(
   'a pattern, a list of patterns, or { glob, except, kind }',
 )
 
-type Table = Readonly<Record<string, Option>>
+type Options = Readonly<Record<string, Option>>
 
 /** One method of recipes: its options, and the transform they stand for. */
 interface RecipeMethod {
-  readonly options: Table
+  readonly options: Options
   readonly step: (options: never, key: Key) => (model: never) => unknown
 }
 
@@ -85,7 +107,7 @@ const placed = (transform: { readonly unchecked: Unchecked }): RecipeMethod => (
 })
 
 /** The same, for every place there is unless `at` selects some. */
-const anywhere = (transform: { readonly unchecked: Unchecked }, own: Table = {}): RecipeMethod => ({
+const anywhere = (transform: { readonly unchecked: Unchecked }, own: Options = {}): RecipeMethod => ({
   options: { at: may(At), ...optionsOf(transform), ...own },
   step: (options: object, key) => transform.unchecked({ at: '**', ...options, key } as never),
 })
@@ -96,12 +118,19 @@ const PromptInit = t.union(
   "'random', 'vocabulary' or { ids }",
 )
 
+/** A method for a model as a whole. */
+const whole = (transform: (options: never) => (model: never) => unknown): RecipeMethod => ({
+  options: optionsOf(transform),
+  step: (options: object, key) => transform({ ...options, key } as never),
+})
+
 /** Every method that a recipe may name. */
 const methods: Readonly<Record<string, RecipeMethod>> = {
   freeze: part(freeze, freeze.only),
   unfreeze: part(unfreeze, unfreeze.only),
   merge: part(merge, merge.only),
   detach: part(detach, detach.only),
+  bake: { options: {}, step: () => bake },
   lora: placed(lora),
   quantize: placed(quantize),
   dequantize: part(dequantize, dequantize.only),
@@ -109,6 +138,8 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   boft: placed(boft),
   hra: placed(hra),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
+  prefix: whole(prefix),
+  ptuning: anywhere(ptuning),
 }
 
 /** One step of a recipe: the name of a method, and its options. */
@@ -171,12 +202,12 @@ export const decodeRecipe = (json: unknown): E.Either<readonly Issue[], Recipe> 
  * ```
  */
 export const applyRecipe =
-  (recipe: Recipe, key: Key = seedKey('recipe')) =>
-  <M>(model: M): Adaptable<M> => {
+  <const R extends Recipe>(recipe: R, key: Key = seedKey('recipe')) =>
+  <M>(model: M): AfterRecipe<M, R> => {
     const decoded = decodeRecipe(recipe)
     if (E.isLeft(decoded)) throw new TransformFailure(decoded.left)
     return decoded.right.reduce<unknown>((m, step, i) => {
       const [[name, options] = ['', {}]] = Object.entries(step)
       return methods[name]?.step(options as never, fold(key, i))(m as never)
-    }, model) as Adaptable<M>
+    }, model) as AfterRecipe<M, R>
   }

@@ -29,8 +29,8 @@ export type VariantSpec<T extends string, F> = {
   readonly fields: F
 } & (WholeWeight<Wrapped<T, Weight, F>> | Delta<Wrapped<T, Weight, F>>)
 
-/** A weight by the dense one it stands for, and by what it may do better than by building that. */
-export interface WholeWeight<N> extends Partial<Pick<WeightOps<N>, 'project' | 'projectT' | 'lookup'>> {
+/** A weight by the dense one it stands for, and by what it may do better than by building that; `shape`, if that is not its base's. */
+export interface WholeWeight<N> extends Partial<Pick<WeightOps<N>, 'project' | 'projectT' | 'lookup' | 'shape'>> {
   /** The dense weight [in, out] that it represents. */
   readonly materialize: WeightOps<N>['materialize']
 }
@@ -39,7 +39,7 @@ const whole = <N extends { readonly base: Weight }>(spec: WholeWeight<N>): Weigh
   project: spec.project ?? ((x, w, ctx) => matmul(x, spec.materialize(w, ctx))),
   projectT: spec.projectT ?? ((x, w, ctx) => matmul(x, spec.materialize(w, ctx), { transposeB: true })),
   lookup: spec.lookup ?? ((ids, w, ctx) => gather(spec.materialize(w, ctx), ids)),
-  shape: (w, ctx) => shapeOf(w.base, ctx),
+  shape: spec.shape ?? ((w, ctx) => shapeOf(w.base, ctx)),
   materialize: spec.materialize,
 })
 

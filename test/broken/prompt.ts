@@ -1,5 +1,5 @@
 import { PromptedKind, embed, materialize, prompt, sllm } from '../../src/index.ts'
-import type { Ctx, Embedded, Kind, Prompted, Tensor, Tokens, Weight } from '../../src/index.ts'
+import type { Ctx, Embed, Embedded, Kind, Prompted, Tensor, Tokens, Weight } from '../../src/index.ts'
 import {
   addsRows,
   hiddenRowsChangeNothing,
@@ -14,7 +14,7 @@ import type { Fault } from './broken.ts'
 
 const prompted = prompt({ at: '**', length: 3 })
 
-type Node = Prompted & { readonly prompt: Weight }
+type Node = Prompted<Embed, Weight>
 
 /** A prompt that puts its rows and its mask before the others in some way. */
 const promptedBy = (join: (rows: Tensor, tokens: Embedded) => Embedded): Kind<Node, 'embed'> => ({
