@@ -20,7 +20,11 @@ interface Expected {
 
 const counts: Readonly<Record<string, Expected>> = {
   freeze: { recipe: [], trainable: 0 },
-  'unfreeze a head': { recipe: [{ unfreeze: { at: 'out_head' } }], trainable: 128 * 52_000 + 52_000, ofBase: 6_708_000 },
+  'unfreeze a head': {
+    recipe: [{ unfreeze: { at: 'out_head' } }],
+    trainable: 128 * 52_000 + 52_000,
+    ofBase: 6_708_000,
+  },
   'lora, the chapter': { recipe: [{ lora: { at: mlp, rank: 16, alpha: 30 } }], trainable: 4 * 16 * (128 + 128) },
   'lora, all linear layers': {
     recipe: [{ lora: { at: '**', rank: 8 } }],
