@@ -143,7 +143,7 @@ export interface Quantize extends Targeted<QuantizeOptions, 'quantize'> {
  * NF4 takes 0.5625 bytes a weight (0.516 with `doubleQuant`), int8 one byte and a scale for each output. A glob that names a
  * layer takes all its matrices. A tied weight stays tied when all its places are selected. The count of parameters stays.
  *
- * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `AlreadyQuantized`, `TiedWeight`, `NotFinite` for a
+ * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `AlreadyQuantized`, `TiedWeight`, `NonFinite` for a
  *   weight with NaN or an infinity, `BadOption`, `BadSelector`.
  * @example
  * ```ts

@@ -14,6 +14,7 @@ import type { Whole } from '../tree/types/step.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
+import { loftq } from './loftq.ts'
 import { lora } from './lora.ts'
 import { merge } from './merge.ts'
 import { may, must, oneOf, optionIssues, written } from './options.ts'
@@ -100,6 +101,7 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   merge: part(merge, merge.only),
   detach: part(detach, detach.only),
   lora: placed(lora),
+  loftq: placed(loftq),
   quantize: placed(quantize),
   dequantize: part(dequantize, dequantize.only),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),

@@ -1,4 +1,14 @@
-import { context, dequantize, isPacked, lora, materialize, places, quantize, requantize } from '../../../src/index.ts'
+import {
+  context,
+  dequantize,
+  isPacked,
+  loftq,
+  lora,
+  materialize,
+  places,
+  quantize,
+  requantize,
+} from '../../../src/index.ts'
 import { applyRecipe, get, isParam, mapLeaves, param, sllm, withValue } from '../../../src/index.ts'
 import type { Param, Quantized, QuantizedAs } from '../../../src/index.ts'
 import type { AnyTransform, Declaration, Formula, TransformLaw } from '../../../src/laws/index.ts'
@@ -239,6 +249,30 @@ export const quantizeRows: readonly Row[] = [
 
 const shapeOfFc1 = (model: unknown): number =>
   (get(model as never, 'fc1.weight' as never) as Param).value.shape.reduce((n, length) => n + length, 0)
+
+const fc1Adds = (model: unknown): number => 2 * shapeOfFc1(model)
+
+const loftqRow = (name: string, options: Parameters<typeof loftq.unchecked>[0]): Row => ({
+  name,
+  covers: ['loftq'],
+  transform: loftq.unchecked(options) as AnyTransform,
+  on: Net,
+  // What was there is nowhere any more, so that detach cannot give it back; the sum of codes and factors merges.
+  declare: { ...quantizing, merge: 'exact', touches: '**.fc1', adds: fc1Adds },
+  formulas: { Lora: loftqFormula },
+  within: 2 ** -20,
+})
+
+const loftqFormula: Formula = (node, base, read_) => {
+  const half = rows(read_(node['a'])).map((row_) => row_.map((x) => x * Number(node['alpha'])))
+  return qloraFormula({ ...node, a: half }, base, (leaf) => (leaf === half ? half : read_(leaf)))
+}
+
+/** The rows of LoftQ, which quantises and adapts at once. */
+export const loftqRows: readonly Row[] = [
+  loftqRow('loftq', { at: '**.fc1', rank: 2, alpha: 0.5 }),
+  loftqRow('loftq in three rounds on int8', { at: '**.fc1', rank: 2, scheme: 'int8', iterations: 3 }),
+]
 
 const drawnQuantized = (how: QuantizedAs, form: 'matrix' | 'table'): KindOptions => ({
   dims: { in: [1, 20], out: [1, 20] },
