@@ -1,5 +1,6 @@
 import { scope } from '../ops/index.ts'
 import type { Adaptable } from '../transform/index.ts'
+import type { Issue } from '../tree/error.ts'
 import type { Leaf } from '../tree/leaf.ts'
 import { isParam, withStatus } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -192,6 +193,21 @@ const valueIssues = (names: ReturnType<typeof byName>, base: ReadonlyMap<string,
         ]
   })
 
+const quantizeFirst =
+  'The adapter was made on a quantised base: apply the same `quantize` to this one, and load onto that.'
+
+/** The same issues, with a better hint for weights that the adapter knows in few bits and the base has dense. */
+const hinted = (issues: Issues, tree: Json, base: Json): Issues => {
+  const params = new Set([...entries(base)].map(({ path, entry }) => `${entry._tag} ${showPath(path)}`))
+  const dense = [...entries(bare(tree))]
+    .filter(({ entry }) => entry._tag === 'Constant' && entry.standsFor !== undefined)
+    .map(({ path }) => showPath(path.slice(0, -1)))
+    .filter((path) => params.has(`Param ${path}`))
+  const concerns = ({ path }: Issue): boolean =>
+    dense.some((weight) => path === weight || path.startsWith(`${weight}.`))
+  return issues.map((i) => (concerns(i) ? { ...i, hint: quantizeFirst } : i))
+}
+
 const unique = (issues: Issues): Issues => [...new Map(issues.map((i) => [`${i._tag} ${i.path}`, i])).values()]
 
 const leafOn =
@@ -237,8 +253,7 @@ export const loadAdapter: LoadAdapter = (base: unknown, folder: string, like?: (
     const ofBase = new Map(leaves(base).map((leaf) => [leaf.label, leaf]))
     const built = differences(bare(document.tree), given, onBase)
     const known: Issues = unique([
-      ...built,
-      ...valueIssues(names, ofBase),
+      ...hinted([...built, ...valueIssues(names, ofBase)], document.tree, given),
       ...(like === undefined || built.length > 0 ? [] : likeIssues(() => like(base as never), document.tree)),
       ...(claimed === fingerprint(document.tree)
         ? []

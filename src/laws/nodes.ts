@@ -57,6 +57,8 @@ export interface NodeOptions {
   readonly form?: Form
   /** Plain data other than the kind's own. */
   readonly statics?: Readonly<Record<string, unknown>>
+  /** How a node is made whose fields do not say all, such as a weight in few bits: its tensors belong together. */
+  readonly make?: (dims: Dims, seed: number) => unknown
 }
 
 /** A drawn node of a kind, and what it was drawn from. */
@@ -85,7 +87,7 @@ const baseOf = (
 /** Draws nodes of a kind together with their dimensions. */
 export const nodeSamples = (
   kind: AnyKind,
-  { dims = {}, base, form = 'matrix', statics = {} }: NodeOptions = {},
+  { dims = {}, base, form = 'matrix', statics = {}, make }: NodeOptions = {},
 ): fc.Arbitrary<NodeSample> => {
   const wanted = [
     ...dimsOfFields(kind.fields),
@@ -101,7 +103,8 @@ export const nodeSamples = (
     .map((sample) => {
       const under = baseOf(kind, base, form, sample.dims, sample.seed)
       const { _tag, ...rest } = initialise(kind, sample.dims, key(sample.seed), statics) as { _tag: string }
-      const node = kind.tag === 'Param' ? under['base'] : { _tag, ...under, ...rest }
+      const usual = kind.tag === 'Param' ? under['base'] : { _tag, ...under, ...rest }
+      const node = make?.(sample.dims, sample.seed) ?? usual
       return { ...sample, node: perturbed(node, key(sample.seed), sample) }
     })
 }

@@ -49,7 +49,10 @@ export interface WeightMethod<O, S = undefined> {
   readonly refuse?: (options: O, place: Sized) => readonly Issue[]
   /** What all places share. */
   readonly share?: (options: O & { readonly key: Key }, places: readonly WeightPlace[], model: unknown) => S
-  /** What takes a field's place: plain data, or a tensor as the value of a leaf that does not begin as its field says. */
+  /**
+   * What takes a field's place: plain data, or a tensor as the value of a leaf that does not begin as its field says; under
+   * `base`, another representation of the weight that is wrapped.
+   */
   readonly given?: (options: O, place: WeightPlace, shared: S) => Readonly<Record<string, unknown>>
 }
 
@@ -194,7 +197,7 @@ const wrapWeights = <O, S>(
         const lengths = { ...dims(of(p), place), in: place.rows, out: place.columns }
         const own = given?.(of(p), place, shared as S)
         const { _tag, ...fields } = initialise(kind, lengths, key, own, place.label) as { _tag: string }
-        return { route: p.route, value: { _tag, base: p.node, ...fields } }
+        return { route: p.route, value: { _tag, base: own?.['base'] ?? p.node, ...fields } }
       }),
     )
   })

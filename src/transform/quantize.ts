@@ -6,13 +6,13 @@ import { scope } from '../ops/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { requireSound, ties } from '../tree/labels.ts'
-import { isParam, param, withStatus } from '../tree/leaf.ts'
+import { param, withStatus } from '../tree/leaf.ts'
 import type { Form, Param, Status } from '../tree/leaf.ts'
 import { allTargets, targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { WeightWrapper } from '../tree/types/rewrite.ts'
 import type { Targeted, Whole } from '../tree/types/step.ts'
-import { replaceAt, showPath } from '../tree/walk.ts'
+import { leaves, replaceAt, showPath } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
 import { formOf, isPacked, isWrappedWeight, labelOf } from '../tree/wrap.ts'
 import type { Packed } from '../tree/wrap.ts'
@@ -72,12 +72,13 @@ const alreadyQuantized = ({ path, node }: Place<Bare>): Issue => ({
   hint: 'Leave it out with `except`, or `dequantize` it first.',
 })
 
-/** The issue of each weight that stands in a place outside of the selection too: it would be dense there under one label. */
+/** The issue of each weight of which something stands outside of the selection too: there it would stay as it was. */
 const partedTies = (model: unknown, places: readonly Place<Bare>[]): readonly Issue[] => {
   const shared = new Map(Object.entries(ties(model)))
   const selected = new Set(places.map(({ path }) => showPath(path)))
+  const inside = (path: string): boolean => selected.has(path) || selected.has(path.replace(/\.[^.]*$/, ''))
   return places.flatMap(({ node, path }) => {
-    const outside = isParam(node) ? (shared.get(node.label) ?? []).filter((p) => !selected.has(p)) : []
+    const outside = leaves(node).flatMap(({ label }) => (shared.get(label) ?? []).filter((p) => !inside(p)))
     return outside.length === 0
       ? []
       : [
@@ -142,7 +143,7 @@ export interface Quantize extends Targeted<QuantizeOptions, 'quantize'> {
  * NF4 takes 0.5625 bytes a weight (0.516 with `doubleQuant`), int8 one byte and a scale for each output. A glob that names a
  * layer takes all its matrices. A tied weight stays tied when all its places are selected. The count of parameters stays.
  *
- * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `AlreadyQuantized`, `TiedWeight`, `NotFinite` for a
+ * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `AlreadyQuantized`, `TiedWeight`, `NonFinite` for a
  *   weight with NaN or an infinity, `BadOption`, `BadSelector`.
  * @example
  * ```ts
@@ -182,8 +183,10 @@ const packed: Taste<Packed> = {
   wants: 'a weight in few bits',
 }
 
-const dequantizeAt = (model: unknown, places: readonly Place<Packed>[]): unknown =>
-  scope(() => {
+const dequantizeAt = (model: unknown, places: readonly Place<Packed>[]): unknown => {
+  const issues = partedTies(model, places)
+  if (issues.length > 0) throw new TransformFailure(issues)
+  return scope(() => {
     const made = new Map<unknown, Param<'frozen', Form>>()
     const dense = (node: Packed): Param<'frozen', Form> => {
       const known =
@@ -196,6 +199,7 @@ const dequantizeAt = (model: unknown, places: readonly Place<Packed>[]): unknown
       places.map(({ route, node }) => ({ route, value: dense(node) })),
     )
   })
+}
 
 /** `dequantize` itself, and `dequantize.only` for some places. */
 export interface Dequantize {
@@ -213,7 +217,8 @@ const everywhere = (model: unknown): unknown => {
  *
  * What quantisation has rounded off does not come back. Adapters on top stay.
  *
- * @throws TransformFailure `LabelClash`, `Disposed`, `NotPlain`; (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
+ * @throws TransformFailure `TiedWeight`, `LabelClash`, `Disposed`, `NotPlain`; (`only`) `NoMatch`, `NotATarget`,
+ *   `BadSelector`.
  * @example
  * ```ts
  * import { dequantize, key, pipe, quantize, sllm } from 'espalier'

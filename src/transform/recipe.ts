@@ -17,6 +17,7 @@ import { bake } from './bake.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
 import { hra } from './hra.ts'
+import { loftq } from './loftq.ts'
 import { lora } from './lora.ts'
 import { merge } from './merge.ts'
 import { oft } from './oft.ts'
@@ -132,6 +133,7 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   detach: part(detach, detach.only),
   bake: { options: {}, step: () => bake },
   lora: placed(lora),
+  loftq: placed(loftq),
   quantize: placed(quantize),
   dequantize: part(dequantize, dequantize.only),
   oft: placed(oft),

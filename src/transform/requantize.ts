@@ -66,7 +66,7 @@ const measured = (path: string, old: ArrayLike<number>, merged: ArrayLike<number
  * Small changes mostly fall between two codes and are rounded away: `merge` gives the exact, dense result, and keeping the
  * adapter beside the codes costs least. Adapters on dense weights stay. `own` are kinds of one's own, by tag.
  *
- * @throws TransformFailure `LabelClash`, `Disposed`, `NotPlain`, `NotFinite`.
+ * @throws TransformFailure `LabelClash`, `Disposed`, `NotPlain`, `NonFinite`.
  * @example
  * ```ts
  * import { key, lora, pipe, quantize, requantize, sllm } from 'espalier'

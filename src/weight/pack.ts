@@ -15,15 +15,34 @@ const f = Math.fround
 const midpoints = (map: Float32Array): Float32Array =>
   Float32Array.from({ length: map.length - 1 }, (_, i) => (map[i]! + map[i + 1]!) / 2)
 
-/** How many of the midpoints lie below x: the nearest code, a tie going to the lower one. There are 2^n - 1 of them. */
-const nearest = (points: Float32Array, x: number): number => {
-  let code = 0
-  for (let step = (points.length + 1) / 2; step >= 1; step /= 2) if (x > points[code + step - 1]!) code += step
-  return code
+/** The nearest code to a number in [-1, 1]: how many midpoints lie below it, so that a tie goes to the lower one. */
+type Coder = (x: number) => number
+
+/** By halving; there are 2^n - 1 midpoints. */
+const byHalving =
+  (points: Float32Array): Coder =>
+  (x) => {
+    let code = 0
+    for (let step = (points.length + 1) / 2; step >= 1; step /= 2) if (x > points[code + step - 1]!) code += step
+    return code
+  }
+
+const BINS = 128
+
+/** By a table of bins so narrow that none holds two midpoints: one look-up and one comparison, four times as fast. */
+const byBins = (points: Float32Array): Coder => {
+  const binOf = (x: number): number => Math.floor((x + 1) * BINS)
+  const below = Uint8Array.from({ length: 2 * BINS + 1 }, (_, bin) => points.filter((p) => binOf(p) < bin).length)
+  // What may come after the last midpoint is above none.
+  const next = Float32Array.of(...points, Infinity)
+  return (x) => {
+    const code = below[Math.floor((x + 1) * BINS)]!
+    return x > next[code]! ? code + 1 : code
+  }
 }
 
-const nf4Points = midpoints(nf4Map)
-const dynamicPoints = midpoints(dynamicMap)
+const nf4Code = byBins(midpoints(nf4Map))
+const dynamicCode = byHalving(midpoints(dynamicMap))
 const zeroCode = 7
 
 const largest = (values: Float32Array, from: number, to: number): number => {
@@ -33,27 +52,22 @@ const largest = (values: Float32Array, from: number, to: number): number => {
 }
 
 /**
- * Codes of blocks of numbers, each scaled to [-1, 1] by its largest; `put` gets the index and the code of each number.
+ * One code for each number, of blocks that are each scaled to [-1, 1] by their largest.
  *
  * A block of zeros has the scale 0. Where the reciprocal of a subnormal scale overflows, the numbers are divided instead.
  */
-const blockwise = (
-  values: Float32Array,
-  length: number,
-  points: Float32Array,
-  put: (i: number, code: number) => void,
-): Float32Array => {
-  const scales = new Float32Array(Math.ceil(values.length / length))
-  for (let block = 0; block < scales.length; block++) {
+const blockwise = (values: Float32Array, length: number, coder: Coder): { codes: Uint8Array; absmax: Float32Array } => {
+  const codes = new Uint8Array(values.length)
+  const absmax = new Float32Array(Math.ceil(values.length / length))
+  for (let block = 0; block < absmax.length; block++) {
     const [from, to] = [block * length, Math.min(values.length, (block + 1) * length)]
     const most = largest(values, from, to)
-    scales[block] = most
-    const factor = f(1 / most)
-    if (most === 0 || Number.isFinite(factor))
-      for (let i = from; i < to; i++) put(i, nearest(points, most === 0 ? 0 : f(values[i]! * factor)))
-    else for (let i = from; i < to; i++) put(i, nearest(points, f(values[i]! / most)))
+    absmax[block] = most
+    const factor = most === 0 ? 0 : f(1 / most)
+    if (Number.isFinite(factor)) for (let i = from; i < to; i++) codes[i] = coder(f(values[i]! * factor))
+    else for (let i = from; i < to; i++) codes[i] = coder(f(values[i]! / most))
   }
-  return scales
+  return { codes, absmax }
 }
 
 const wordsFor = (bytes: number): Int32Array => new Int32Array(Math.ceil(bytes / 4))
@@ -67,27 +81,24 @@ export interface Codes {
 
 /** NF4 in blocks of 64, the earlier of two codes in the upper half of their byte; what fills the last word decodes to 0. */
 export const packNf4 = (values: Float32Array): Codes => {
-  const codes = wordsFor(Math.ceil(values.length / 2))
-  const bytes = bytesOf(codes).fill((zeroCode << 4) | zeroCode)
-  const absmax = blockwise(values, BLOCK, nf4Points, (i, code) => {
-    const at = i >>> 1
-    bytes[at] = i % 2 === 0 ? (code << 4) | (bytes[at]! & 15) : (bytes[at]! & 240) | code
-  })
-  return { codes, absmax }
+  const words = wordsFor(Math.ceil(values.length / 2))
+  const bytes = bytesOf(words).fill((zeroCode << 4) | zeroCode)
+  const { codes, absmax } = blockwise(values, BLOCK, nf4Code)
+  for (let i = 0; i < codes.length; i += 2) bytes[i >>> 1] = (codes[i]! << 4) | (codes[i + 1] ?? zeroCode)
+  return { codes: words, absmax }
 }
 
 /** The scales of NF4 in 8 bits, as they differ from their mean, in blocks of 256. */
 export const packScales = (scales: Float32Array): Codes & { readonly offset: number } => {
   const offset = f(scales.reduce((sum, x) => sum + x, 0) / scales.length)
-  const codes = wordsFor(scales.length)
-  const bytes = bytesOf(codes)
-  const absmax = blockwise(
+  const words = wordsFor(scales.length)
+  const { codes, absmax } = blockwise(
     scales.map((x) => x - offset),
     NESTED_BLOCK,
-    dynamicPoints,
-    (i, code) => (bytes[i] = code),
+    dynamicCode,
   )
-  return { codes, absmax, offset }
+  bytesOf(words).set(codes)
+  return { codes: words, absmax, offset }
 }
 
 const LEVELS = 127

@@ -88,7 +88,7 @@ export const quantizeValues = (
 const notFinite = (label: string): never => {
   throw new TransformFailure([
     {
-      _tag: 'NotFinite',
+      _tag: 'NonFinite',
       path: label,
       expected: 'finite numbers',
       found: 'NaN or an infinity',

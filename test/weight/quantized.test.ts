@@ -128,7 +128,7 @@ test.each([Number.NaN, Infinity, -Infinity])('%d has no code, and the weight is 
         ],
         how,
       ),
-    ).toThrow('NotFinite')
+    ).toThrow('NonFinite')
 })
 
 const available: EngineName[] = []

@@ -6,7 +6,7 @@ import { valueAndGrad } from '../../train/index.ts'
 import { equal } from '../../transform/index.ts'
 import { fold } from '../../tree/key.ts'
 import type { Key } from '../../tree/key.ts'
-import { isParam, param, withValue } from '../../tree/leaf.ts'
+import { isConstant, isParam, param, withValue } from '../../tree/leaf.ts'
 import type { Param } from '../../tree/leaf.ts'
 import { trainableOf } from '../../tree/partition.ts'
 import type { Tensor } from '../../tree/tensor.ts'
@@ -130,6 +130,8 @@ const everyFieldMatters = law(
   (run) => {
     const trainable = Object.keys(trainableOf(run.node))
     const waiting = new Set(trainable.filter((label) => !run.nullDirections.includes(label)))
+    // A kind of constants alone has nothing to train by nature.
+    if (leaves(run.node).every(isConstant)) return holds
     if (waiting.size === 0) return vacuous('nothing to train')
     for (let i = 0; i < points && waiting.size > 0; i += 1) {
       const x = inputFor(run, fold(run.key, i))

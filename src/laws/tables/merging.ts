@@ -5,6 +5,7 @@ import { isParam } from '../../tree/leaf.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { BASE, isBranch, places, showPath } from '../../tree/walk.ts'
 import type { Place } from '../../tree/walk.ts'
+import { isWrappedWeight } from '../../tree/wrap.ts'
 import { every, fails, holds, vacuous } from '../law.ts'
 import type { Verdict } from '../law.ts'
 import { salted } from '../models.ts'
@@ -45,13 +46,10 @@ const expected = (node: unknown, formulas: Readonly<Record<string, Formula>>, ct
   return formula(record, expected(record[BASE], formulas, ctx), rowsAt)
 }
 
-const bottom = (node: unknown): unknown =>
-  isBranch(node) && '_tag' in node && BASE in node ? bottom(node[BASE]) : node
-
 const wrappedWeights = (model: unknown): readonly Place[] => {
   const found: Place[] = []
   for (const p of places(model))
-    if (isBranch(p.node) && isParam(bottom(p.node)) && !found.some((f) => f.route.every((s, i) => p.route[i] === s)))
+    if (isBranch(p.node) && isWrappedWeight(p.node) && !found.some((f) => f.route.every((s, i) => p.route[i] === s)))
       found.push(p)
   return found
 }

@@ -1,0 +1,149 @@
+import * as t from 'io-ts'
+import { materialize } from '../kind/index.ts'
+import { PositiveWhole } from '../kind/number-codecs.ts'
+import { context } from '../nn/index.ts'
+import { adopt, matmul, mul, read, scope, sub } from '../ops/index.ts'
+import { TransformFailure } from '../tree/error.ts'
+import type { Issue } from '../tree/error.ts'
+import type { Param, Status } from '../tree/leaf.ts'
+import type { Tensor } from '../tree/tensor.ts'
+import type { WeightWrapper } from '../tree/types/rewrite.ts'
+import type { Targeted } from '../tree/types/step.ts'
+import { isPacked } from '../tree/wrap.ts'
+import type { Packed } from '../tree/wrap.ts'
+import { LoraKind } from '../weight/index.ts'
+import { quantizeValues } from '../weight/quantized.ts'
+import type { Lora, Quantized, QuantizedAs } from '../weight/index.ts'
+import { weightMethod } from './attach.ts'
+import type { Sized, WeightPlace } from './attach.ts'
+import { loraOptions } from './lora.ts'
+import type { LoraOptions } from './lora.ts'
+import { may, oneOf } from './options.ts'
+import { truncatedSvd } from './svd.ts'
+
+/** How LoftQ is put on: the options of LoRA, those of quantisation, and how often the two take turns. */
+export interface LoftqOptions extends LoraOptions, QuantizedAs {
+  /** Rounds of quantising and decomposing; one by default, and five in the paper. */
+  readonly iterations?: number
+}
+
+declare module '../tree/types/rewrite.ts' {
+  interface Rewrites<T> {
+    readonly loftq: T extends Param<Status, 'matrix'>
+      ? Lora<Quantized<'matrix'>>
+      : T extends Packed
+        ? Keep
+        : WeightWrapper<T> extends true
+          ? Keep
+          : never
+  }
+}
+
+const factorOf = ({ alpha = 1, scaling = 'alpha', rank }: LoraOptions): number =>
+  scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)
+
+const issue = (_tag: string, path: string, expected: string, found: unknown, hint: string): Issue => ({
+  _tag,
+  path,
+  expected,
+  found: String(found),
+  hint,
+})
+
+const misfits = (options: LoftqOptions, { path, rows, columns }: Sized): readonly Issue[] => {
+  const most = Math.min(rows, columns)
+  const factor = factorOf(options)
+  return [
+    ...(options.rank <= most
+      ? []
+      : [issue('BadDimension', path, `a rank up to ${most}`, options.rank, 'A residual has no more directions.')]),
+    ...(factor > 0
+      ? []
+      : [issue('BadOption', path, 'an alpha > 0', factor, 'A and B are roots of singular values over alpha.')]),
+    ...(options.scheme === 'int8' && options.doubleQuant === true
+      ? [issue('BadOption', path, "scheme 'nf4' for doubleQuant", 'int8', 'Leave doubleQuant out.')]
+      : []),
+  ]
+}
+
+/** A and B of which s·A·B is the nearest of this rank to a residual, the singular values shared out between the two. */
+const factors = (residual: Tensor, { rows, columns }: Sized, rank: number, factor: number) => {
+  const { u, s, v } = truncatedSvd(rows, columns, read(residual) as Float32Array, rank)
+  const root = Array.from(s, (x) => Math.sqrt(x / factor))
+  const b = Float32Array.from(
+    { length: rank * columns },
+    (_, i) => root[Math.floor(i / columns)]! * v[(i % columns) * rank + Math.floor(i / columns)]!,
+  )
+  return {
+    a: adopt(
+      u.map((x, i) => x * root[i % rank]!),
+      [rows, rank],
+    ),
+    b: adopt(b, [rank, columns]),
+  }
+}
+
+/** The quantised base and the factors that begin as what it has rounded off. */
+const alternate = (options: LoftqOptions, place: WeightPlace) => {
+  const { iterations = 1, rank } = options
+  const factor = factorOf(options)
+  const w = place.dense()
+  const round = (target: Tensor) =>
+    scope(() => {
+      const base = quantizeValues(target, { label: place.label, form: 'matrix' }, options)
+      return { base, ...factors(sub(w, materialize(base, context())), place, rank, factor) }
+    })
+  return scope(() => {
+    let made = round(w)
+    for (let i = 1; i < iterations; i++) made = round(sub(w, mul(matmul(made.a, made.b), factor)))
+    return made
+  })
+}
+
+const quantizedAlready = ({ path, weight }: WeightPlace): Issue =>
+  issue(
+    'AlreadyQuantized',
+    path,
+    'a dense weight',
+    `one in ${weight._tag}`,
+    'What it has rounded off is not known any more.',
+  )
+
+/**
+ * Quantises weight matrices and puts a LoRA on them that begins as the nearest low-rank matrix to what was rounded off.
+ *
+ * Each becomes Q + s·A·B, nearer to W than Q alone. `merge` gives that sum, dense; `detach` leaves Q, which after more than
+ * one round is not what `quantize` would have made of W. Nothing gives W back.
+ *
+ * @throws TransformFailure what `lora` throws, `AlreadyQuantized`, `NonFinite`, `BadDimension` also for a rank above
+ *   min(in, out), `BadOption` also for an alpha that is not positive.
+ * @example
+ * ```ts
+ * import { key, loftq, sllm } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0))
+ * const tuned = loftq({ at: 'out_head', rank: 4, iterations: 2 })(base)
+ * tuned.out_head.weight.base._tag // => 'Nf4'
+ * ```
+ * @source Li et al. 2023, "LoftQ: LoRA-Fine-Tuning-Aware Quantization for Large Language Models", algorithm 1.
+ */
+export const loftq: Targeted<LoftqOptions, 'loftq'> = weightMethod<LoftqOptions, 'loftq', undefined>('loftq', {
+  kind: LoraKind,
+  options: {
+    ...loraOptions,
+    scheme: may(oneOf('nf4', 'int8')),
+    doubleQuant: may(t.boolean),
+    iterations: may(PositiveWhole),
+  },
+  dims: ({ rank }) => ({ rank }),
+  refuse: misfits,
+  share: (_, places) => {
+    const packed = places.filter(({ weight }) => isPacked(weight)).map(quantizedAlready)
+    if (packed.length > 0) throw new TransformFailure(packed)
+  },
+  given: ({ alpha = 1, scaling = 'alpha', dropout = 0, ...options }, place) => ({
+    alpha,
+    scaling,
+    dropout,
+    ...alternate({ ...options, alpha, scaling }, place),
+  }),
+})
