@@ -22,7 +22,7 @@ export type OftValues = ValuesOf<typeof oftFields>
 const sizeOf = (pairs: number): number => Math.round((1 + Math.sqrt(1 + 8 * pairs)) / 2)
 
 /** Skew matrices [blocks, b, b] from the numbers above their diagonals [blocks, b(b−1)/2]. */
-const skewOf = (v: Tensor): Tensor => {
+export const skewOf = (v: Tensor): Tensor => {
   const [blocks = 1, pairs = 1] = v.shape
   const b = sizeOf(pairs)
   const at = (i: number, j: number): number => i * b - (i * (i + 1)) / 2 + j - i - 1
