@@ -64,10 +64,7 @@ export const keepsAngles = structural({
     if (turned.length === 0) return vacuous('nothing was wrapped')
     return every(turned, (node) => {
       const base = toArray(leaves(node).find(isParam)!.value) as unknown as Rows
-      const [before, after] = [
-        gram(base),
-        gram(toArray(materialize(node as never, context({ kinds }))) as unknown as Rows),
-      ]
+      const [before, after] = [gram(base), gram(toArray(materialize(node, context({ kinds }))) as unknown as Rows)]
       const most = Math.max(1, ...before.flat().map(Math.abs))
       const off = Math.max(...before.flatMap((row, i) => row.map((x, j) => Math.abs(x - after[i]![j]!))))
       return off <= 1e-5 * most ? holds : fails(`WᵀW is off by ${off}, its largest number being ${most}`)
