@@ -2,8 +2,10 @@ import { materialize } from '../kind/index.ts'
 import type { Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
+import { sameStructure } from '../tree/equal.ts'
 import { requireSound } from '../tree/labels.ts'
 import { isParam, param, withStatus, withValue } from '../tree/leaf.ts'
+import type { Param } from '../tree/leaf.ts'
 import { allTargets, targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Whole, Targeted } from '../tree/types/step.ts'
@@ -17,31 +19,42 @@ const wrapped: Taste<Weight> = {
   wants: 'an adapted weight',
 }
 
+/** What a wrapped weight is once merged; undefined for what has no weight at its bottom. */
+const mergedOf = (node: Weight, kinds: Kinds): Param | undefined => {
+  const base = innermost(node)
+  if (!isParam(base) && !isPacked(base)) return undefined
+  const dense = materialize(node, context({ kinds }))
+  return isParam(base) ? withValue(base, dense) : withStatus(param(base.form, labelOf(base), dense), 'frozen')
+}
+
+/** The merged model; one adapted weight that stands in several places is one leaf in all of them afterwards too. */
 const mergeAt = (model: unknown, at: readonly Place<Weight>[], kinds: Kinds): unknown =>
-  scope(() =>
-    replaceAt(
+  scope(() => {
+    const done = new Map<unknown, readonly { readonly node: Weight; readonly value: Param | undefined }[]>()
+    const once = (node: Weight): Param | undefined => {
+      const known = done.get(innermost(node)) ?? []
+      // Training builds the nodes anew around leaves that stay one leaf, so that nodes are compared by what they hold.
+      const earlier = known.find((k) => sameStructure(k.node, node))
+      if (earlier !== undefined) return earlier.value
+      const value = mergedOf(node, kinds)
+      done.set(innermost(node), [...known, { node, value }])
+      return value
+    }
+    const merged = replaceAt(
       model,
       at.flatMap(({ node, route }) => {
-        const base = innermost(node)
-        if (!isParam(base) && !isPacked(base)) return []
-        const dense = materialize(node, context({ kinds }))
-        const value = isParam(base)
-          ? withValue(base, dense)
-          : withStatus(param(base.form, labelOf(base), dense), 'frozen')
-        return [{ route, value }]
+        const value = once(node)
+        return value === undefined ? [] : [{ route, value }]
       }),
-    ),
-  )
+    )
+    // A base that is shared with another model would stand there unmerged, under the same label.
+    requireSound(merged)
+    return merged
+  })
 
 const outermost = (model: unknown): readonly Place<Weight>[] => {
   requireSound(model)
   return allTargets(model, wrapped)
-}
-
-// A base that is shared with another model would stand there unmerged, under the same label.
-const sound = (merged: unknown): unknown => {
-  requireSound(merged)
-  return merged
 }
 
 /** `merge` itself, `merge.only` for some places, `merge.knowing` for weight variants of one's own. */
@@ -53,7 +66,7 @@ export interface Merge {
 }
 
 const mergeKnowing = (own: Kinds): Merge =>
-  Object.assign(<M>(model: M) => sound(mergeAt(model, outermost(model), own)) as Whole<M, 'merge'>, {
+  Object.assign(<M>(model: M) => mergeAt(model, outermost(model), own) as Whole<M, 'merge'>, {
     only: targeted<unknown, 'merge'>((model, { at }) => mergeAt(model, targets(model, at, wrapped), own)),
     knowing: (more: Kinds) => mergeKnowing({ ...own, ...more }),
   })

@@ -23,7 +23,7 @@ const divisors = (n: number): readonly number[] =>
 
 /** What is wrong with blocks of `blockSize` inputs on one weight. */
 export const blockIssues = (blockSize: number, { path, rows }: Sized): readonly Issue[] =>
-  blockSize > 1 && rows % blockSize === 0
+  Number.isInteger(blockSize) && blockSize > 1 && rows % blockSize === 0
     ? []
     : [
         {

@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { scope } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { requireSound } from '../tree/labels.ts'
@@ -61,10 +62,13 @@ export const targeted = <O, K extends Method>(
 ): Targeted<O, K> => {
   const step = (options: O & { readonly at: Selector }) => (model: unknown) => {
     if (described !== undefined) requireOptions(described.name, described.options, options)
-    const after = run(model, options)
-    // A label that was taken already would show only at the next, innocent transform.
-    requireSound(after)
-    return after
+    // What is refused at the end must not leave behind what was allocated until then.
+    return scope(() => {
+      const after = run(model, options)
+      // A label that was taken already would show only at the next, innocent transform.
+      requireSound(after)
+      return after
+    })
   }
   const either = (options: O & { readonly at: Selector }) => (model: unknown) => attempt(() => step(options)(model))
   return Object.assign(step, { either, unchecked: step, '~options': described?.options ?? {} }) as never

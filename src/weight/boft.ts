@@ -1,12 +1,21 @@
 import { allOnes, allZeros, matrix, vector } from '../kind/index.ts'
-import type { Weight } from '../kind/index.ts'
+import type { Field, Weight } from '../kind/index.ts'
 import { mul, reshape, slice } from '../ops/index.ts'
+import type { Matrix, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { cayley, rotating, skewPart, timesBlocks } from './rotation.ts'
 import { variant } from './variant.ts'
-import type { ValuesOf, Wrapped } from './variant.ts'
+import type { ValuesOf, VariantKind, Wrapped } from './variant.ts'
 
-export const boftFields = { r: matrix('factors*in', 'blockSize', allZeros), s: vector('out', allOnes) }
+// A type and not an interface: only such a one is known to have no fields besides.
+type BoftFields = {
+  readonly r: Field<Matrix<'trainable'>, 'factors' | 'in' | 'blockSize'>
+  readonly s: Field<Vector<'trainable'>, 'out'>
+}
+export const boftFields: BoftFields = {
+  r: matrix('factors*in', 'blockSize', allZeros),
+  s: vector('out', allOnes),
+}
 
 /**
  * A weight W [in, out] whose inputs are rotated by a product of butterfly factors and whose outputs are scaled: R·W·diag(s).
@@ -16,8 +25,9 @@ export const boftFields = { r: matrix('factors*in', 'blockSize', allZeros), s: v
  *
  * @source Liu et al. 2023, "Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization", §4.
  */
-export type Boft<W extends Weight = Weight> = Wrapped<'Boft', W, typeof boftFields>
-export type BoftValues = ValuesOf<typeof boftFields>
+export type Boft<W extends Weight = Weight> = Wrapped<'Boft', W, BoftFields>
+/** What BOFT adds to a weight. */
+export type BoftValues = ValuesOf<BoftFields>
 
 /** x times Bₘ⋯B₁, or with `back` times its transpose; the k-th factor takes runs that lie 2ᵏ⁻¹ apart. */
 const rotate = (x: Tensor, { r }: Boft, back: boolean): Tensor => {
@@ -34,7 +44,7 @@ const rotate = (x: Tensor, { r }: Boft, back: boolean): Tensor => {
 const turned = rotating<Boft>(rotate)
 
 /** The kind behind `boft`; inputs are rotated factor by factor, and neither R nor R·W is built. */
-export const BoftKind = variant('Boft', {
+export const BoftKind: VariantKind<'Boft', BoftFields> = variant('Boft', {
   fields: boftFields,
   project: (x, w: Boft, ctx) => mul(turned.project!(x, w, ctx), w.s.value),
   projectT: (x, w: Boft, ctx) => turned.projectT!(mul(x, w.s.value), w, ctx),

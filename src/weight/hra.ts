@@ -1,5 +1,5 @@
 import { fixed, matrix } from '../kind/index.ts'
-import type { Init, Weight } from '../kind/index.ts'
+import type { Field, Init, Weight } from '../kind/index.ts'
 import {
   div,
   matmul,
@@ -16,10 +16,11 @@ import {
   transpose,
   uniform,
 } from '../ops/index.ts'
+import type { Matrix } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { rotating } from './rotation.ts'
 import { variant } from './variant.ts'
-import type { ValuesOf, Wrapped } from './variant.ts'
+import type { ValuesOf, VariantKind, Wrapped } from './variant.ts'
 
 /** Columns from U(±3/√rank); only their directions count. */
 export const independent: Init = (key, shape) => {
@@ -33,7 +34,12 @@ export const paired: Init = (key, [rows = 1, rank = 1]) => {
   return slice(reshape(stack([half, half], 2), [rows, -1]), [0, 0], [rows, rank])
 }
 
-export const hraFields = { u: matrix('in', 'rank', paired), orthogonalise: fixed<boolean>(false) }
+// A type and not an interface: only such a one is known to have no fields besides.
+type HraFields = {
+  readonly u: Field<Matrix<'trainable'>, 'in' | 'rank'>
+  readonly orthogonalise: Field<boolean>
+}
+const hraFields: HraFields = { u: matrix('in', 'rank', paired), orthogonalise: fixed<boolean>(false) }
 
 /**
  * A weight W [in, out] whose inputs are reflected `rank` times: Hᵣ⋯H₁·W with H = I − 2ûûᵀ and û = u/‖u‖.
@@ -43,8 +49,9 @@ export const hraFields = { u: matrix('in', 'rank', paired), orthogonalise: fixed
  * @source Yuan et al. 2024, "Bridging The Gap between Low-rank and Orthogonal Adaptation via Householder Reflection
  *   Adaptation", §3.
  */
-export type Hra<W extends Weight = Weight> = Wrapped<'Hra', W, typeof hraFields>
-export type HraValues = ValuesOf<typeof hraFields>
+export type Hra<W extends Weight = Weight> = Wrapped<'Hra', W, HraFields>
+/** What HRA adds to a weight. */
+export type HraValues = ValuesOf<HraFields>
 
 /** Halves on the diagonal of [n, n], and below it `low`, above it `high`. */
 const halves = (n: number, low: number, high: number): Tensor =>
@@ -74,4 +81,7 @@ const reflect = (x: Tensor, { u, orthogonalise }: Hra, back: boolean): Tensor =>
 }
 
 /** The kind behind `hra`; inputs are reflected, and no matrix [in, in] is built. */
-export const HraKind = variant('Hra', { fields: hraFields, ...rotating<Hra>(reflect) })
+export const HraKind: VariantKind<'Hra', HraFields> = variant('Hra', {
+  fields: hraFields,
+  ...rotating<Hra>(reflect),
+})

@@ -69,14 +69,14 @@ const mixedBy = (k: number, b: number, n: number): readonly (readonly number[])[
 /** Bₘ⋯B₁ from the matrices A of all factors under each other, of which the skew parts count. */
 export const butterflyOf = (r: Rows, n: number): Rows => {
   const b = r[0]!.length
-  const factors = Array.from({ length: r.length / n }, (_, k) => {
+  const factors = Array.from({ length: r.length / n }, (_, k): Rows => {
     const factor = eye(n).map((row) => [...row])
     mixedBy(k, b, n).forEach((inputs, block) => {
       const a = r.slice(k * n + block * b, k * n + (block + 1) * b)
       const turn = cayleyOf(plus(a, transposed(a), -1).map((row) => row.map((x) => x / 2)))
       inputs.forEach((i, p) => inputs.forEach((j, q) => (factor[i]![j] = turn[p]![q]!)))
     })
-    return factor as Rows
+    return factor
   })
   return factors.reduce((product, factor) => times(factor, product))
 }

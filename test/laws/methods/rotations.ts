@@ -1,11 +1,36 @@
-import { boft, hra, key, oft, trainableOf } from '../../../src/index.ts'
-import { commutesOnDisjoint, deterministicForKey, subtreeEqualsWhole } from '../../../src/laws/index.ts'
+import {
+  boft,
+  context,
+  fold,
+  hra,
+  isParam,
+  isWrapper,
+  key,
+  leaves,
+  materialize,
+  oft,
+  places,
+  sllm,
+  trainableOf,
+} from '../../../src/index.ts'
+import {
+  commutesOnDisjoint,
+  deterministicForKey,
+  fails,
+  holds,
+  every,
+  perturbed,
+  structural,
+  subtreeEqualsWhole,
+  vacuous,
+} from '../../../src/laws/index.ts'
+import { toArray } from '../../../src/ops/index.ts'
 import type { Formula } from '../../../src/laws/index.ts'
-import { sllm } from '../../../src/index.ts'
 import { Plain } from '../row.ts'
 import type { Row } from '../row.ts'
 import type { KindOptions } from './index.ts'
-import { butterflyOf, cayleyOf, diagonalOf, reflectionsOf, skewFrom, times } from './dense.ts'
+import { butterflyOf, cayleyOf, diagonalOf, reflectionsOf, skewFrom, times, transposed } from './dense.ts'
+import type { Rows } from './dense.ts'
 
 /** R·W with R blockdiag((I + Q)(I − Q)⁻¹), Q filled row by row above its diagonal. */
 const oftFormula: Formula = (node, base, rows) => {
@@ -25,6 +50,27 @@ const hraFormula: Formula = (node, base, rows) =>
   times(reflectionsOf(rows(node['u']), node['orthogonalise'] === true), base)
 
 export const formulas: Readonly<Record<string, Formula>> = { Oft: oftFormula, Boft: boftFormula, Hra: hraFormula }
+
+const gram = (w: Rows): Rows => times(transposed(w), w)
+
+/** RᵀR = I, seen from the weight: lengths of its columns, and angles between them, are those of the base. */
+export const keepsAngles = structural({
+  name: 'keepsAngles',
+  says: 'Wᵀ·W stays, whatever the leaves that were added: lengths of columns and angles between them.',
+  equality: 'tolerance',
+  check: ({ transform, model, key: k, kinds }) => {
+    const tuned = perturbed(transform(model as never), fold(k, 'tuned'), { style: 'float' })
+    const turned = [...places(tuned)].map((p) => p.node).filter((node) => isWrapper(node))
+    if (turned.length === 0) return vacuous('nothing was wrapped')
+    return every(turned, (node) => {
+      const base = toArray(leaves(node).find(isParam)!.value) as unknown as Rows
+      const [before, after] = [gram(base), gram(toArray(materialize(node, context({ kinds }))) as unknown as Rows)]
+      const most = Math.max(1, ...before.flat().map(Math.abs))
+      const off = Math.max(...before.flatMap((row, i) => row.map((x, j) => Math.abs(x - after[i]![j]!))))
+      return off <= 1e-5 * most ? holds : fails(`WᵀW is off by ${off}, its largest number being ${most}`)
+    })
+  },
+})
 
 /** A count for each matrix a pattern names, by its [in, out]. */
 const counting =
@@ -56,6 +102,7 @@ export const rotationRows: readonly Row[] = [
     dims: fours,
     // in/b blocks of b(b − 1)/2 numbers.
     declare: { touches: '**.fc1', adds: counting(['fc1'], (rows) => (rows / 2) * 1) },
+    also: [keepsAngles],
   }),
   row('oft of one block, and of odd ones', [], {
     transform: oft({ at: '**', blockSize: 3, blockSizePattern: { fc1: 6 } }),
@@ -65,6 +112,7 @@ export const rotationRows: readonly Row[] = [
       touches: '**',
       adds: (m) => counting(['fc1'], () => 15)(m) + counting(['square', 'fc2'], (rows) => (rows / 3) * 3)(m),
     },
+    also: [keepsAngles],
   }),
   row('oft on the SLLM', [], {
     transform: oft({ at: '**.mlp', blockSize: 2 }),
@@ -110,6 +158,7 @@ export const rotationRows: readonly Row[] = [
     on: Plain,
     dims: { in: [2, 8] },
     declare: { init: 'close', touches: '**.fc1', adds: counting(['fc1'], (rows) => 2 * rows) },
+    also: [keepsAngles],
   }),
   row('hra of ranks 4 and 6, more than there are inputs', [], {
     transform: hra({ at: '**', rank: 4, rankPattern: { square: 6 } }),
@@ -126,6 +175,7 @@ export const rotationRows: readonly Row[] = [
     on: Plain,
     dims: { in: [4, 8] },
     declare: { init: 'changes', touches: '**.fc1', adds: counting(['fc1'], (rows) => 3 * rows) },
+    also: [keepsAngles],
     // Directions that nearly coincide leave an orthogonal basis of them uncertain, in any way of computing it.
     within: 2e-3,
   }),
