@@ -19,3 +19,7 @@ export type { Adaptable, AdaptedWeight, MaybeAdapted, Recipe, RecipeStep } from 
 export { equal } from './equal.ts'
 export { adapterOf, wear, wearEach } from './wear.ts'
 export type { Adapter, AdapterPart, BaseOf, Spot, Wear, Worn } from './wear.ts'
+export { mixed } from './mixed.ts'
+export { combineAdapters } from './combine-adapters.ts'
+export type { CombineAdapters, Combination, Term } from './combine-adapters.ts'
+export { padRank } from './pad-rank.ts'
