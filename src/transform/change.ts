@@ -2,12 +2,13 @@ import type { Kind, Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { read } from '../ops/index.ts'
 import { EspalierError, fail } from '../tree/error.ts'
+import type { Issue } from '../tree/error.ts'
 import { isHole } from '../tree/leaf.ts'
 import { isWrapper } from '../tree/wrap.ts'
 import { scaleOf } from '../weight/index.ts'
 import type { Lora } from '../weight/index.ts'
 import type { Dense, Factors } from './low-rank.ts'
-import type { Spot } from './wear.ts'
+import type { Adapter, Spot } from './wear.ts'
 
 /** What a part of an adapter adds to its weight: factors with all scaling in B, or plain numbers. */
 export type Change = { readonly factors: Factors } | { readonly dense: Dense }
@@ -29,9 +30,9 @@ const UnknownKind: Kind<Unknown, 'weight'> = {
 }
 
 /** What wraps a weight, from the outermost in; undefined where what it wraps is not left to the base. */
-const chain = (node: unknown): readonly Weight[] | undefined => {
+export const chainOf = (node: unknown): readonly Weight[] | undefined => {
   if (isHole(node)) return []
-  const inner = isWrapper(node) ? chain(node.base) : undefined
+  const inner = isWrapper(node) ? chainOf(node.base) : undefined
   return inner === undefined ? undefined : [node as Weight, ...inner]
 }
 
@@ -86,9 +87,29 @@ const denseOf = (nodes: readonly Weight[], spot: Spot, kinds: Kinds): Dense | un
   return { rows, columns, data }
 }
 
+/** What keeps adapters from standing on one base together: each was made on another one than the first. */
+export const otherBases = (adapters: Readonly<Record<string, Adapter>>): readonly Issue[] => {
+  const [first, ...rest] = Object.entries(adapters).map(
+    ([name, { outline }]) => [name, JSON.stringify(outline)] as const,
+  )
+  return rest.flatMap(([path, outline]) =>
+    outline === first![1]
+      ? []
+      : [
+          {
+            _tag: 'OtherBase',
+            path,
+            expected: 'adapters of one base',
+            found: `one of another base than ${first![0]}`,
+            hint: 'Paths, labels and shapes of their bases must agree.',
+          },
+        ],
+  )
+}
+
 /** What a part adds to the weight at its place; undefined where that is no sum, or depends on the base. */
 export const changeOf = (node: unknown, spot: Spot | undefined, kinds: Kinds): Change | undefined => {
-  const nodes = spot === undefined || spot.shape.length !== 2 ? undefined : chain(node)
+  const nodes = spot === undefined || spot.shape.length !== 2 ? undefined : chainOf(node)
   if (nodes === undefined || spot === undefined) return undefined
   if (nodes.every(isLora)) return { factors: beside(nodes.map((lora) => factorsOf(lora, 1))) }
   const dense = denseOf(nodes, spot, kinds)

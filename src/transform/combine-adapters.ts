@@ -10,7 +10,7 @@ import type { Key } from '../tree/key.ts'
 import type { Hole } from '../tree/leaf.ts'
 import { showPath } from '../tree/walk.ts'
 import { LoraKind } from '../weight/index.ts'
-import { beside, changeOf } from './change.ts'
+import { beside, changeOf, otherBases } from './change.ts'
 import type { Change } from './change.ts'
 import { lowRank, lowRankOf, product } from './low-rank.ts'
 import type { Dense, Factors } from './low-rank.ts'
@@ -72,20 +72,9 @@ const requireSense = (terms: readonly Term[], options: Combination): void => {
       ? []
       : [issue('BadOption', `[${i}]`, 'a finite weight', String(weight), 'Give each adapter a number.')],
   )
-  const [first, ...rest] = terms
-  if (first === undefined)
+  if (terms.length === 0)
     issues.push(issue('BadOption', '', 'at least one adapter', 'none', 'combineAdapters([[a, 0.5], [b, 0.5]], …)'))
-  for (const [i, [{ outline }]] of rest.entries())
-    if (JSON.stringify(outline) !== JSON.stringify(first![0].outline))
-      issues.push(
-        issue(
-          'OtherBase',
-          `[${i + 1}]`,
-          'adapters of one base',
-          'one of another',
-          'Names and shapes of bases must agree.',
-        ),
-      )
+  issues.push(...otherBases(Object.fromEntries(terms.map(([adapter], i) => [`[${i}]`, adapter]))))
   if (issues.length > 0) throw new TransformFailure(issues)
 }
 

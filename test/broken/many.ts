@@ -1,4 +1,5 @@
 import {
+  byRow,
   combineAdapters,
   detach,
   leaves,
@@ -198,6 +199,12 @@ export const manyFaults: readonly Fault[] = [
     'serving loops whose list of names is out of step with the rows by one',
     'mixedRowIsItsOwn',
     { mixed: shifted },
+  ),
+  fault(
+    'one name for the change, another for the weight it is beside',
+    'serving kernels that index the factors of all adapters with the rows of another layout',
+    'byRowIsMixed',
+    { byRow: ({ fr, de }) => byRow({ fr: de!, de: fr! }) },
   ),
   fault(
     'rows of a mixed batch come back in the order of their groups',

@@ -1,4 +1,4 @@
-import { combineAdapters, mixed, padRank, wear, wearEach } from '../../../src/index.ts'
+import { byRow, combineAdapters, mixed, padRank, wear, wearEach } from '../../../src/index.ts'
 import { combiningLaws } from './combining.ts'
 import { mixingLaws } from './mixing.ts'
 import type { Hands } from './subjects.ts'
@@ -7,7 +7,7 @@ import { wearingLaws } from './wearing.ts'
 export { ownKinds } from './puts.ts'
 export type { Hands } from './subjects.ts'
 
-const own: Hands = { wear, wearEach, combine: combineAdapters, padRank, mixed }
+const own: Hands = { wear, wearEach, combine: combineAdapters, padRank, mixed, byRow }
 
 /** The laws, about the library's own functions or about broken ones. */
 export const manyLaws = (replaced: Partial<Hands> = {}) => {

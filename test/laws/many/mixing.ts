@@ -1,6 +1,6 @@
-import { trainableOf, valueAndGrad } from '../../../src/index.ts'
+import { mixed, sllm, trainableOf, valueAndGrad } from '../../../src/index.ts'
 import type { Tensor } from '../../../src/index.ts'
-import { every, inputOf, numeric, outputOf, verdict } from '../../../src/laws/index.ts'
+import { all, every, inputOf, numeric, outputOf, verdict } from '../../../src/laws/index.ts'
 import type { ModelInput, Trial } from '../../../src/laws/index.ts'
 import { salted } from '../../../src/laws/models.ts'
 import { difference, drawn } from '../../../src/laws/values.ts'
@@ -35,12 +35,13 @@ export const mixingLaws = (hands: Hands) => {
     const { base, adapter: fr } = drawnAdapter(trial, 'fr', loras)
     const { adapter: de } = drawnAdapter(trial, 'de', loras)
     const models = { none: base, ...hands.wearEach(base, { fr, de }) } as Readonly<Record<string, unknown>>
+    const whole: unknown = hands.byRow({ fr, de })(base)
     const one = inputOf(trial)
     const input = [1, 2].reduce<ModelInput>((x) => doubled(x), one)
     const rows = rowCount(input)
     const keys = words(salted(trial, 'names'), rows)
     const names = Array.from({ length: rows }, (_, i) => ['none', 'fr', 'de'][(keys[i]! + i) % 3]!)
-    return { models, input, names }
+    return { models, whole, input, names, rows: names.map((name) => (name === 'none' ? null : name)) }
   }
   const applyOf = (trial: Trial) => (model: unknown, input: ModelInput) => outputOf(trial, model, input)
 
@@ -57,6 +58,31 @@ export const mixingLaws = (hands: Hands) => {
         const found = difference(want!, got!, 1e-5)
         return verdict(found === undefined, `row ${i}, of ${name}, ${found}`)
       })
+    },
+  })
+
+  const byRowIsMixed = numeric({
+    name: 'byRowIsMixed',
+    says: 'With the change of each row beside one base, outputs and gradients are those of a run for each name.',
+    equality: 'tolerance',
+    check: (trial) => {
+      const { models, whole, input, names, rows } = batch(trial)
+      const byRow = (model: unknown): Tensor => sllm.apply(model as never, input, { kinds: trial.kinds, rows })
+      const apart = (m: typeof models): Tensor => mixed(applyOf(trial))(m, names, input)
+      const found = difference(apart(models), byRow(whole), 1e-5)
+      const weigh = (y: Tensor): Tensor => sum(mul(y, drawn(salted(trial, 'loss'), y.shape, 'float')))
+      const zero = { unreached: 'zero' } as const
+      const want = valueAndGrad<typeof models, null>((m) => weigh(apart(m)), zero)(models as never, null).grads
+      const got = valueAndGrad<unknown, null>((m) => weigh(byRow(m)), zero)(whole as never, null).grads
+      return all(
+        () => verdict(found === undefined, `outputs ${found}`),
+        () => verdict(Object.keys(want).toSorted().join() === Object.keys(got).toSorted().join(), 'other labels'),
+        () =>
+          every(Object.keys(want), (label) => {
+            const differ = difference(want[label]!, got[label]!, 1e-4)
+            return verdict(differ === undefined, `the gradient of ${label} ${differ}`)
+          }),
+      )
     },
   })
 
@@ -89,5 +115,5 @@ export const mixingLaws = (hands: Hands) => {
     },
   })
 
-  return { mixedRowIsItsOwn, gradientsFromOwnRows } satisfies Laws
+  return { mixedRowIsItsOwn, byRowIsMixed, gradientsFromOwnRows } satisfies Laws
 }

@@ -18,6 +18,7 @@ export interface Hands {
   readonly combine: (terms: readonly Term[], options: Combination) => Adapter
   readonly padRank: (adapter: Adapter, rank: number) => Adapter
   readonly mixed: typeof mixed
+  readonly byRow: (adapters: Readonly<Record<string, Adapter>>) => (base: unknown) => unknown
 }
 
 export const pick = <A>(from: readonly A[], key: Key): A => from[words(key, 1)[0]! % from.length]!

@@ -1,6 +1,6 @@
 import type { NodeOptions } from '../../../src/laws/index.ts'
 import type { Row } from '../row.ts'
-import { manyRows } from './many.ts'
+import { manyKinds, manyRows } from './many.ts'
 
 /** How the nodes of a kind are drawn; `inexact` for a weight whose operations round even on dyadic numbers. */
 export interface KindOptions extends NodeOptions {
@@ -11,4 +11,4 @@ export interface KindOptions extends NodeOptions {
 export const methodRows: readonly Row[] = [...manyRows]
 
 /** The kinds of each method file. */
-export const methodKinds: Readonly<Record<string, KindOptions>> = {}
+export const methodKinds: Readonly<Record<string, KindOptions>> = { ...manyKinds }
