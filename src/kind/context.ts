@@ -17,6 +17,8 @@ export interface Ctx {
   readonly seed?: Tensor
   /** What each position may attend to: 1 or 0, broadcastable to [batch, heads, queries, keys]. */
   readonly mask?: Tensor
+  /** The adapter of each row of the batch, by name, and null for none; only weights that hold several look at it. */
+  readonly rows?: readonly (string | null)[]
   /** What attention looks at before the tokens at hand; their positions count from its end. */
   readonly past?: Past
 }

@@ -31,6 +31,7 @@ export { axisLength, initialise, initialiseField } from './init.ts'
 export type { Dims } from './init.ts'
 export { shapeIssues } from './check.ts'
 export type {
+  Added,
   AnyKind,
   Embed,
   Embedded,

@@ -73,6 +73,20 @@ export interface WeightOps<N> {
   readonly shape: (weight: N, ctx: Ctx) => readonly number[]
   /** The whole weight, dense. */
   readonly materialize: (weight: N, ctx: Ctx) => Tensor
+  /** What it adds to its base; absent where the change is no sum. */
+  readonly adds?: Added<N>
+}
+
+/** What a weight adds to its base, Δ [in, out], and how to multiply with it. */
+export interface Added<N> {
+  /** Δ itself, dense. */
+  readonly delta: (weight: N, ctx: Ctx) => Tensor
+  /** x [..., in] times Δ. */
+  readonly times: (x: Tensor, weight: N, ctx: Ctx) => Tensor
+  /** x [..., out] times Δ transposed. */
+  readonly timesT: (x: Tensor, weight: N, ctx: Ctx) => Tensor
+  /** Rows of Δ by int32 ids. */
+  readonly rows: (ids: Tensor, weight: N, ctx: Ctx) => Tensor
 }
 
 /** What a kind of each role can do; open, so that a role can be added by declaration merging. */

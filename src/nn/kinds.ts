@@ -1,6 +1,7 @@
 import { fail } from '../tree/error.ts'
 import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
 import { BoftKind, Dense, HraKind, Int8Kind, LoraKind, Nf4DoubleKind, Nf4Kind, OftKind } from '../weight/index.ts'
+import { ByRowKind, Dense, LoraKind } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
@@ -18,6 +19,7 @@ export const kinds: Kinds = {
   Oft: OftKind,
   Boft: BoftKind,
   Hra: HraKind,
+  ByRow: ByRowKind,
   Linear: LinearKind,
   LayerNorm: LayerNormKind,
   Embedding: EmbeddingKind,

@@ -37,4 +37,5 @@ export const additive = <N extends { readonly base: Weight }>({
   lookup: (ids, w, ctx) => add(lookup(ids, w.base, ctx), rows(ids, w, ctx)),
   shape: (w, ctx) => shapeOf(w.base, ctx),
   materialize: (w, ctx) => add(materialize(w.base, ctx), delta(w, ctx)),
+  adds: { delta, times, timesT, rows },
 })

@@ -6,12 +6,14 @@ import type { LawResult, Report, Splitting } from '../../src/laws/index.ts'
 import { attachFaults } from './attach.ts'
 import type { Fault, Subject } from './broken.ts'
 import { freezeFaults } from './freeze.ts'
+import { manyFaults } from './many.ts'
 import { mergeFaults } from './merge.ts'
 import { promptFaults } from './prompt.ts'
 import { rotationFaults } from './rotations.ts'
 import { rightSplitting, splittingFaults } from './splitting.ts'
 
 const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...rotationFaults]
+const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...manyFaults]
 
 const checked = (
   { on, options, law: usual }: Fault,

@@ -6,7 +6,7 @@ import { checkRow, runsOf } from './suite.ts'
 import { table } from './table.ts'
 
 // What the folder exports beside transforms: tools to write and read them with.
-const tools = ['attempt', 'targeted', 'weightMethod', 'may', 'must', 'oneOf', 'decodeRecipe', 'equal']
+const tools = ['attempt', 'targeted', 'weightMethod', 'may', 'must', 'oneOf', 'decodeRecipe', 'equal', 'mixed']
 
 test('every exported transform, and its form for a part, is in the table', () => {
   const names = Object.entries(transforms)

@@ -38,7 +38,8 @@ test('an adapter of which nothing is known may be anywhere', () => {
 })
 
 test('named adapters make a record of models', () => {
-  const models = wearEach(base, { fr: french, some: french as Adapter })
+  const some: Adapter = french
+  const models = wearEach(base, { fr: french, some })
   expectTypeOf(models.fr).toEqualTypeOf<typeof tuned>()
   expectTypeOf(models.some).toEqualTypeOf<Adaptable<typeof base>>()
   // @ts-expect-error -- no such name

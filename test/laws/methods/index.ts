@@ -2,6 +2,7 @@ import type { NodeOptions } from '../../../src/laws/index.ts'
 import type { Row } from '../row.ts'
 import { rotationKinds, rotationRows } from './rotations.ts'
 import { loftqRows, quantizeKinds, quantizeRows } from './quantize.ts'
+import { manyKinds, manyRows } from './many.ts'
 
 /** How the nodes of a kind are drawn; `inexact` for a weight whose operations round even on dyadic numbers. */
 export interface KindOptions extends NodeOptions {
@@ -17,3 +18,7 @@ export const methodRows: readonly Row[] = [...quantizeRows, ...loftqRows]
 
 /** The kinds of each method file. */
 export const methodKinds: Readonly<Record<string, KindOptions>> = { ...quantizeKinds }
+export const methodRows: readonly Row[] = [...manyRows]
+
+/** The kinds of each method file. */
+export const methodKinds: Readonly<Record<string, KindOptions>> = { ...manyKinds }

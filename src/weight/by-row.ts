@@ -1,0 +1,87 @@
+import { lookup, materialize, project, projectT, shapeOf } from '../kind/index.ts'
+import type { Added, Ctx, Kind, Weight } from '../kind/index.ts'
+import { add, concat, gather, tensor, zeros } from '../ops/index.ts'
+import { EspalierError } from '../tree/error.ts'
+import { didYouMean } from '../tree/nearest.ts'
+import type { Tensor } from '../tree/tensor.ts'
+
+/** A weight with several changes by name, of which each row of a batch gets its own: x·W once for all rows, plus xᵢ·Δᵢ. */
+export interface ByRow<W extends Weight = Weight> extends Weight {
+  readonly _tag: 'ByRow'
+  readonly '~role'?: 'weight'
+  readonly base: W
+  /** What each name adds, from the outermost in and without what it wraps; nothing for a name that does not change this weight. */
+  readonly among: Readonly<Record<string, readonly Weight[]>>
+}
+
+const refuse = (_tag: string, expected: string, found: string, hint: string): never => {
+  throw new EspalierError([{ _tag, path: 'rows', expected, found, hint }])
+}
+
+const addsOf = ({ _tag }: Weight, ctx: Ctx): Added<Weight> => {
+  const kind = Object.hasOwn(ctx.kinds, _tag) ? ctx.kinds[_tag] : undefined
+  const adds = kind?.role === 'weight' ? (kind as Kind<Weight, 'weight'>).ops.adds : undefined
+  return adds ?? refuse('NotAdditive', 'a change that is added', _tag, 'Run it by `mixed`, which takes any method.')
+}
+
+/** The rows that bear each name, and those with nothing to add under null. */
+const groups = ({ among }: ByRow, rows: readonly (string | null)[]): ReadonlyMap<string | null, readonly number[]> => {
+  const found = new Map<string | null, number[]>()
+  rows.forEach((name, row) => {
+    if (name !== null && !Object.hasOwn(among, name))
+      refuse(
+        'UnknownAdapter',
+        `null, or one of ${Object.keys(among).join(', ')}`,
+        name,
+        didYouMean(name, Object.keys(among)),
+      )
+    const group = name === null || among[name]!.length === 0 ? null : name
+    found.set(group, [...(found.get(group) ?? []), row])
+  })
+  return found
+}
+
+const ids = (rows: readonly number[]): Tensor => tensor(Int32Array.from(rows), [rows.length], 'int32')
+
+/** The outputs of the base plus what each row's own change adds. */
+const withOwn = (out: Tensor, x: Tensor, w: ByRow, ctx: Ctx, op: 'times' | 'timesT' | 'rows'): Tensor => {
+  if (Object.keys(w.among).length === 0) return out
+  const { rows } = ctx
+  if (rows === undefined)
+    return refuse('NoRows', 'the name of an adapter for each row', 'none', "Pass { rows: ['fr', null, …] } to `apply`.")
+  if (x.shape[0] !== rows.length)
+    return refuse(
+      'ShapeMismatch',
+      `${rows.length} rows, one for each name`,
+      `[${x.shape.join(', ')}]`,
+      'Rows are the first axis all the way: this weight is used where the batch was folded into another axis.',
+    )
+  const grouped = [...groups(w, rows)]
+  if (grouped.length === 1 && grouped[0]![0] === null) return out
+  const parts = grouped.map(([name, own]) => {
+    if (name === null) return zeros([own.length, ...out.shape.slice(1)])
+    const theirs = grouped.length === 1 ? x : gather(x, ids(own))
+    const added = w.among[name]!.map((node) => addsOf(node, ctx)[op](theirs, { ...node, base: w.base } as Weight, ctx))
+    return added.reduce((a, b) => add(a, b))
+  })
+  if (parts.length === 1) return add(out, parts[0]!)
+  const order = grouped.flatMap(([, own]) => own)
+  return add(out, gather(concat(parts, 0), ids(order.map((_, row) => order.indexOf(row)))))
+}
+
+/** The kind behind `byRow`. */
+export const ByRowKind: Kind<ByRow, 'weight'> = {
+  tag: 'ByRow',
+  role: 'weight',
+  fields: { among: { _tag: 'StaticField', value: {} } },
+  ops: {
+    project: (x, w, ctx) => withOwn(project(x, w.base, ctx), x, w, ctx, 'times'),
+    projectT: (x, w, ctx) => withOwn(projectT(x, w.base, ctx), x, w, ctx, 'timesT'),
+    lookup: (i, w, ctx) => withOwn(lookup(i, w.base, ctx), i, w, ctx, 'rows'),
+    shape: (w, ctx) => shapeOf(w.base, ctx),
+    materialize: (w, ctx) =>
+      Object.keys(w.among).length === 0
+        ? materialize(w.base, ctx)
+        : refuse('NoRows', 'one weight', 'one for each row', 'Put one adapter on the base: wear(adapter).'),
+  },
+}
