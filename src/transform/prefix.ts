@@ -98,8 +98,7 @@ const issue = (_tag: string, path: string, expected: string, found: string, hint
 })
 
 /** Whether a model, or what is inside everything that wraps it, has a prefix. */
-const hasPrefix = (node: unknown): boolean =>
-  tagOf(node) === 'Prefixed' || (isWrapper(node) && hasPrefix(node.base))
+const hasPrefix = (node: unknown): boolean => tagOf(node) === 'Prefixed' || (isWrapper(node) && hasPrefix(node.base))
 
 const sizesIn = (model: unknown): Sizes => {
   const all = attentions(model)
@@ -138,7 +137,7 @@ const nameOf = (model: unknown): string => {
   return label.endsWith(path) ? label.slice(0, -path.length) : ''
 }
 
-const requirePrefix = (model: unknown, { key: _, ...given }: PrefixOptions): void => {
+const requirePrefix = (model: unknown, { key: _key, ...given }: PrefixOptions): void => {
   const issues = optionIssues('prefix', options, given, 'prefix', (option) =>
     option?.codec === PositiveWhole ? 'BadDimension' : 'BadOption',
   )
@@ -200,10 +199,7 @@ const run = (model: unknown, given: PrefixOptions): unknown => {
  * ```
  * @source Li and Liang 2021, "Prefix-Tuning: Optimizing Continuous Prompts for Generation", §4.
  */
-export const prefix: Prefix = Object.assign(
-  (given: PrefixOptions) => (model: unknown) => run(model, given) as never,
-  {
-    either: (given: PrefixOptions) => (model: unknown) => attempt(() => run(model, given) as never),
-    '~options': options,
-  },
-)
+export const prefix: Prefix = Object.assign((given: PrefixOptions) => (model: unknown) => run(model, given) as never, {
+  either: (given: PrefixOptions) => (model: unknown) => attempt(() => run(model, given) as never),
+  '~options': options,
+})

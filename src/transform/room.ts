@@ -34,12 +34,7 @@ const wayTo = (tree: unknown, route: readonly string[]): readonly unknown[] => {
  * Soft prompts and prefixes that are there already share the window. Where there are several windows or prompts the largest
  * counts, so that nothing is refused that may run.
  */
-export const roomIssues = (
-  tree: unknown,
-  route: readonly string[],
-  length: number,
-  path: string,
-): readonly Issue[] => {
+export const roomIssues = (tree: unknown, route: readonly string[], length: number, path: string): readonly Issue[] => {
   const way = wayTo(tree, route)
   const at = way.findLastIndex((node) => sizes(node, 'Positions', 'weight').length > 0)
   if (at < 0) return []

@@ -5,12 +5,21 @@ import { check, formatReport, runLaw, splittingLaws, trees } from '../../src/law
 import type { LawResult, Report, Splitting } from '../../src/laws/index.ts'
 import { attachFaults } from './attach.ts'
 import type { Fault, Subject } from './broken.ts'
+import { encoderFaults } from './encoders.ts'
 import { freezeFaults } from './freeze.ts'
 import { mergeFaults } from './merge.ts'
 import { promptFaults } from './prompt.ts'
+import { promptFaults2 } from './prompts2.ts'
 import { rightSplitting, splittingFaults } from './splitting.ts'
 
-const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults]
+const faults: readonly Fault[] = [
+  ...attachFaults,
+  ...mergeFaults,
+  ...freezeFaults,
+  ...promptFaults,
+  ...promptFaults2,
+  ...encoderFaults,
+]
 
 const checked = (
   { on, options, law: usual }: Fault,

@@ -149,7 +149,11 @@ export const lossCountsRealTokens = (loss: TokenLoss = sllm.loss): TransformLaw 
   })
 
 /** What each attention layer of a model makes of tokens: its keys and values, [batch, tokens, heads·d_head], as plain numbers. */
-const keysAndValues = (model: unknown, ids: Tensor, kinds: Kinds): readonly (readonly [Float32Array, Float32Array])[] => {
+const keysAndValues = (
+  model: unknown,
+  ids: Tensor,
+  kinds: Kinds,
+): readonly (readonly [Float32Array, Float32Array])[] => {
   const seen: (readonly [Float32Array, Float32Array])[] = []
   const Attention: Kind<Attention, 'layer'> = {
     ...AttentionKind,
@@ -242,7 +246,9 @@ export const everyElementHasGradient: TransformLaw = numeric({
   check: (trial) => {
     const made = trial.transform(trial.model)
     const added = addedLeaves(trial.model, made).filter(isParam)
-    const dead = new Map(added.map((leaf) => [leaf.label, new Set(Array.from({ length: leaf.value.size }, (_, i) => i))]))
+    const dead = new Map(
+      added.map((leaf) => [leaf.label, new Set(Array.from({ length: leaf.value.size }, (_, i) => i))]),
+    )
     for (let i = 0; i < points && [...dead.values()].some((left) => left.size > 0); i += 1) {
       const model = perturbed(made, salted(trial, `point ${i}`), { style: 'float' })
       const grads = trial.tools.grad(model, genericLoss(trial, inputOf(trial, `point ${i}`)))

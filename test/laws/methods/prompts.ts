@@ -159,11 +159,7 @@ export const promptRows: readonly Row[] = [
     ...quick,
     name: 'prefix, prompt and LoRA together',
     covers: [],
-    transform: steps(
-      prompt({ at: '**', length: 2 }),
-      prefix({ length: 2 }) as AnyTransform,
-      lora({ at: '**.mlp', rank: 2 }),
-    ),
+    transform: steps(prompt({ at: '**', length: 2 }), prefix({ length: 2 }), lora({ at: '**.mlp', rank: 2 })),
     declare: { ...prompting(2), merge: 'exact' },
   },
   ptuningRow('ptuning', mlpCount(3, 4), { length: 3, hidden: 4 }),
@@ -196,10 +192,7 @@ export const promptRows: readonly Row[] = [
     name: 'bake of a prefix',
     covers: [],
     transform: bake,
-    given: steps(
-      ptuning({ at: '**', length: 2, hidden: 3, encoder: 'lstm' }),
-      prefix({ length: 2, projection: 3 }) as AnyTransform,
-    ),
+    given: steps(ptuning({ at: '**', length: 2, hidden: 3, encoder: 'lstm' }), prefix({ length: 2, projection: 3 })),
     // A model that is wrapped as a whole has no place beside it where a tie could stand.
     laws: lawsFor(merging).filter((law) => law.name !== 'keepsTies'),
   },
