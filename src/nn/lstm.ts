@@ -49,9 +49,10 @@ const states = (x: Tensor, { ih, hh, bias, reverse }: Direction): readonly Tenso
   for (let step = 0; step < length; step += 1) {
     const t = reverse ? length - 1 - step : step
     const gates = add(reshape(slice(inputs, [0, t, 0], [batch, 1, 4 * hidden]), [batch, 4 * hidden]), matmul(h, hh))
-    const gate = (i: number): Tensor => slice(gates, [0, i * hidden], [batch, hidden])
-    c = add(mul(sigmoid(gate(1)), c), mul(sigmoid(gate(0)), tanh(gate(2))))
-    h = mul(sigmoid(gate(3)), tanh(c))
+    const open = sigmoid(gates)
+    const part = (of: Tensor, i: number): Tensor => slice(of, [0, i * hidden], [batch, hidden])
+    c = add(mul(part(open, 1), c), mul(part(open, 0), tanh(part(gates, 2))))
+    h = mul(part(open, 3), tanh(c))
     out[t] = reshape(h, [batch, 1, hidden])
   }
   return out

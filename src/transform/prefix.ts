@@ -36,22 +36,27 @@ const options: OptionTable<PrefixOptions> = {
 }
 
 /** What the prefix of these options is held as. */
-export type PrefixOf<O> = O extends { readonly projection: number }
-  ? PrefixMlp
-  : O extends { readonly projection?: undefined }
-    ? Table<'trainable'>
+export type PrefixOf<O> = 'projection' extends keyof O
+  ? O extends { readonly projection: number }
+    ? PrefixMlp
     : PrefixMlp | Table<'trainable'>
+  : Table<'trainable'>
 
 /** `unknown` for a model without a prefix; otherwise a sentence that nothing satisfies. */
 export type Unprefixed<M> = M extends { readonly _tag: 'Prefixed' }
   ? { readonly '~error': 'this model has a prefix already: detach it first' }
   : unknown
 
+/** Options without one that there is not. */
+type Only<O> = O & { readonly [K in Exclude<keyof O, keyof PrefixOptions>]: never }
+
 /** `prefix` itself, and `prefix.either` for mistakes as values. */
 export interface Prefix {
-  <const O extends PrefixOptions>(options: O): <M extends Model>(model: M & Unprefixed<M>) => Prefixed<M, PrefixOf<O>>
+  <const O extends PrefixOptions>(
+    options: Only<O>,
+  ): <M extends Model>(model: M & Unprefixed<M>) => Prefixed<M, PrefixOf<O>>
   readonly either: <const O extends PrefixOptions>(
-    options: O,
+    options: Only<O>,
   ) => <M extends Model>(model: M & Unprefixed<M>) => E.Either<readonly Issue[], Prefixed<M, PrefixOf<O>>>
 }
 
@@ -137,7 +142,7 @@ const nameOf = (model: unknown): string => {
   return label.endsWith(path) ? label.slice(0, -path.length) : ''
 }
 
-const requirePrefix = (model: unknown, { key: _, ...given }: PrefixOptions): void => {
+const requirePrefix = (model: unknown, { key: _key, ...given }: PrefixOptions): void => {
   const issues = optionIssues('prefix', options, given, 'prefix', (option) =>
     option?.codec === PositiveWhole ? 'BadDimension' : 'BadOption',
   )

@@ -47,7 +47,7 @@ export type MaybeAdapted<T> =
       ? MaybePrompted<{ readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> } & Embed>
       : never
 
-type MaybePrompted<T extends Embed> = T | Prompted<T, MaybeWeight<Table<Status>>>
+type MaybePrompted<T extends Embed> = T | Prompted<T, MaybeWeight<Table>>
 
 declare module '../tree/types/rewrite.ts' {
   interface Rewrites<T> {
@@ -60,7 +60,7 @@ export type Adaptable<M> = MaybePrefixed<M, Whole<M, 'recipe'>>
 
 type MaybePrefixed<M, A> = '~role' extends keyof M
   ? M extends Model
-    ? A | (A extends Model ? Prefixed<A, MaybeWeight<Table<Status>>> : never)
+    ? A | (A extends Model ? Prefixed<A, MaybeWeight<Table>> : never)
     : A
   : A
 

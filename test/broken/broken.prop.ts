@@ -5,6 +5,7 @@ import { check, formatReport, runLaw, splittingLaws, trees } from '../../src/law
 import type { LawResult, Report, Splitting } from '../../src/laws/index.ts'
 import { attachFaults } from './attach.ts'
 import type { Fault, Subject } from './broken.ts'
+import { encoderFaults } from './encoders.ts'
 import { freezeFaults } from './freeze.ts'
 import { manyFaults } from './many.ts'
 import { mergeFaults } from './merge.ts'
@@ -14,6 +15,17 @@ import { rightSplitting, splittingFaults } from './splitting.ts'
 
 const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...rotationFaults]
 const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...manyFaults]
+import { promptFaults2 } from './prompts2.ts'
+import { rightSplitting, splittingFaults } from './splitting.ts'
+
+const faults: readonly Fault[] = [
+  ...attachFaults,
+  ...mergeFaults,
+  ...freezeFaults,
+  ...promptFaults,
+  ...promptFaults2,
+  ...encoderFaults,
+]
 
 const checked = (
   { on, options, law: usual }: Fault,

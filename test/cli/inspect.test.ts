@@ -42,6 +42,25 @@ describe('inspect', () => {
     expect(JSON.parse(await inspect(['--recipe', file, '--json'], false)).trainable).toBe(1_792)
   })
 
+  test.each([
+    ['prefix', '{"prefix":{"length":10}}', 10 * 2 * 2 * 2 * 128],
+    ['projected', '{"prefix":{"length":10,"projection":64}}', 10 * 128 + (128 * 64 + 64) + (64 * 1024 + 1024)],
+    ['mlp', '{"ptuning":{"length":20,"hidden":64}}', 20 * 128 + (128 * 64 + 64) + (64 * 64 + 64) + (64 * 128 + 128)],
+    [
+      'lstm',
+      '{"ptuning":{"length":20,"encoder":"lstm","hidden":32,"layers":2}}',
+      20 * 128 +
+        2 * (4 * 32 * (128 + 32) + 8 * 32) +
+        2 * (4 * 32 * (64 + 32) + 8 * 32) +
+        (64 * 64 + 64) +
+        (64 * 128 + 128),
+    ],
+    ['baked', '{"ptuning":{"length":20,"hidden":64}},{"bake":{}}', 20 * 128],
+  ])('counts it after prompts with a method of their own: %s', async (name, step, trainable) => {
+    const file = await recipe(`${name}.json`, `[{"freeze":{}},${step}]`)
+    expect(JSON.parse(await inspect(['--recipe', file, '--json'], false)).trainable).toBe(trainable)
+  })
+
   test('draws the tree without --json', async () => {
     const text = await inspect([], false)
     expect(text).toContain('token_embdgs')

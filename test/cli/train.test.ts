@@ -8,6 +8,7 @@ import { inspect } from '../../src/cli/inspect.ts'
 import { train } from '../../src/cli/train.ts'
 import { loadAdapter, orThrow } from '../../src/io/index.ts'
 import { key, leaves, sllm } from '../../src/index.ts'
+import { tensor } from '../../src/ops/index.ts'
 
 const tokenizer = fileURLToPath(new URL('../../examples/complaints/tokenizer', import.meta.url))
 const small = { ...sllm.config.seed, d_model: 16, d_head: 8, vocab_size: 2_800, n_layers: 1 }
@@ -57,6 +58,14 @@ describe('train', () => {
     expect(metrics.filter((line) => (JSON.parse(line) as { kind: string }).kind === 'step')).toHaveLength(4)
     const back = await orThrow(loadAdapter(sllm.init(small, key(0)), join(out, 'adapter')))
     expect(leaves(back).some((l) => l.label.endsWith('ln_1.weight.a'))).toBe(true)
+  })
+
+  test('a prefix, which wraps the whole model, is trained and saved like any other', async () => {
+    await run({ recipe: [{ freeze: {} }, { prefix: { length: 3, projection: 4 } }], output: 'prefix' })
+    const base = sllm.init(small, key(0))
+    const back = await orThrow(loadAdapter(base, join(folder, 'prefix/adapter')))
+    expect(leaves(back).some((l) => l.label === 'prefix.fc1.weight')).toBe(true)
+    expect(sllm.apply(back, tensor([[1, 2]], undefined, 'int32')).shape).toEqual([1, 2, 2_800])
   })
 
   test('a language model trained in full is saved whole, and can be inspected', async () => {

@@ -2,7 +2,23 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { adamw, define, equal, fit, freeze, key, layer, linear, lora, pipe } from '../../src/index.ts'
+import {
+  adamw,
+  bake,
+  collateTokens,
+  define,
+  equal,
+  fit,
+  freeze,
+  key,
+  layer,
+  linear,
+  lora,
+  pipe,
+  prefix,
+  ptuning,
+  sllm,
+} from '../../src/index.ts'
 import type { FitOptions, FitRun } from '../../src/index.ts'
 import { loadRun, orThrow, saveRun } from '../../src/io/index.ts'
 import { crossEntropy, relu, tensor } from '../../src/ops/index.ts'
@@ -49,5 +65,40 @@ test('a run that is saved, loaded in the middle of an epoch and gone on with end
   const run = (await orThrow(loadRun(join(folder, 'run')))) as FitRun<Start, never>
   const rest = await fit(start(), { ...options, resume: { run } })
   expect(equal(rest.model, whole.model)).toBe(true)
+  expect(equal(rest.model, first.model)).toBe(false)
+})
+
+test('with an encoder too, of which the rows alone would not do', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'espalier-run-'))
+  const small = { ...sllm.config.seed, d_model: 4, d_head: 2, vocab_size: 6, context_window: 8, n_layers: 1 }
+  const begin = () =>
+    pipe(
+      sllm.init(small, key(0)),
+      freeze,
+      ptuning({ length: 2, hidden: 2, encoder: 'lstm', layers: 1 }),
+      prefix({ length: 2, projection: 3 }),
+    )
+  type Begun = ReturnType<typeof begin>
+  const options = {
+    data: Array.from({ length: 6 }, (_, i) => ({ ids: [i, (i + 1) % 6, (i + 2) % 6] })),
+    collate: (examples: readonly { readonly ids: readonly number[] }[]) => collateTokens(examples),
+    loss: (m: Begun, batch: ReturnType<typeof collateTokens>, ctx: object) => sllm.loss(m, batch, ctx),
+    optimiser: adamw({ rate: 0.05 }),
+    epochs: 2,
+    batchSize: 2,
+    key: key(5),
+  }
+  const whole = await fit(begin(), options)
+  const interrupted = new AbortController()
+  const first = await fit(begin(), {
+    ...options,
+    signal: interrupted.signal,
+    onStep: ({ step }) => void (step === 4 && interrupted.abort()),
+  })
+  await orThrow(saveRun(first.run, join(folder, 'run')))
+  const run = (await orThrow(loadRun(join(folder, 'run')))) as FitRun<Begun, never>
+  const rest = await fit(begin(), { ...options, resume: { run } })
+  expect(equal(rest.model, whole.model)).toBe(true)
+  expect(equal(bake(rest.model), bake(whole.model))).toBe(true)
   expect(equal(rest.model, first.model)).toBe(false)
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { count, detach, freeze, key, leaves, lora, nest, param, pipe, prompt, sllm } from '../../src/index.ts'
+import { count, detach, freeze, key, leaves, lora, nest, param, pipe, prefix, prompt, sllm } from '../../src/index.ts'
 import type { PromptOptions } from '../../src/index.ts'
 import { ones, slice, tensor, zeros } from '../../src/ops/index.ts'
 import { brief, data, idsOf, issuesOf, loud, messageOf, numbers, refused, tensorsLeftBy, tinySllm } from '../support.ts'
@@ -44,8 +44,9 @@ describe('begins', () => {
 
   test('at random, with the spread of fresh embeddings', () => {
     const wide = data(
-      prompt({ length: 400, init: 'random' })(sllm.init({ ...sllm.config.seed, vocab_size: 3, d_model: 16 }, key(0)))
-        .embedding_block.token_embdgs.prompt.value,
+      prompt({ length: 400, init: 'random' })(
+        sllm.init({ ...sllm.config.seed, vocab_size: 3, d_model: 16, context_window: 401 }, key(0)),
+      ).embedding_block.token_embdgs.prompt.value,
     )
     expect(Math.sqrt(wide.reduce((s, v) => s + v * v, 0) / wide.length)).toBeCloseTo(0.02, 3)
   })
@@ -120,6 +121,21 @@ describe('is refused, the model untouched and no tensor left over', () => {
     expect(messageOf(() => step({ init: { ids: [3, 11] } })(base as never))).toMatchInlineSnapshot(`
       "BadOption at prompt.init: expected token ids from 0 to 10, found 11.
         Use the tokenizer of this model."
+    `)
+  })
+
+  test('one that leaves no room for a token of text', () => {
+    expect(brief(refused(base, step({ length: 9 })))).toEqual(['ContextOverflow prompt.length'])
+    expect(
+      brief(refused(base, step({ init: { ids: Array.from({ length: 12 }, () => 1) }, length: undefined }))),
+    ).toEqual(['ContextOverflow prompt.length'])
+    expect(sllm.apply(prompt({ length: 8 })(base), zeros([1, 1], 'int32')).shape).toEqual([1, 9, 11])
+    const two = { query: nest('query', base), answer: nest('answer', prefix({ length: 4 })(base)) }
+    expect(brief(refused(two, step({ length: 5 })))).toEqual(['ContextOverflow prompt.length'])
+    expect(prompt({ at: 'query', length: 8 })(two).query.embedding_block.token_embdgs.prompt.value.shape[0]).toBe(8)
+    expect(messageOf(() => prompt({ at: 'answer', length: 5 })(two))).toMatchInlineSnapshot(`
+      "ContextOverflow at prompt.length: expected room for a token of text in a context window of 9, found 5 virtual tokens after 4 that are there already.
+        Make it shorter; soft prompts and prefixes share the context window with the text."
     `)
   })
 

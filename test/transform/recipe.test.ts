@@ -42,6 +42,9 @@ describe('decoding', () => {
       },
       { prompt: { length: 4, at: '**.token_embdgs', init: { ids: [1, 2] } } },
       { prompt: { length: 4, init: 'random' } },
+      { prefix: { length: 4, projection: 8, init: 'random' } },
+      { ptuning: { length: 4, at: '**.token_embdgs', encoder: 'lstm', hidden: 8, layers: 1 } },
+      { bake: {} },
       { merge: {} },
       { detach: { at: 'embedding_block' } },
     ]

@@ -1,15 +1,24 @@
-import type { Tokens } from '../../kind/index.ts'
+import { embed, layer } from '../../kind/index.ts'
+import type { Kind, Kinds, Tokens } from '../../kind/index.ts'
 import { sllm } from '../../model/sllm.ts'
-import { adopt, item, read } from '../../ops/index.ts'
+import { AttentionKind } from '../../nn/index.ts'
+import type { Attention } from '../../nn/index.ts'
+import { adopt, concat, item, ones, read, slice, squeeze } from '../../ops/index.ts'
 import { words } from '../../tree/key.ts'
+import { isParam, param } from '../../tree/leaf.ts'
+import type { Param } from '../../tree/leaf.ts'
 import type { Tensor } from '../../tree/tensor.ts'
+import { places, replaceAt } from '../../tree/walk.ts'
+import { innermost } from '../../tree/wrap.ts'
 import { fails, holds, vacuous, verdict } from '../law.ts'
 import { salted } from '../models.ts'
 import type { ModelInput } from '../models.ts'
 import { numeric } from '../transform-law.ts'
 import type { TransformLaw } from '../transform-law.ts'
-import { inputOf, outputOf } from '../trial.ts'
-import { perturbed } from '../values.ts'
+import { contextOf, genericLoss, inputOf, outputOf } from '../trial.ts'
+import type { Trial } from '../trial.ts'
+import { addedLeaves, difference, perturbed } from '../values.ts'
+import { TOLERANCE } from './outputs.ts'
 
 const isTokens = (input: ModelInput): input is Tokens => 'ids' in input
 
@@ -138,3 +147,114 @@ export const lossCountsRealTokens = (loss: TokenLoss = sllm.loss): TransformLaw 
       return close ? holds : fails(`the loss is ${found} instead of ${want}`)
     },
   })
+
+/** What each attention layer of a model makes of tokens: its keys and values, [batch, tokens, heads·d_head], as plain numbers. */
+const keysAndValues = (
+  model: unknown,
+  ids: Tensor,
+  kinds: Kinds,
+): readonly (readonly [Float32Array, Float32Array])[] => {
+  const seen: (readonly [Float32Array, Float32Array])[] = []
+  const Attention: Kind<Attention, 'layer'> = {
+    ...AttentionKind,
+    ops: {
+      layer: (n, x, ctx) => {
+        const [k, v] = [read(layer(n.Wk, x, ctx)), read(layer(n.Wv, x, ctx))]
+        seen.push([Float32Array.from(k), Float32Array.from(v)])
+        return AttentionKind.ops.layer(n, x, ctx)
+      },
+    },
+  }
+  sllm.hidden(model as never, { ids }, { kinds: { ...kinds, Attention } })
+  return seen
+}
+
+/** Keys and values in the layout of a prefix: a row for each token, in it for each layer first the keys, then the values. */
+const asPrefix = (layers: readonly (readonly [Float32Array, Float32Array])[], n: number): Tensor => {
+  const rows = Array.from({ length: n }, (_, t) =>
+    layers.flatMap((pair) => pair.flatMap((x) => [...x.subarray((t * x.length) / n, ((t + 1) * x.length) / n)])),
+  )
+  return adopt(Float32Array.from(rows.flat()), [n, rows[0]?.length ?? 0])
+}
+
+interface Front {
+  readonly _tag: 'Prompted' | 'Prefixed'
+  readonly base: unknown
+  readonly prompt?: unknown
+  readonly prefix?: unknown
+}
+
+const isFront = (node: unknown): node is Front => ['Prompted', 'Prefixed'].includes((node as Front | null)?._tag ?? '')
+
+const lengthOf = (rows: unknown): number => (innermost(rows) as Param).value.shape[0] ?? 0
+
+/** The tuned model with rows that are those of tokens. */
+const ofTokens = (trial: Trial, tuned: unknown, front: readonly number[]): unknown => {
+  const place = [...places(tuned)].find((p) => isFront(p.node))
+  const node = place?.node as Front
+  const n = front.length
+  const ids = adopt(Int32Array.from(front), [1, n])
+  const rows =
+    node._tag === 'Prefixed'
+      ? asPrefix(keysAndValues(trial.model, ids, trial.kinds), n)
+      : squeeze(embed(node.base as never, { ids }, contextOf(trial)).hidden, 0)
+  return replaceAt(tuned, [
+    {
+      route: [...(place?.route ?? []), node._tag === 'Prompted' ? 'prompt' : 'prefix'],
+      value: param('table', 'rows', rows),
+    },
+  ])
+}
+
+/** A soft prompt of the rows of tokens, or a prefix of their keys and values, computes what these tokens before the text compute. */
+export const standsForTokens: TransformLaw = numeric({
+  name: 'standsForTokens',
+  says: 'Given the rows, or the keys and values, of real tokens, it computes what these tokens before the text compute.',
+  equality: 'tolerance',
+  applies: () => false,
+  check: (trial) => {
+    const tuned = trial.transform(trial.model)
+    const node = [...places(tuned)].map((p) => p.node).find(isFront)
+    const [input, other] = [inputOf(trial), inputOf(trial, 'front')]
+    if (node === undefined || !isTokens(input) || !isTokens(other)) return vacuous('there is no prompt and no prefix')
+    const known = [...read(other.ids)]
+    const front = Array.from({ length: lengthOf(node.prompt ?? node.prefix) }, (_, i) => known[i % known.length] ?? 0)
+    const [batch = 1, length = 1] = input.ids.shape
+    const before = adopt(Int32Array.from(Array.from({ length: batch }, () => front).flat()), [batch, front.length])
+    const written = {
+      ids: concat([before, input.ids], 1),
+      ...(input.mask && { mask: concat([ones([batch, front.length]), input.mask], 1) }),
+    }
+    const [want, found] = [
+      outputOf(trial, trial.model, written),
+      outputOf(trial, ofTokens(trial, tuned, front), input),
+    ].map((y) => slice(y, [0, (y.shape[1] ?? 0) - length, 0], [batch, length, y.shape[2] ?? 0]))
+    const differs = difference(want!, found!, TOLERANCE)
+    return verdict(differs === undefined, `of the text after ${front.length} tokens, an output ${differs}`)
+  },
+})
+
+// Behind two rectifiers a number is reached at one point in four.
+const points = 60
+
+/** Every number that a transform has added matters, and not only every leaf: no slot of a prefix is read by no layer. */
+export const everyElementHasGradient: TransformLaw = numeric({
+  name: 'everyElementHasGradient',
+  says: 'At some of a few generic points, every single number that it adds has a gradient that is not zero.',
+  equality: 'exact',
+  applies: () => false,
+  check: (trial) => {
+    const made = trial.transform(trial.model)
+    const added = addedLeaves(trial.model, made).filter(isParam)
+    const dead = new Map(
+      added.map((leaf) => [leaf.label, new Set(Array.from({ length: leaf.value.size }, (_, i) => i))]),
+    )
+    for (let i = 0; i < points && [...dead.values()].some((left) => left.size > 0); i += 1) {
+      const model = perturbed(made, salted(trial, `point ${i}`), { style: 'float' })
+      const grads = trial.tools.grad(model, genericLoss(trial, inputOf(trial, `point ${i}`)))
+      for (const [label, left] of dead) read(grads[label]!).forEach((g, at) => void (g !== 0 && left.delete(at)))
+    }
+    const [first] = [...dead].filter(([, left]) => left.size > 0)
+    return verdict(first === undefined, `no gradient at ${points} points: ${first?.[1].size} numbers of ${first?.[0]}`)
+  },
+})

@@ -3,6 +3,7 @@ import type { Row } from '../row.ts'
 import { rotationKinds, rotationRows } from './rotations.ts'
 import { loftqRows, quantizeKinds, quantizeRows } from './quantize.ts'
 import { manyKinds, manyRows } from './many.ts'
+import { promptKinds, promptRows } from './prompts.ts'
 
 /** How the nodes of a kind are drawn; `inexact` for a weight whose operations round even on dyadic numbers. */
 export interface KindOptions extends NodeOptions {
@@ -22,3 +23,7 @@ export const methodRows: readonly Row[] = [...manyRows]
 
 /** The kinds of each method file. */
 export const methodKinds: Readonly<Record<string, KindOptions>> = { ...manyKinds }
+export const methodRows: readonly Row[] = [...promptRows]
+
+/** The kinds of each method file. */
+export const methodKinds: Readonly<Record<string, KindOptions>> = { ...promptKinds }
