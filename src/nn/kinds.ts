@@ -1,7 +1,10 @@
 import { fail } from '../tree/error.ts'
 import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
 import { Dense, LoraKind } from '../weight/index.ts'
+import { AdaptedKind } from './adapted.ts'
 import { AttentionKind } from './attention.ts'
+import { BottleneckKind } from './bottleneck.ts'
+import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
 import { MlpKind } from './mlp.ts'
@@ -19,6 +22,12 @@ export const kinds: Kinds = {
   Attention: AttentionKind,
   Mlp: MlpKind,
   Prompted: PromptedKind,
+  Adapted: AdaptedKind,
+  Bottleneck: BottleneckKind,
+  AdapterStack: AdapterStackKind,
+  AdapterAverage: AdapterAverageKind,
+  AdapterParallel: AdapterParallelKind,
+  AdapterFusion: AdapterFusionKind,
 }
 
 /**

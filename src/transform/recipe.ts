@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import type { Embed, Weight } from '../kind/index.ts'
+import type { Embed, Layer, Weight } from '../kind/index.ts'
 import { PositiveWhole } from '../kind/number-codecs.ts'
-import type { Prompted } from '../nn/index.ts'
+import type { Adapted, Bottleneck, Prompted, SublayerTag } from '../nn/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
@@ -12,10 +12,13 @@ import { didYouMean } from '../tree/nearest.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
 import type { Whole } from '../tree/types/step.ts'
 import type { Packed } from '../tree/wrap.ts'
+import { bitfit } from './bitfit.ts'
+import { bottleneck } from './bottleneck.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
 import { lora } from './lora.ts'
 import { merge } from './merge.ts'
+import { norms } from './norms.ts'
 import { may, must, oneOf, optionIssues, written } from './options.ts'
 import type { Option } from './options.ts'
 import { prompt } from './prompt.ts'
@@ -36,8 +39,15 @@ export type MaybeAdapted<T> =
       ? Param<Status, F>
       : MaybeWeight<Param<Status, F> | Packed<F>>
     : T extends Embed & { readonly _tag: 'Embedding' }
-      ? MaybePrompted<{ readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> } & Embed>
-      : never
+      ? MaybePrompted<Inside<T> & Embed>
+      : T extends Layer & { readonly _tag: SublayerTag }
+        ? MaybeBottleneck<Inside<T> & Layer>
+        : never
+
+/** A node with everything in it perhaps adapted. */
+type Inside<T> = { readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> }
+
+type MaybeBottleneck<T extends Layer> = T | Adapted<T, Bottleneck<Status>>
 
 type MaybePrompted<T extends Embed> = T | Prompted<T, Status>
 
@@ -99,6 +109,9 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   merge: part(merge, merge.only),
   detach: part(detach, detach.only),
   lora: placed(lora),
+  bottleneck: anywhere(bottleneck),
+  bitfit: anywhere(bitfit),
+  norms: anywhere(norms),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
 }
 

@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest'
-import { freeze, key, lora, merge, pipe, sllm } from '../../src/index.ts'
+import { detach, freeze, get, key, lora, merge, pipe, sllm } from '../../src/index.ts'
 import type { Matrix, Packed, Param, Sllm } from '../../src/index.ts'
 import { loadAdapter, loadModel, orThrow } from '../../src/io/index.ts'
 
@@ -14,9 +14,12 @@ test('with its transform an adapter gives the type of the transform', async () =
 
 test('without it everything may be adapted, runs, and merges to something clean', async () => {
   const tuned = await orThrow(loadAdapter(base, 'folder'))
-  expectTypeOf(tuned.transformer_blocks[0]!.mlp.ln_1.weight._tag).toEqualTypeOf<string>()
+  expectTypeOf(get(tuned, 'transformer_blocks.0.mlp.ln_1.weight')._tag).toEqualTypeOf<string>()
+  // @ts-expect-error the mlp may stand under an adapter
+  tuned.transformer_blocks[0]!.mlp.ln_1.weight._tag satisfies string
   expectTypeOf<typeof tuned>().toExtend<Parameters<typeof sllm.apply>[0]>()
-  expectTypeOf(merge(tuned).transformer_blocks[0]!.mlp.ln_1.weight).toExtend<Matrix | Packed<'matrix'>>()
+  expectTypeOf(get(merge(tuned), 'transformer_blocks.0.mlp.ln_1.weight')).toExtend<Matrix | Packed<'matrix'>>()
+  expectTypeOf(detach(tuned).transformer_blocks[0]!.mlp.ln_1.weight).toExtend<Matrix | Packed<'matrix'>>()
 })
 
 test('a model has a type only when it was checked against one', async () => {
