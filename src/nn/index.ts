@@ -19,3 +19,18 @@ export { PrefixMlpKind, PromptLstmKind, PromptMlpKind } from './prompt-encoder.t
 export type { PrefixMlp, PromptLstm, PromptMlp } from './prompt-encoder.ts'
 export { PromptedKind } from './prompted.ts'
 export type { Prompted } from './prompted.ts'
+export { AdaptedKind, placeTags } from './adapted.ts'
+export type { Adapted, AdapterMode, SublayerTag } from './adapted.ts'
+export { BottleneckKind } from './bottleneck.ts'
+export type { Activation, Adapter, Bottleneck } from './bottleneck.ts'
+export { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
+export type {
+  AdapterAverage,
+  AdapterFusion,
+  AdapterParallel,
+  AdapterStack,
+  Composed,
+  Composition,
+  Joined,
+} from './composed.ts'
+export type { FuseOptions } from './compose.ts'

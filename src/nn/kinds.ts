@@ -2,7 +2,11 @@ import { fail } from '../tree/error.ts'
 import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
 import { BoftKind, Dense, HraKind, Int8Kind, LoraKind, Nf4DoubleKind, Nf4Kind, OftKind } from '../weight/index.ts'
 import { ByRowKind, Dense, LoraKind } from '../weight/index.ts'
+import { Dense, LoraKind } from '../weight/index.ts'
+import { AdaptedKind } from './adapted.ts'
 import { AttentionKind } from './attention.ts'
+import { BottleneckKind } from './bottleneck.ts'
+import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
 import { LstmKind } from './lstm.ts'
@@ -35,6 +39,12 @@ export const kinds: Kinds = {
   PromptMlp: PromptMlpKind,
   PromptLstm: PromptLstmKind,
   PrefixMlp: PrefixMlpKind,
+  Adapted: AdaptedKind,
+  Bottleneck: BottleneckKind,
+  AdapterStack: AdapterStackKind,
+  AdapterAverage: AdapterAverageKind,
+  AdapterParallel: AdapterParallelKind,
+  AdapterFusion: AdapterFusionKind,
 }
 
 /**

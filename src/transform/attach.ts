@@ -75,6 +75,7 @@ export const weightsOf = (form: Form): Taste<WeightNode> => ({
     return wrapped || isPacked(node) ? 'pass' : 'into'
   },
   wants: names[form],
+  baseOnly: true,
 })
 
 const tied = (place: Place, at: readonly string[]): Issue => ({

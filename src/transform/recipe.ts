@@ -3,6 +3,9 @@ import * as t from 'io-ts'
 import type { Embed, Model, Weight } from '../kind/index.ts'
 import { PositiveWhole } from '../kind/number-codecs.ts'
 import type { Prefixed, Prompted } from '../nn/index.ts'
+import type { Embed, Layer, Weight } from '../kind/index.ts'
+import { PositiveWhole } from '../kind/number-codecs.ts'
+import type { Adapted, Bottleneck, Prompted, SublayerTag } from '../nn/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
@@ -14,6 +17,8 @@ import type { Whole } from '../tree/types/step.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { boft } from './boft.ts'
 import { bake } from './bake.ts'
+import { bitfit } from './bitfit.ts'
+import { bottleneck } from './bottleneck.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
 import { hra } from './hra.ts'
@@ -21,6 +26,7 @@ import { loftq } from './loftq.ts'
 import { lora } from './lora.ts'
 import { merge } from './merge.ts'
 import { oft } from './oft.ts'
+import { norms } from './norms.ts'
 import { may, must, oneOf, optionIssues, written } from './options.ts'
 import type { Option } from './options.ts'
 import { prefix } from './prefix.ts'
@@ -44,8 +50,15 @@ export type MaybeAdapted<T> =
       ? Param<Status, F>
       : MaybeWeight<Param<Status, F> | Packed<F>>
     : T extends Embed & { readonly _tag: 'Embedding' }
-      ? MaybePrompted<{ readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> } & Embed>
-      : never
+      ? MaybePrompted<Inside<T> & Embed>
+      : T extends Layer & { readonly _tag: SublayerTag }
+        ? MaybeBottleneck<Inside<T> & Layer>
+        : never
+
+/** A node with everything in it perhaps adapted. */
+type Inside<T> = { readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> }
+
+type MaybeBottleneck<T extends Layer> = T | Adapted<T, Bottleneck<Status>>
 
 type MaybePrompted<T extends Embed> = T | Prompted<T, MaybeWeight<Table>>
 
@@ -139,6 +152,9 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   oft: placed(oft),
   boft: placed(boft),
   hra: placed(hra),
+  bottleneck: anywhere(bottleneck),
+  bitfit: anywhere(bitfit),
+  norms: anywhere(norms),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
   prefix: whole(prefix),
   ptuning: anywhere(ptuning),

@@ -4,8 +4,9 @@ import { requireSound } from './labels.ts'
 import { nearestPattern } from './nearest.ts'
 import { find } from './select.ts'
 import type { Query, Selector } from './select.ts'
-import { childPlaces, isBranch, places, showPath } from './walk.ts'
+import { BASE, childPlaces, isBranch, places, showPath } from './walk.ts'
 import type { Branch, Place } from './walk.ts'
+import { isWrapper } from './wrap.ts'
 
 /** What a method makes of a node: its target, closed to it because it is adapted already, none of its business, or to be looked into. */
 export type Verdict = 'take' | 'adapted' | 'pass' | 'into'
@@ -16,6 +17,8 @@ export interface Taste<N> {
   readonly verdict: (node: unknown) => Verdict
   /** What it takes, for messages: "a weight matrix". */
   readonly wants: string
+  /** Whether it keeps to what wrappers wrap, and out of what they have put on. */
+  readonly baseOnly?: boolean
   readonly '~node'?: N
 }
 
@@ -60,8 +63,15 @@ const under = <N>(place: Place, taste: Taste<N>): readonly (readonly ['take' | '
   const v = taste.verdict(place.node)
   if (v === 'pass') return []
   if (v !== 'into') return [[v, place]]
-  return isBranch(place.node) ? childPlaces(place as Place<Branch>).flatMap((c) => under(c, taste)) : []
+  if (!isBranch(place.node)) return []
+  return childPlaces(place as Place<Branch>)
+    .filter((c) => !putOn(place.node, c.route.at(-1), taste))
+    .flatMap((c) => under(c, taste))
 }
+
+// A weight of an adapter is none of the model's: a method for all weights takes it neither before nor after the adapter.
+const putOn = (parent: unknown, key: string | undefined, { baseOnly = false }: Taste<unknown>): boolean =>
+  baseOnly && key !== BASE && isWrapper(parent)
 
 // A pattern that hits nothing must not hide what is wrong with the others.
 const attempted = <A>(issues: Issue[], f: () => A): A | undefined => {
@@ -79,7 +89,7 @@ const outer = <N>(tree: unknown, hit: Place, taste: Taste<N>): readonly (readonl
   let node = tree
   for (const [i, key] of hit.route.entries()) {
     const v = taste.verdict(node)
-    if (v === 'pass') return []
+    if (v === 'pass' || putOn(node, key, taste)) return []
     if (v === 'adapted') return [['adapted', { ...hit, node, route: hit.route.slice(0, i) }]]
     node = (node as Readonly<Record<string, unknown>>)[key]
   }

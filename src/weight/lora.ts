@@ -31,7 +31,7 @@ declare module '../tree/types/rewrite.ts' {
       : WeightWrapper<T> extends true
         ? Keep
         : never
-    readonly merge: WeightWrapper<T> extends true ? Merged<T> : never
+    readonly merge: '~adapter' extends keyof T ? Keep : WeightWrapper<T> extends true ? Merged<T> : never
   }
 }
 

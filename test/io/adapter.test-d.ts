@@ -17,7 +17,6 @@ test('without it everything may be adapted, runs, and merges to something clean'
   expectTypeOf(get(tuned, 'transformer_blocks.0.mlp.ln_1.weight')._tag).toEqualTypeOf<string>()
   // @ts-expect-error the model as a whole may have a prefix
   expectTypeOf(tuned.transformer_blocks)
-  if (tuned._tag === 'Sllm') expectTypeOf(tuned.transformer_blocks[0]!.mlp.ln_1.weight._tag).toEqualTypeOf<string>()
   expectTypeOf<typeof tuned>().toExtend<Parameters<typeof sllm.apply>[0]>()
   expectTypeOf(get(merge(tuned), 'transformer_blocks.0.mlp.ln_1.weight')).toExtend<Matrix | Packed<'matrix'>>()
   expectTypeOf(detach(tuned).transformer_blocks[0]!.mlp.ln_1.weight).toExtend<Matrix | Packed<'matrix'>>()

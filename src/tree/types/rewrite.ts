@@ -40,14 +40,20 @@ type Applied<T, K extends Method> = K extends keyof Rewrites<T>
         : never
     : never
 
-/** True for a weight that wraps another; an optional phantom is read only where it is there. */
-export type WeightWrapper<T> = T extends { readonly _tag: string; readonly base: unknown }
-  ? '~role' extends keyof T
-    ? T extends { readonly '~role'?: 'weight' }
-      ? true
+/**
+ * True for what methods on weights keep out of: a weight that wraps another, and what was put on beside a layer.
+ *
+ * An optional phantom is read only where it is there.
+ */
+export type WeightWrapper<T> = '~adapter' extends keyof T
+  ? true
+  : T extends { readonly _tag: string; readonly base: unknown }
+    ? '~role' extends keyof T
+      ? T extends { readonly '~role'?: 'weight' }
+        ? true
+        : false
       : false
     : false
-  : false
 
 export type AnyLeaf = Param | Constant | Hole
 

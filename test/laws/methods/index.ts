@@ -4,6 +4,7 @@ import { rotationKinds, rotationRows } from './rotations.ts'
 import { loftqRows, quantizeKinds, quantizeRows } from './quantize.ts'
 import { manyKinds, manyRows } from './many.ts'
 import { promptKinds, promptRows } from './prompts.ts'
+import { bottleneckKinds, bottleneckRows } from './bottleneck.ts'
 
 /** How the nodes of a kind are drawn; `inexact` for a weight whose operations round even on dyadic numbers. */
 export interface KindOptions extends NodeOptions {
@@ -27,3 +28,7 @@ export const methodRows: readonly Row[] = [...promptRows]
 
 /** The kinds of each method file. */
 export const methodKinds: Readonly<Record<string, KindOptions>> = { ...promptKinds }
+export const methodRows: readonly Row[] = [...bottleneckRows]
+
+/** The kinds of each method file. */
+export const methodKinds: Readonly<Record<string, KindOptions>> = { ...bottleneckKinds }

@@ -1,0 +1,109 @@
+import { fixed, layer } from '../kind/index.ts'
+import type { Kind, Layer } from '../kind/index.ts'
+import { add } from '../ops/index.ts'
+import { fail } from '../tree/error.ts'
+import type { Keep } from '../tree/types/rewrite.ts'
+import { leaves } from '../tree/walk.ts'
+import { BottleneckKind } from './bottleneck.ts'
+import type { Adapter, Bottleneck } from './bottleneck.ts'
+import type { Joined } from './composed.ts'
+
+/** Where an adapter stands: behind its layer, which it is given the output of, or beside it, given the same input. */
+export type AdapterMode = 'sequential' | 'parallel'
+
+/**
+ * A layer with an adapter δ: y + δ(y) with y = base(x) in sequence, base(x) + δ(x) in parallel.
+ *
+ * @source Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", §2.1; in parallel: He et al. 2022, "Towards a
+ *   Unified View of Parameter-Efficient Transfer Learning", §3.3.
+ */
+export interface Adapted<B extends Layer = Layer, A extends Adapter = Bottleneck> extends Layer {
+  readonly _tag: 'Adapted'
+  readonly '~role'?: 'layer'
+  readonly base: B
+  readonly adapter: A
+  readonly mode: AdapterMode
+}
+
+/** The tags of attention layers and of feed-forward layers, by which the placements of the literature are found. */
+export const placeTags = { attention: ['Attention'], feedForward: ['Mlp'] } as const
+
+type FeedForwardTag = (typeof placeTags.feedForward)[number]
+/** The tag of an attention or a feed-forward layer. */
+export type SublayerTag = FeedForwardTag | (typeof placeTags.attention)[number]
+
+/** A node whose role is known to the compiler to be that of a layer. */
+type IsLayer<T> = '~role' extends keyof T
+  ? T extends { readonly _tag: string; readonly '~role'?: 'layer' }
+    ? true
+    : false
+  : false
+
+type AdaptedAt<T, Tag extends string> = T extends Layer & { readonly _tag: Tag }
+  ? Adapted<T>
+  : T extends { readonly _tag: 'Adapted'; readonly base: { readonly _tag: Tag } }
+    ? Keep
+    : never
+
+declare module '../tree/types/rewrite.ts' {
+  interface Rewrites<T> {
+    /** After attention and feed-forward layers. */
+    readonly houlsby: AdaptedAt<T, SublayerTag>
+    /** At feed-forward layers only. */
+    readonly feedForward: AdaptedAt<T, FeedForwardTag>
+    /** At feed-forward layers, and perhaps at attention: a placement of which the compiler does not know which. */
+    readonly somePlacement: T extends Layer & { readonly _tag: SublayerTag }
+      ? T extends { readonly _tag: FeedForwardTag }
+        ? Adapted<T>
+        : T | Adapted<T>
+      : AdaptedAt<T, SublayerTag>
+    readonly join: T extends {
+      readonly _tag: 'Adapted'
+      readonly base: infer B extends Layer
+      readonly adapter: infer A extends Adapter
+    }
+      ? Adapted<B, Joined<A>>
+      : never
+    /** At the layers that are named. */
+    readonly bottleneck: '~adapter' extends keyof T
+      ? Keep
+      : T extends { readonly _tag: 'Adapted' }
+        ? Keep
+        : IsLayer<T> extends true
+          ? T extends Layer
+            ? Adapted<T>
+            : never
+          : never
+  }
+}
+
+/** The kind behind every layer with an adapter. */
+export const AdaptedKind: Kind<Adapted<Layer, Adapter>, 'layer', 'in' | 'width' | 'out'> = {
+  tag: 'Adapted',
+  role: 'layer',
+  fields: {
+    adapter: {
+      _tag: 'NodeField',
+      kind: BottleneckKind,
+      dims: { in: 'in', width: 'width', out: 'out' },
+      statics: {},
+    },
+    mode: fixed('sequential'),
+  },
+  ops: {
+    layer: (n, x, ctx) => {
+      const y = layer(n.base, x, ctx)
+      const change = layer(n.adapter, n.mode === 'sequential' ? y : x, ctx)
+      // An adapter of width 1 would be repeated over every feature in silence.
+      if (change.shape.join() !== y.shape.join())
+        fail({
+          _tag: 'ShapeMismatch',
+          path: leaves(n.adapter)[0]?.label ?? '',
+          expected: `an adapter that gives [${y.shape.join(', ')}], as its layer does`,
+          found: `[${change.shape.join(', ')}]`,
+          hint: 'Give `bottleneck` the width of the layer, { width }, where its weights do not tell it.',
+        })
+      return add(y, change)
+    },
+  },
+}
