@@ -1,6 +1,6 @@
 import { fail } from '../tree/error.ts'
 import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
-import { Dense, LoraKind } from '../weight/index.ts'
+import { AdaLoraKind, Dense, DoraKind, LoraFromKind, LoraKind } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
@@ -12,6 +12,9 @@ import { PromptedKind } from './prompted.ts'
 export const kinds: Kinds = {
   Param: Dense,
   Lora: LoraKind,
+  LoraFrom: LoraFromKind,
+  Dora: DoraKind,
+  AdaLora: AdaLoraKind,
   Linear: LinearKind,
   LayerNorm: LayerNormKind,
   Embedding: EmbeddingKind,

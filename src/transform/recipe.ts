@@ -12,9 +12,11 @@ import { didYouMean } from '../tree/nearest.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
 import type { Whole } from '../tree/types/step.ts'
 import type { Packed } from '../tree/wrap.ts'
+import { adalora } from './adalora.ts'
+import { dora } from './dora.ts'
 import { detach } from './detach.ts'
 import { freeze, unfreeze } from './freeze.ts'
-import { lora } from './lora.ts'
+import { loraOfRecipes } from './lora-recipe.ts'
 import { merge } from './merge.ts'
 import { may, must, oneOf, optionIssues, written } from './options.ts'
 import type { Option } from './options.ts'
@@ -98,7 +100,9 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   unfreeze: part(unfreeze, unfreeze.only),
   merge: part(merge, merge.only),
   detach: part(detach, detach.only),
-  lora: placed(lora),
+  lora: placed(loraOfRecipes),
+  dora: placed(dora),
+  adalora: placed(adalora),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
 }
 
