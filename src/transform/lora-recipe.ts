@@ -55,7 +55,7 @@ const whatever = ({ at, rankPattern, alphaPattern, ...rest }: Options) => {
     const matrices = each.filter((pattern) => !tables.includes(pattern))
     return matrices.length === 0
       ? onTables
-      : lora.unchecked({ ...rest, ...some((glob) => !isTable(glob)), at: only(matrices) } as Options)(onTables)
+      : lora.unchecked({ ...rest, ...some((glob) => !isTable(glob)), at: only(matrices) })(onTables)
   }
 }
 
