@@ -6,11 +6,18 @@ import type { LawResult, Report, Splitting } from '../../src/laws/index.ts'
 import { attachFaults } from './attach.ts'
 import type { Fault, Subject } from './broken.ts'
 import { freezeFaults } from './freeze.ts'
+import { loraFamilyFaults } from './lora-family.ts'
 import { mergeFaults } from './merge.ts'
 import { promptFaults } from './prompt.ts'
 import { rightSplitting, splittingFaults } from './splitting.ts'
 
-const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults]
+const faults: readonly Fault[] = [
+  ...attachFaults,
+  ...mergeFaults,
+  ...freezeFaults,
+  ...promptFaults,
+  ...loraFamilyFaults,
+]
 
 const checked = (
   { on, options, law: usual }: Fault,

@@ -68,7 +68,7 @@ describe('loraPlus', () => {
   const loss = (model: typeof base): ReturnType<typeof scalar> => sum(mul(sllm.apply(model, idsOf([[1, 2, 3]])), 0.01))
   const stepped = (model: never, options: { readonly clip?: number }): Record<string, number> => {
     const optimiser = loraPlus(model, { rate: 1e-3, ratio: 8, weightDecay: 0, eps: 0, ...options })
-    const after = step(optimiser, loss as never)(start(model, optimiser, { key: key(1) }) as never, null as never)
+    const after = step(optimiser, loss as never)(start(model, optimiser, { key: key(1) }) as never, null)
     const before = new Map(leaves(model).map((l) => [l.label, read(l.value)]))
     return Object.fromEntries(
       leaves(after.model)
@@ -86,7 +86,7 @@ describe('loraPlus', () => {
 
   test('clipping looks at all gradients together', () => {
     const tuned = lora({ at: 'out_head', rank: 2, init: 'random' })(base)
-    const { grads } = valueAndGrad(loss as never)(tuned as never, null as never)
+    const { grads } = valueAndGrad(loss as never)(tuned as never, null)
     const norm = Math.hypot(...Object.values(grads).flatMap((g) => [...read(g)]))
     const optimiser = loraPlus(tuned, { rate: 1e-3, weightDecay: 0, clip: norm / 2 })
     const { state } = optimiser.update(grads, optimiser.init(grads), grads)
