@@ -1,9 +1,10 @@
-import { gaussian, lookup, table } from '../kind/index.ts'
+import { gaussian, lookup, shapeOf, table } from '../kind/index.ts'
 import type { AnyField, DimsIn, Embed, Field, Kind, Layer, Weight } from '../kind/index.ts'
-import { add } from '../ops/index.ts'
-import { slice } from '../ops/index.ts'
+import { add, slice, tensor } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
+import { isParam } from '../tree/leaf.ts'
 import type { Table } from '../tree/leaf.ts'
+import { labelOf } from '../tree/wrap.ts'
 
 /** Token ids [batch, tokens] to their rows [batch, tokens, d]. */
 export interface Embedding<W extends Weight = Weight> extends Embed {
@@ -39,33 +40,35 @@ export const embedding = <V extends string, D extends string>(
   ({ _tag: 'NodeField', kind: EmbeddingKind, dims: { vocab, d }, statics: {} }) satisfies AnyField
 
 /** Adds to hidden states [batch, length, d] the learned row of each position. */
-export interface Positions<W = Table> extends Layer {
+export interface Positions<W extends Weight = Table> extends Layer {
   readonly _tag: 'Positions'
   readonly '~role'?: 'layer'
   readonly weight: W
 }
 
 /** The kind behind `positions`. */
-export const PositionsKind: Kind<Positions, 'layer', 'length' | 'd'> = {
+export const PositionsKind: Kind<Positions<Weight>, 'layer', 'length' | 'd'> = {
   tag: 'Positions',
   role: 'layer',
   fields: { weight: table('length', 'd', gaussian(0.02)) },
   ops: {
-    layer: (n, x, { past }) => {
+    layer: (n, x, ctx) => {
       const [, length = 0, d = 0] = x.shape
-      const from = past?.length ?? 0
-      const longest = n.weight.value.shape[0] ?? 0
+      const from = ctx.past?.length ?? 0
+      const longest = shapeOf(n.weight, ctx)[0] ?? 0
       if (from + length > longest)
         throw new EspalierError([
           {
             _tag: 'ContextOverflow',
-            path: n.weight.label,
+            path: labelOf(n.weight),
             expected: `at most ${longest} positions`,
             found: `${from + length}, soft prompts and prefixes included`,
             hint: 'Shorten the text, the soft prompt or the prefix; they share the context window.',
           },
         ])
-      return add(x, slice(n.weight.value, [from, 0], [length, d]))
+      if (isParam(n.weight)) return add(x, slice(n.weight.value, [from, 0], [length, d]))
+      const places = Int32Array.from({ length }, (_, i) => from + i)
+      return add(x, lookup(tensor(places, [length], 'int32'), n.weight, ctx))
     },
   },
 }

@@ -4,6 +4,7 @@ import { BoftKind, Dense, HraKind, Int8Kind, LoraKind, Nf4DoubleKind, Nf4Kind, O
 import { ByRowKind, Dense, LoraKind } from '../weight/index.ts'
 import { Dense, LoraKind } from '../weight/index.ts'
 import { AdaptedKind } from './adapted.ts'
+import { AdaLoraKind, Dense, DoraKind, LoraFromKind, LoraKind } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { BottleneckKind } from './bottleneck.ts'
 import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
@@ -24,6 +25,9 @@ export const kinds: Kinds = {
   Boft: BoftKind,
   Hra: HraKind,
   ByRow: ByRowKind,
+  LoraFrom: LoraFromKind,
+  Dora: DoraKind,
+  AdaLora: AdaLoraKind,
   Linear: LinearKind,
   LayerNorm: LayerNormKind,
   Embedding: EmbeddingKind,

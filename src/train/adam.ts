@@ -138,7 +138,8 @@ export const sgd = ({ rate, momentum = 0, nesterov = false, clip }: SgdOptions):
     scaleByRate(rate),
   )
 
-const unchanged: Optimiser<Stateless> = {
+/** Passes gradients on as they are. @internal */
+export const unchanged: Optimiser<Stateless> = {
   init: () => ({}),
   update: (grads, state) => ({ updates: grads, state }),
 }

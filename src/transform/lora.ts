@@ -1,13 +1,19 @@
+import type { Either } from 'fp-ts/lib/Either.js'
 import { Finite, Rate } from '../kind/number-codecs.ts'
-import { LoraKind } from '../weight/index.ts'
+import { LoraFromKind, LoraKind, LoraTableKind } from '../weight/index.ts'
 import type { Scaling } from '../weight/index.ts'
+import type { Issue } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
-import type { Targeted } from '../tree/types/step.ts'
+import type { Globs } from '../tree/types/paths.ts'
+import type { After, AtOption, Legal, Rewritten, Step, Targeted } from '../tree/types/step.ts'
 import { weightMethod } from './attach.ts'
+import { drawnFactors, initIssues, isStart, startOf } from './lora-init.ts'
+import type { AnyLoraInit, LoraInit, LoraStart } from './lora-init.ts'
 import { Dimension, Numbers, Ranks, may, must, oneOf } from './options.ts'
 import type { OptionTable } from './options.ts'
+import { targeted } from './targeted.ts'
 
-/** How LoRA is put on. */
+/** What LoRA and its kin have in common: how a low-rank change is put on. */
 export interface LoraOptions {
   /** Columns of A and rows of B: a positive whole number. */
   readonly rank: number
@@ -17,13 +23,22 @@ export interface LoraOptions {
   readonly scaling?: Scaling
   /** Dropout on the input of A in training, in [0, 1). */
   readonly dropout?: number
-  /** Other ranks for the weights that patterns name. */
+  /** Other ranks for the weights that patterns name; the first pattern that names a weight counts. */
   readonly rankPattern?: Readonly<Record<string, number>>
   /** Other alphas for the weights that patterns name. */
   readonly alphaPattern?: Readonly<Record<string, number>>
   /** What A is drawn from, folded by each weight's label. */
   readonly key?: Key
 }
+
+/** How LoRA is put on weight matrices. */
+export interface MatrixLoraOptions<I extends AnyLoraInit = AnyLoraInit> extends LoraOptions {
+  /** What A and B begin as: `'kaiming'` unless told otherwise. */
+  readonly init?: I
+}
+
+/** LoRA on embedding tables. */
+export type EmbeddingLoraOptions = Omit<LoraOptions, 'dropout'>
 
 /** The options that LoRA and its kin have in common. */
 export const loraOptions: OptionTable<LoraOptions> = {
@@ -35,26 +50,111 @@ export const loraOptions: OptionTable<LoraOptions> = {
   alphaPattern: may(Numbers),
 }
 
+/** The plain data of a node, as options have it or as it is by default. */
+export const dataOf = ({
+  alpha = 1,
+  scaling = 'alpha',
+  dropout = 0,
+}: LoraOptions): Required<Pick<LoraOptions, 'alpha' | 'scaling' | 'dropout'>> => ({ alpha, scaling, dropout })
+
+/** The factor before A·B, before there is an A. */
+export const scaleBy = ({ alpha = 1, scaling = 'alpha', rank }: LoraOptions): number =>
+  scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)
+
+const described = {
+  ...loraOptions,
+  init: may(oneOf<AnyLoraInit>('kaiming', 'gaussian', 'random', 'orthogonal', 'pissa', 'olora')),
+}
+
+const drawn = weightMethod<LoraOptions & { readonly init: LoraInit }, 'lora'>('lora', {
+  kind: LoraKind,
+  options: described,
+  dims: ({ rank }) => ({ rank }),
+  refuse: (options, place) => initIssues(options.init, options.rank, scaleBy(options), place),
+  given: (options, place) => ({ ...dataOf(options), ...drawnFactors(options.init, options.rank, place) }),
+})
+
+const started = weightMethod<LoraOptions & { readonly init: LoraStart }, 'loraFrom'>('lora', {
+  kind: LoraFromKind,
+  options: described,
+  dims: ({ rank }) => ({ rank }),
+  refuse: (options, place) => initIssues(options.init, options.rank, scaleBy(options), place),
+  given: (options, place) => {
+    const { a, b } = startOf(options.init, options.rank, scaleBy(options), place)
+    return { ...dataOf(options), a, b, a0: a, b0: b }
+  },
+})
+
+const embedding = weightMethod<EmbeddingLoraOptions, 'loraEmbedding'>('lora.embedding', {
+  kind: LoraTableKind,
+  form: 'table',
+  options: {
+    rank: loraOptions.rank,
+    alpha: loraOptions.alpha,
+    scaling: loraOptions.scaling,
+    rankPattern: loraOptions.rankPattern,
+    alphaPattern: loraOptions.alphaPattern,
+  },
+  dims: ({ rank }) => ({ rank }),
+  given: dataOf,
+})
+
+// With an init that is known at run time only, a weight may be wrapped in either.
+type WrappedBy<I extends AnyLoraInit> = I extends LoraStart ? 'loraFrom' : 'lora'
+
+/** `lora` and its forms, as those of any `Targeted`: what wraps a weight depends on `init`; and `lora.embedding`. */
+export interface LoraTransform {
+  <M, const G extends Globs<M, 'lora'>, const I extends AnyLoraInit = 'kaiming'>(
+    options: MatrixLoraOptions<I> & { readonly at: G | readonly G[] },
+  ): (model: M) => Rewritten<M, G, WrappedBy<I>>
+  <const G extends string = string, const I extends AnyLoraInit = 'kaiming'>(
+    options: MatrixLoraOptions<I> & AtOption<G>,
+  ): Step<G, WrappedBy<I>>
+  readonly either: {
+    <M, const G extends Globs<M, 'lora'>, const I extends AnyLoraInit = 'kaiming'>(
+      options: MatrixLoraOptions<I> & { readonly at: G | readonly G[] },
+    ): (model: M) => Either<readonly Issue[], Rewritten<M, G, WrappedBy<I>>>
+    <const G extends string = string, const I extends AnyLoraInit = 'kaiming'>(
+      options: MatrixLoraOptions<I> & AtOption<G>,
+    ): <M>(model: M & Legal<M, G, WrappedBy<I>>) => Either<readonly Issue[], After<M, G, WrappedBy<I>>>
+  }
+  readonly unchecked: <const G extends string = string, const I extends AnyLoraInit = 'kaiming'>(
+    options: MatrixLoraOptions<I> & AtOption<G>,
+  ) => <M>(model: M) => After<M, G, WrappedBy<I>>
+  /**
+   * LoRA on embedding tables: a table E [vocab, d] becomes E + s·A·B, with A [vocab, rank] zero and B from N(0, 1).
+   *
+   * `'**'` means every table here, and every matrix for `lora` itself; what a lookup costs grows with the ids, not with the vocabulary.
+   */
+  readonly embedding: Targeted<EmbeddingLoraOptions, 'loraEmbedding'>
+}
+
 /**
  * Adds a low-rank change to weight matrices: W becomes W + s·A·B, with A from U(±1/√in), B zero, and s from alpha.
  *
  * A fresh adapter changes nothing. A glob that names a layer takes all its matrices, so `'**'` is "all linear layers".
- * A rank above min(in, out) is legal, if wasteful.
+ * A rank above min(in, out) is legal, if wasteful. With `init: 'pissa'` or `'olora'` A and B begin from a part of W, which
+ * stays as it is: the adapter holds what it began from, and adds what has changed since.
  *
- * @throws TransformFailure `NoMatch` with the nearest names, `NotATarget` for what has no weight matrix, `AlreadyAdapted`,
- *   `TiedWeight`, `BadDimension` for a rank that is not a positive whole number, `BadOption`, `BadSelector`.
+ * @throws TransformFailure `NoMatch` with the nearest names, also for a pattern of `rankPattern` that names no weight of `at`;
+ *   `NotATarget` for what has no weight matrix, `AlreadyAdapted`, `TiedWeight`, `BadDimension` for a rank that is not a
+ *   positive whole number or does not fit the init, `NonFinite` for a weight to begin from, `BadOption`, `BadSelector`.
  * @example
  * ```ts
  * import { count, freeze, lora, pipe, sllm, key } from 'espalier'
  * const base = sllm.init(sllm.config.seed, key(0))
  * const tuned = pipe(base, freeze, lora({ at: ['**.ln_1', '**.c_proj'], rank: 16, alpha: 30, key: key(1) }))
  * count(tuned) // => { parameters: 13_715_360, trainable: 16_384, frozen: 13_698_976 }
+ * const rows = pipe(base, freeze, lora.embedding({ at: '**.token_embdgs', rank: 4 }))
+ * count(rows).trainable // => 208_512
  * ```
  * @source Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models", §4.1.
  */
-export const lora: Targeted<LoraOptions, 'lora'> = weightMethod<LoraOptions, 'lora'>('lora', {
-  kind: LoraKind,
-  options: loraOptions,
-  dims: ({ rank }) => ({ rank }),
-  given: ({ alpha = 1, scaling = 'alpha', dropout = 0 }) => ({ alpha, scaling, dropout }),
-})
+export const lora: LoraTransform = Object.assign(
+  targeted<MatrixLoraOptions, 'lora'>(
+    (model, { init = 'kaiming', ...options }) =>
+      isStart(init) ? started.unchecked({ ...options, init })(model) : drawn.unchecked({ ...options, init })(model),
+    { name: 'lora', options: described },
+  ) as Targeted<MatrixLoraOptions, 'lora'> & Omit<LoraTransform, 'embedding'>,
+  { embedding },
+)

@@ -24,6 +24,11 @@ import { freeze, unfreeze } from './freeze.ts'
 import { hra } from './hra.ts'
 import { loftq } from './loftq.ts'
 import { lora } from './lora.ts'
+import { adalora } from './adalora.ts'
+import { dora } from './dora.ts'
+import { detach } from './detach.ts'
+import { freeze, unfreeze } from './freeze.ts'
+import { loraOfRecipes } from './lora-recipe.ts'
 import { merge } from './merge.ts'
 import { oft } from './oft.ts'
 import { norms } from './norms.ts'
@@ -155,6 +160,9 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   bottleneck: anywhere(bottleneck),
   bitfit: anywhere(bitfit),
   norms: anywhere(norms),
+  lora: placed(loraOfRecipes),
+  dora: placed(dora),
+  adalora: placed(adalora),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
   prefix: whole(prefix),
   ptuning: anywhere(ptuning),

@@ -1,9 +1,11 @@
-import { allZeros, dropout, fanIn, fixed, matrix } from '../kind/index.ts'
-import type { Fields, Kind, Weight } from '../kind/index.ts'
+import { allZeros, dropout, fanIn, fixed, gaussian, matrix } from '../kind/index.ts'
+import type { Ctx, Field, Kind, Weight } from '../kind/index.ts'
 import { gather, matmul, mul } from '../ops/index.ts'
 import type { Matrix, Param, Status } from '../tree/leaf.ts'
+import type { Tensor } from '../tree/tensor.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { additive } from './delta.ts'
+import type { Delta } from './delta.ts'
 
 /** How alpha becomes the factor before A·B: itself, alpha / rank, or alpha / √rank. */
 export type Scaling = 'alpha' | 'alpha/rank' | 'alpha/sqrt(rank)'
@@ -32,6 +34,11 @@ declare module '../tree/types/rewrite.ts' {
         ? Keep
         : never
     readonly merge: '~adapter' extends keyof T ? Keep : WeightWrapper<T> extends true ? Merged<T> : never
+    readonly loraEmbedding: T extends Param<Status, 'table'> | Packed<'table'>
+      ? Lora<T>
+      : WeightWrapper<T> extends true
+        ? Keep
+        : never
   }
 }
 
@@ -41,6 +48,21 @@ export type Merged<T> = T extends { readonly base: infer B }
   : T extends Packed<infer F>
     ? Param<'frozen', F>
     : T
+
+/** What a factor of a low-rank change is to its product: a value, and a name for its dropout masks. */
+interface Factor {
+  readonly label: string
+  readonly value: Tensor
+}
+
+/** A low-rank change s·A·B, with A [in, rank] and B [rank, out]. */
+export interface LowRank {
+  readonly a: Factor
+  readonly b: Factor
+  readonly alpha: number
+  readonly scaling: Scaling
+  readonly dropout: number
+}
 
 /**
  * The factor before A·B.
@@ -54,29 +76,41 @@ export type Merged<T> = T extends { readonly base: infer B }
  * ```
  * @source alpha/√rank: Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", §3.
  */
-export const scaleOf = ({ alpha, scaling, a }: Lora): number => {
+export const scaleOf = ({ alpha, scaling, a }: Pick<LowRank, 'alpha' | 'scaling' | 'a'>): number => {
   const rank = a.value.shape[1] ?? 1
   return scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)
 }
 
-const fields: Fields = {
-  a: matrix('in', 'rank', fanIn),
-  b: matrix('rank', 'out', allZeros),
-  alpha: fixed(1),
-  scaling: fixed('alpha'),
-  dropout: fixed(0),
+/** s·A·B without building it; `between`, if given, scales each of the rank's directions. */
+export const lowRank = <N extends LowRank>(between?: (weight: N) => Tensor): Required<Delta<N>> => {
+  const scaled = (h: Tensor, w: N): Tensor => (between === undefined ? h : mul(h, between(w)))
+  return {
+    delta: (w) => mul(matmul(scaled(w.a.value, w), w.b.value), scaleOf(w)),
+    times: (x, w, ctx: Ctx) =>
+      mul(matmul(scaled(matmul(dropout(x, w.dropout, w.a.label, ctx), w.a.value), w), w.b.value), scaleOf(w)),
+    timesT: (x, w) =>
+      mul(matmul(scaled(matmul(x, w.b.value, { transposeB: true }), w), w.a.value, { transposeB: true }), scaleOf(w)),
+    rows: (ids, w) => mul(matmul(scaled(gather(w.a.value, ids), w), w.b.value), scaleOf(w)),
+  }
 }
+
+/** The plain data that LoRA and its kin have in common. */
+export const loraData: {
+  readonly alpha: Field<number>
+  readonly scaling: Field<Scaling>
+  readonly dropout: Field<number>
+} = { alpha: fixed(1), scaling: fixed<Scaling>('alpha'), dropout: fixed(0) }
 
 /** The kind behind `lora`; forward and backward never build A·B. */
 export const LoraKind: Kind<Lora, 'weight', 'in' | 'out' | 'rank'> = {
   tag: 'Lora',
   role: 'weight',
-  fields,
-  ops: additive<Lora>({
-    delta: (w) => mul(matmul(w.a.value, w.b.value), scaleOf(w)),
-    times: (x, w, ctx) => mul(matmul(matmul(dropout(x, w.dropout, w.a.label, ctx), w.a.value), w.b.value), scaleOf(w)),
-    timesT: (x, w) =>
-      mul(matmul(matmul(x, w.b.value, { transposeB: true }), w.a.value, { transposeB: true }), scaleOf(w)),
-    rows: (ids, w) => mul(matmul(gather(w.a.value, ids), w.b.value), scaleOf(w)),
-  }),
+  fields: { a: matrix('in', 'rank', fanIn), b: matrix('rank', 'out', allZeros), ...loraData },
+  ops: additive<Lora>(lowRank()),
+}
+
+/** The same kind as it begins on an embedding table: A zero, so that only rows which were looked up get a gradient of B. */
+export const LoraTableKind: typeof LoraKind = {
+  ...LoraKind,
+  fields: { ...LoraKind.fields, a: matrix('in', 'rank', allZeros), b: matrix('rank', 'out', gaussian(1)) },
 }

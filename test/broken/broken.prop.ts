@@ -8,6 +8,7 @@ import type { Fault, Subject } from './broken.ts'
 import { encoderFaults } from './encoders.ts'
 import { freezeFaults } from './freeze.ts'
 import { manyFaults } from './many.ts'
+import { loraFamilyFaults } from './lora-family.ts'
 import { mergeFaults } from './merge.ts'
 import { promptFaults } from './prompt.ts'
 import { rotationFaults } from './rotations.ts'
@@ -25,6 +26,7 @@ const faults: readonly Fault[] = [
   ...promptFaults,
   ...promptFaults2,
   ...encoderFaults,
+  ...loraFamilyFaults,
 ]
 
 const checked = (

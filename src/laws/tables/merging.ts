@@ -1,7 +1,7 @@
 import { materialize } from '../../kind/index.ts'
 import type { Ctx } from '../../kind/index.ts'
 import { read } from '../../ops/index.ts'
-import { isParam } from '../../tree/leaf.ts'
+import { isLeaf, isParam } from '../../tree/leaf.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { BASE, isBranch, places, showPath } from '../../tree/walk.ts'
 import type { Place } from '../../tree/walk.ts'
@@ -35,7 +35,7 @@ const loraFormula: Formula = (node, base, rows) => {
   return base.map((row, i) => row.map((w, j) => w + scale * (change[i]?.[j] ?? 0)))
 }
 
-const rowsAt = (leaf: unknown): Rows => (isParam(leaf) ? rowsOf(leaf.value) : [])
+const rowsAt = (leaf: unknown): Rows => (isLeaf(leaf) ? rowsOf(leaf.value) : [])
 
 /** What a node amounts to by the formulas; where none is known, what the kind itself says. */
 const expected = (node: unknown, formulas: Readonly<Record<string, Formula>>, ctx: Ctx): Rows => {

@@ -5,6 +5,7 @@ import { loftqRows, quantizeKinds, quantizeRows } from './quantize.ts'
 import { manyKinds, manyRows } from './many.ts'
 import { promptKinds, promptRows } from './prompts.ts'
 import { bottleneckKinds, bottleneckRows } from './bottleneck.ts'
+import { loraFamilyKinds, loraFamilyRows } from './lora.ts'
 
 /** How the nodes of a kind are drawn; `inexact` for a weight whose operations round even on dyadic numbers. */
 export interface KindOptions extends NodeOptions {
@@ -32,3 +33,7 @@ export const methodRows: readonly Row[] = [...bottleneckRows]
 
 /** The kinds of each method file. */
 export const methodKinds: Readonly<Record<string, KindOptions>> = { ...bottleneckKinds }
+export const methodRows: readonly Row[] = [...loraFamilyRows]
+
+/** The kinds of each method file. */
+export const methodKinds: Readonly<Record<string, KindOptions>> = { ...loraFamilyKinds }
