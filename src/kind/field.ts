@@ -179,7 +179,7 @@ export const vector = <W extends string>(
  * count(Offset.init({ d: 4 }, key(0))).parameters // => 0
  * ```
  */
-export const buffer = <A extends string>(axes: readonly A[], init: Init): Field<Constant, DimsIn<A>> => ({
+export const buffer = <const A extends string>(axes: readonly A[], init: Init): Field<Constant, DimsIn<A>> => ({
   _tag: 'ConstantField',
   axes,
   init,

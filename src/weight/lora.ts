@@ -54,10 +54,13 @@ export type Merged<T> = T extends { readonly base: infer B }
  * ```
  * @source alpha/√rank: Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", §3.
  */
-export const scaleOf = ({ alpha, scaling, a }: Lora): number => {
-  const rank = a.value.shape[1] ?? 1
-  return scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)
-}
+export const scaleOf = (weight: Lora): number => factorOf(weight, weight.a.value.shape[1] ?? 1)
+
+/** What alpha, read as it says, makes of a rank: the factor before a low-rank change of any kind. */
+export const factorOf = (
+  { alpha, scaling }: { readonly alpha: number; readonly scaling: Scaling },
+  rank: number,
+): number => (scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank))
 
 const fields: Fields = {
   a: matrix('in', 'rank', fanIn),
