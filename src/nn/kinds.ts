@@ -1,6 +1,7 @@
 import { fail } from '../tree/error.ts'
 import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
 import { Dense, LoraKind } from '../weight/index.ts'
+import { FourierftKind, Ia3InputsKind, Ia3Kind, LohaKind, TokenRowsKind, VeraKind, lokrKinds } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
@@ -12,6 +13,13 @@ import { PromptedKind } from './prompted.ts'
 export const kinds: Kinds = {
   Param: Dense,
   Lora: LoraKind,
+  Loha: LohaKind,
+  ...lokrKinds,
+  Vera: VeraKind,
+  Ia3: Ia3Kind,
+  Ia3Inputs: Ia3InputsKind,
+  Fourierft: FourierftKind,
+  TokenRows: TokenRowsKind,
   Linear: LinearKind,
   LayerNorm: LayerNormKind,
   Embedding: EmbeddingKind,

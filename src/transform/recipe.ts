@@ -13,13 +13,19 @@ import type { RewriteAll } from '../tree/types/rewrite.ts'
 import type { Whole } from '../tree/types/step.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { detach } from './detach.ts'
+import { fourierft } from './fourierft.ts'
 import { freeze, unfreeze } from './freeze.ts'
+import { ia3Both } from './ia3.ts'
+import { loha } from './loha.ts'
+import { lokr } from './lokr.ts'
 import { lora } from './lora.ts'
 import { merge } from './merge.ts'
 import { may, must, oneOf, optionIssues, written } from './options.ts'
 import type { Option } from './options.ts'
 import { prompt } from './prompt.ts'
 import { optionsOf } from './targeted.ts'
+import { tokens } from './tokens.ts'
+import { vera } from './vera.ts'
 
 /** A weight in whatever representation a method has put on it. */
 export interface AdaptedWeight<W> extends Weight {
@@ -99,6 +105,12 @@ const methods: Readonly<Record<string, RecipeMethod>> = {
   merge: part(merge, merge.only),
   detach: part(detach, detach.only),
   lora: placed(lora),
+  loha: placed(loha),
+  lokr: placed(lokr),
+  vera: placed(vera),
+  ia3: { options: { at: must(At), inputs: may(At) }, step: ia3Both },
+  fourierft: placed(fourierft),
+  tokens: anywhere(tokens),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
 }
 
