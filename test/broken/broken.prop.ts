@@ -5,12 +5,13 @@ import { check, formatReport, runLaw, splittingLaws, trees } from '../../src/law
 import type { LawResult, Report, Splitting } from '../../src/laws/index.ts'
 import { attachFaults } from './attach.ts'
 import type { Fault, Subject } from './broken.ts'
+import { deltaFaults } from './deltas.ts'
 import { freezeFaults } from './freeze.ts'
 import { mergeFaults } from './merge.ts'
 import { promptFaults } from './prompt.ts'
 import { rightSplitting, splittingFaults } from './splitting.ts'
 
-const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults]
+const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...deltaFaults]
 
 const checked = (
   { on, options, law: usual }: Fault,

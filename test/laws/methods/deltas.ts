@@ -129,7 +129,12 @@ const lohaRows: readonly Row[] = [
   },
 ]
 
-const lokrFormulas = { LokrFullFull: loKr, LokrFullLow: loKr, LokrLowFull: loKr, LokrLowLow: loKr }
+const lokrFormulas: Readonly<Record<string, Formula>> = {
+  LokrFullFull: loKr,
+  LokrFullLow: loKr,
+  LokrLowFull: loKr,
+  LokrLowLow: loKr,
+}
 
 /** A LoKr on the one weight fc1, of known sizes, and the number of parameters that these make by hand. */
 const lokrRow = (
@@ -322,6 +327,17 @@ const tokenRows: readonly Row[] = [
     ],
   },
 ]
+
+/** What merging makes of each kind, in plain numbers. */
+export const deltaFormulas: Readonly<Record<string, Formula>> = {
+  Loha: loHa,
+  ...lokrFormulas,
+  Vera: veRa,
+  Ia3: outputsScaled,
+  Ia3Inputs: inputsScaled,
+  Fourierft: fourier,
+  TokenRows: rowsReplaced,
+}
 
 export const deltaRows: readonly Row[] = [
   ...lohaRows,
