@@ -22,7 +22,7 @@ export interface Ia3Transform extends Targeted<object, Wrapping<'Ia3', Ia3Values
  * ```ts
  * import { count, freeze, ia3, key, pipe, sllm } from 'espalier'
  * const base = sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0))
- * count(pipe(base, freeze, ia3({ at: ['**.Wk', '**.Wv'] }), ia3.inputs({ at: '**.c_proj' }))).trainable // => 768
+ * count(pipe(base, freeze, ia3({ at: ['**.Wk', '**.Wv'] }), ia3.inputs({ at: '**.c_proj' }))).trainable // => 1_280
  * ```
  * @source Liu et al. 2022, "Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning", §3.3.
  */

@@ -7,9 +7,9 @@ import { variant } from './variant.ts'
 
 /** What trained tokens add to a table: the rows that stand in place of its own. */
 export interface TokenRowsValues {
-  /** int32 [tokens], each id once. */
+  /** The ids, int32 [tokens], each once. */
   readonly ids: Constant
-  /** [tokens, width]: the rows themselves, not what is added to those of the table. */
+  /** The rows themselves [tokens, width], not what is added to those of the table. */
   readonly rows: Table<'trainable'>
 }
 
