@@ -5,7 +5,7 @@ import { fail } from '../tree/error.ts'
 import type { Keep } from '../tree/types/rewrite.ts'
 import { leaves } from '../tree/walk.ts'
 import { BottleneckKind } from './bottleneck.ts'
-import type { Adapter, Bottleneck } from './bottleneck.ts'
+import type { LayerAdapter, Bottleneck } from './bottleneck.ts'
 import type { Joined } from './composed.ts'
 
 /** Where an adapter stands: behind its layer, which it is given the output of, or beside it, given the same input. */
@@ -17,7 +17,7 @@ export type AdapterMode = 'sequential' | 'parallel'
  * @source Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", §2.1; in parallel: He et al. 2022, "Towards a
  *   Unified View of Parameter-Efficient Transfer Learning", §3.3.
  */
-export interface Adapted<B extends Layer = Layer, A extends Adapter = Bottleneck> extends Layer {
+export interface Adapted<B extends Layer = Layer, A extends LayerAdapter = Bottleneck> extends Layer {
   readonly _tag: 'Adapted'
   readonly '~role'?: 'layer'
   readonly base: B
@@ -60,7 +60,7 @@ declare module '../tree/types/rewrite.ts' {
     readonly join: T extends {
       readonly _tag: 'Adapted'
       readonly base: infer B extends Layer
-      readonly adapter: infer A extends Adapter
+      readonly adapter: infer A extends LayerAdapter
     }
       ? Adapted<B, Joined<A>>
       : never
@@ -78,7 +78,7 @@ declare module '../tree/types/rewrite.ts' {
 }
 
 /** The kind behind every layer with an adapter. */
-export const AdaptedKind: Kind<Adapted<Layer, Adapter>, 'layer', 'in' | 'width' | 'out'> = {
+export const AdaptedKind: Kind<Adapted<Layer, LayerAdapter>, 'layer', 'in' | 'width' | 'out'> = {
   tag: 'Adapted',
   role: 'layer',
   fields: {

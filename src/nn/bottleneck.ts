@@ -13,7 +13,7 @@ const activations = { relu, gelu, silu, tanh } as const
 export type Activation = keyof typeof activations
 
 /** What stands beside a layer: hidden states [..., in] to what is added to the layer's own output [..., out]. */
-export interface Adapter extends Layer {
+export interface LayerAdapter extends Layer {
   readonly '~role'?: 'layer'
   readonly '~adapter'?: true
 }
@@ -23,7 +23,7 @@ export interface Adapter extends Layer {
  *
  * @source Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", §2.1.
  */
-export interface Bottleneck<S extends Status = 'trainable'> extends Adapter {
+export interface Bottleneck<S extends Status = 'trainable'> extends LayerAdapter {
   readonly _tag: 'Bottleneck'
   readonly '~role'?: 'layer'
   readonly '~adapter'?: true

@@ -2,15 +2,15 @@ import { initialise } from '../kind/index.ts'
 import { fail } from '../tree/error.ts'
 import { key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
-import type { Adapter } from './bottleneck.ts'
+import type { LayerAdapter } from './bottleneck.ts'
 import { AdapterFusionKind, partsOf } from './composed.ts'
 import type { AdapterAverage, AdapterFusion, AdapterParallel, AdapterStack } from './composed.ts'
 import { widthsOf } from './width.ts'
 
-type Parts = readonly [Adapter, ...Adapter[]]
+type Parts = readonly [LayerAdapter, ...LayerAdapter[]]
 
 /** The parts of what stands in a stack. */
-type Flat<A extends Adapter> = A extends AdapterStack<infer X, infer O> ? X | O : A
+type Flat<A extends LayerAdapter> = A extends AdapterStack<infer X, infer O> ? X | O : A
 
 const refuse = (way: string, expected: string, found: string, hint: string): never =>
   fail({ _tag: 'BadOption', path: `bottleneck.${way}`, expected, found, hint })
@@ -21,7 +21,7 @@ const firstOf = <A>(way: string, parts: readonly A[]): readonly [A, readonly A[]
   return [base, others]
 }
 
-const isStack = (node: Adapter): node is AdapterStack => node._tag === 'AdapterStack'
+const isStack = (node: LayerAdapter): node is AdapterStack => node._tag === 'AdapterStack'
 
 /** Adapters one after the other; a stack of stacks is one stack. @internal */
 export const stackOf = <const P extends Parts>(...parts: P): AdapterStack<Flat<P[number]>> => {

@@ -6,7 +6,7 @@ import type { Matrix, Status } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { leaves } from '../tree/walk.ts'
 import { BottleneckKind, addAll } from './bottleneck.ts'
-import type { Adapter, Bottleneck } from './bottleneck.ts'
+import type { LayerAdapter, Bottleneck } from './bottleneck.ts'
 
 /*
  * Several adapters at one place. The first is under `base`, so that it keeps its path and its label when others join it, and
@@ -14,7 +14,7 @@ import type { Adapter, Bottleneck } from './bottleneck.ts'
  */
 
 /** What every composition has: its first adapter, and the others in their order. */
-export interface Composed<A extends Adapter = Adapter, O extends Adapter = A> extends Adapter {
+export interface Composed<A extends LayerAdapter = LayerAdapter, O extends LayerAdapter = A> extends LayerAdapter {
   readonly _tag: string
   readonly '~role'?: 'layer'
   readonly '~adapter'?: true
@@ -27,12 +27,18 @@ export interface Composed<A extends Adapter = Adapter, O extends Adapter = A> ex
  *
  * @source Pfeiffer et al. 2020, "MAD-X", §3.2.
  */
-export interface AdapterStack<A extends Adapter = Adapter, O extends Adapter = A> extends Composed<A, O> {
+export interface AdapterStack<A extends LayerAdapter = LayerAdapter, O extends LayerAdapter = A> extends Composed<
+  A,
+  O
+> {
   readonly _tag: 'AdapterStack'
 }
 
 /** Σ wᵢ·δᵢ(h): the weighted mean of what the adapters add. */
-export interface AdapterAverage<A extends Adapter = Adapter, O extends Adapter = A> extends Composed<A, O> {
+export interface AdapterAverage<A extends LayerAdapter = LayerAdapter, O extends LayerAdapter = A> extends Composed<
+  A,
+  O
+> {
   readonly _tag: 'AdapterAverage'
   /** One for each adapter, of sum 1. */
   readonly weights: readonly number[]
@@ -44,7 +50,10 @@ export interface AdapterAverage<A extends Adapter = Adapter, O extends Adapter =
  *
  * @source Rücklé et al. 2021, "AdapterDrop", §2.2.
  */
-export interface AdapterParallel<A extends Adapter = Adapter, O extends Adapter = A> extends Composed<A, O> {
+export interface AdapterParallel<A extends LayerAdapter = LayerAdapter, O extends LayerAdapter = A> extends Composed<
+  A,
+  O
+> {
   readonly _tag: 'AdapterParallel'
 }
 
@@ -54,8 +63,8 @@ export interface AdapterParallel<A extends Adapter = Adapter, O extends Adapter 
  * @source Pfeiffer et al. 2021, "AdapterFusion", §3.2.
  */
 export interface AdapterFusion<
-  A extends Adapter = Adapter,
-  O extends Adapter = A,
+  A extends LayerAdapter = LayerAdapter,
+  O extends LayerAdapter = A,
   S extends Status = 'trainable',
 > extends Composed<A, O> {
   readonly _tag: 'AdapterFusion'
@@ -67,18 +76,18 @@ export interface AdapterFusion<
 }
 
 /** Several adapters as one, in any of the ways there are. */
-export type Composition<A extends Adapter = Adapter, O extends Adapter = A> =
+export type Composition<A extends LayerAdapter = LayerAdapter, O extends LayerAdapter = A> =
   | AdapterStack<A, O>
   | AdapterAverage<A, O>
   | AdapterParallel<A, O>
   | AdapterFusion<A, O>
 
 /** What an adapter is once another has joined it. */
-export type Joined<A extends Adapter> =
+export type Joined<A extends LayerAdapter> =
   A extends Composed<infer X, infer O> ? Composition<A | X, O | Bottleneck> : Composition<A, Bottleneck>
 
 /** The adapters of a composition in their order. */
-export const partsOf = ({ base, others }: Composed): readonly Adapter[] => [base, ...others]
+export const partsOf = ({ base, others }: Composed): readonly LayerAdapter[] => [base, ...others]
 
 const others: AnyField = {
   _tag: 'ListField',

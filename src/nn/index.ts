@@ -22,7 +22,7 @@ export type { Prompted } from './prompted.ts'
 export { AdaptedKind, placeTags } from './adapted.ts'
 export type { Adapted, AdapterMode, SublayerTag } from './adapted.ts'
 export { BottleneckKind } from './bottleneck.ts'
-export type { Activation, Adapter, Bottleneck } from './bottleneck.ts'
+export type { Activation, LayerAdapter, Bottleneck } from './bottleneck.ts'
 export { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
 export type {
   AdapterAverage,

@@ -1,10 +1,7 @@
 import { fail } from '../tree/error.ts'
 import type { AnyField, AnyKind, Ctx, Kinds } from '../kind/index.ts'
-import { BoftKind, Dense, HraKind, Int8Kind, LoraKind, Nf4DoubleKind, Nf4Kind, OftKind } from '../weight/index.ts'
-import { ByRowKind, Dense, LoraKind } from '../weight/index.ts'
-import { Dense, LoraKind } from '../weight/index.ts'
 import { AdaptedKind } from './adapted.ts'
-import { AdaLoraKind, Dense, DoraKind, LoraFromKind, LoraKind } from '../weight/index.ts'
+import { weightKinds } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { BottleneckKind } from './bottleneck.ts'
 import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
@@ -19,36 +16,25 @@ import { PromptedKind } from './prompted.ts'
 
 /** The kinds that every model may be built of, by tag; add your own with `{ ...kinds, Mine }`. */
 export const kinds: Kinds = {
-  Param: Dense,
-  Lora: LoraKind,
-  Oft: OftKind,
-  Boft: BoftKind,
-  Hra: HraKind,
-  ByRow: ByRowKind,
-  LoraFrom: LoraFromKind,
-  Dora: DoraKind,
-  AdaLora: AdaLoraKind,
+  ...weightKinds,
   Linear: LinearKind,
   LayerNorm: LayerNormKind,
   Embedding: EmbeddingKind,
   Positions: PositionsKind,
   Attention: AttentionKind,
   Mlp: MlpKind,
-  Prompted: PromptedKind,
-  Nf4: Nf4Kind,
-  Nf4Double: Nf4DoubleKind,
-  Int8: Int8Kind,
-  Prefixed: PrefixedKind,
-  Lstm: LstmKind,
-  PromptMlp: PromptMlpKind,
-  PromptLstm: PromptLstmKind,
-  PrefixMlp: PrefixMlpKind,
   Adapted: AdaptedKind,
   Bottleneck: BottleneckKind,
   AdapterStack: AdapterStackKind,
   AdapterAverage: AdapterAverageKind,
   AdapterParallel: AdapterParallelKind,
   AdapterFusion: AdapterFusionKind,
+  Prompted: PromptedKind,
+  Prefixed: PrefixedKind,
+  Lstm: LstmKind,
+  PromptMlp: PromptMlpKind,
+  PromptLstm: PromptLstmKind,
+  PrefixMlp: PrefixMlpKind,
 }
 
 /**

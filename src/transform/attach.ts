@@ -40,6 +40,8 @@ export interface WeightPlace {
 /** A method that puts a weight kind on weights, as data: everything that tells it from the others. */
 export interface WeightMethod<O, S = undefined> {
   readonly kind: AnyKind
+  /** The kind at one place, for a method whose kinds differ with sizes; `kind` is then what it is named after. */
+  readonly kindAt?: (options: O, place: Sized) => AnyKind
   /** What it takes: matrices unless said otherwise. */
   readonly form?: Form
   readonly options: OptionTable<O>
@@ -169,7 +171,7 @@ const wrapWeights = <O, S>(
   method: WeightMethod<O, S>,
   { at, key = seedKey(method.kind.tag), ...rest }: { readonly at: Selector; readonly key?: Key },
 ): unknown => {
-  const { kind, dims = () => ({}), refuse = () => [], share, given } = method
+  const { kind, kindAt = () => kind, dims = () => ({}), refuse = () => [], share, given } = method
   const taste = weightsOf(method.form ?? 'matrix')
   const places = targets(model, at, taste)
   const of = optionsAt(model, places, rest as O, taste)
@@ -197,7 +199,7 @@ const wrapWeights = <O, S>(
         const place = all[i]!
         const lengths = { ...dims(of(p), place), in: place.rows, out: place.columns }
         const own = given?.(of(p), place, shared as S)
-        const { _tag, ...fields } = initialise(kind, lengths, key, own, place.label) as { _tag: string }
+        const { _tag, ...fields } = initialise(kindAt(of(p), place), lengths, key, own, place.label) as { _tag: string }
         return { route: p.route, value: { _tag, base: own?.['base'] ?? p.node, ...fields } }
       }),
     )

@@ -2,7 +2,7 @@ import * as t from 'io-ts'
 import type { Layer } from '../kind/index.ts'
 import { averageOf, fuseOf, parallelOf, stackOf } from '../nn/compose.ts'
 import { partsOf } from '../nn/composed.ts'
-import type { Adapted, Adapter, AdapterMode, Bottleneck, Composed } from '../nn/index.ts'
+import type { Adapted, LayerAdapter, AdapterMode, Bottleneck, Composed } from '../nn/index.ts'
 import type { Widths } from '../nn/width.ts'
 import { scope } from '../ops/index.ts'
 import type { Issue } from '../tree/error.ts'
@@ -42,15 +42,15 @@ export interface Join extends Targeted<JoinOptions, 'join'> {
   (options: JoinOptions & { readonly at?: undefined }): Step<'**', 'join'>
 }
 
-const adaptedLayers: Taste<Adapted<Layer, Adapter>> = {
+const adaptedLayers: Taste<Adapted<Layer, LayerAdapter>> = {
   verdict: (node) => (tagOf(node) === 'Adapted' ? 'take' : 'into'),
   wants: 'a layer with an adapter',
   baseOnly: true,
 }
 
-type Nonempty = readonly [Adapter, ...Adapter[]]
+type Nonempty = readonly [LayerAdapter, ...LayerAdapter[]]
 
-const ways: Readonly<Record<Composing, (parts: Nonempty, o: JoinOptions, label: string) => Adapter>> = {
+const ways: Readonly<Record<Composing, (parts: Nonempty, o: JoinOptions, label: string) => LayerAdapter>> = {
   stack: (parts) => stackOf(...parts),
   average: (parts, { weights }) => averageOf(parts, weights),
   parallel: (parts) => parallelOf(...parts),
@@ -65,16 +65,16 @@ const tags: Readonly<Record<Composing, string>> = {
 }
 
 /** The adapter that is there and the new one as one; one of the same composition gets a part more. */
-const joined = (there: Adapter, one: Bottleneck, options: JoinOptions, label: string): Adapter => {
+const joined = (there: LayerAdapter, one: Bottleneck, options: JoinOptions, label: string): LayerAdapter => {
   if (there._tag !== tags[options.as]) return ways[options.as]([there, one], options, label)
   const more = there as Composed
   // The attention of a fusion stays what it has learned.
-  if (options.as === 'fuse') return { ...more, others: [...more.others, one] } as Adapter
+  if (options.as === 'fuse') return { ...more, others: [...more.others, one] } as LayerAdapter
   return ways[options.as]([...partsOf(more), one] as unknown as Nonempty, options, label)
 }
 
 const joinIssues = (
-  place: Place<Adapted<Layer, Adapter>>,
+  place: Place<Adapted<Layer, LayerAdapter>>,
   widths: Widths | undefined,
   o: JoinOptions,
 ): readonly Issue[] => {

@@ -6,7 +6,7 @@ import { relabel } from '../tree/labels.ts'
 import { BASE, showPath } from '../tree/walk.ts'
 import type { ByRow } from '../weight/index.ts'
 import { chainOf, otherBases } from './change.ts'
-import type { Adaptable } from './recipe.ts'
+import type { Adaptable } from './adaptable.ts'
 import { wear } from './wear.ts'
 import type { Adapter, AdapterPart } from './wear.ts'
 

@@ -8,7 +8,7 @@ import type { Whole } from '../tree/types/step.ts'
 import { childrenOf, isBranch, rebuild, showPath } from '../tree/walk.ts'
 import { isPacked, isWrapper, labelOf } from '../tree/wrap.ts'
 import { freeze } from './freeze.ts'
-import type { Adaptable } from './recipe.ts'
+import type { Adaptable } from './adaptable.ts'
 import { attempt } from './targeted.ts'
 
 /** What stands at one place of a base, as far as an adapter cares. */

@@ -76,10 +76,14 @@ export interface LowRank {
  * ```
  * @source alpha/√rank: Kalajdzievski 2023, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", §3.
  */
-export const scaleOf = ({ alpha, scaling, a }: Pick<LowRank, 'alpha' | 'scaling' | 'a'>): number => {
-  const rank = a.value.shape[1] ?? 1
-  return scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)
-}
+export const scaleOf = (weight: Pick<LowRank, 'alpha' | 'scaling' | 'a'>): number =>
+  factorOf(weight, weight.a.value.shape[1] ?? 1)
+
+/** What alpha, read as it says, makes of a rank: the factor before a low-rank change of any kind. */
+export const factorOf = (
+  { alpha, scaling }: { readonly alpha: number; readonly scaling: Scaling },
+  rank: number,
+): number => (scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank))
 
 /** s·A·B without building it; `between`, if given, scales each of the rank's directions. */
 export const lowRank = <N extends LowRank>(between?: (weight: N) => Tensor): Required<Delta<N>> => {

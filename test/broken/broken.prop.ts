@@ -5,18 +5,15 @@ import { check, formatReport, runLaw, splittingLaws, trees } from '../../src/law
 import type { LawResult, Report, Splitting } from '../../src/laws/index.ts'
 import { attachFaults } from './attach.ts'
 import type { Fault, Subject } from './broken.ts'
+import { deltaFaults } from './deltas.ts'
 import { encoderFaults } from './encoders.ts'
 import { freezeFaults } from './freeze.ts'
-import { manyFaults } from './many.ts'
 import { loraFamilyFaults } from './lora-family.ts'
+import { manyFaults } from './many.ts'
 import { mergeFaults } from './merge.ts'
 import { promptFaults } from './prompt.ts'
-import { rotationFaults } from './rotations.ts'
-import { rightSplitting, splittingFaults } from './splitting.ts'
-
-const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...rotationFaults]
-const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...manyFaults]
 import { promptFaults2 } from './prompts2.ts'
+import { rotationFaults } from './rotations.ts'
 import { rightSplitting, splittingFaults } from './splitting.ts'
 
 const faults: readonly Fault[] = [
@@ -27,6 +24,9 @@ const faults: readonly Fault[] = [
   ...promptFaults2,
   ...encoderFaults,
   ...loraFamilyFaults,
+  ...deltaFaults,
+  ...rotationFaults,
+  ...manyFaults,
 ]
 
 const checked = (

@@ -9,17 +9,7 @@ import {
   prefix,
   sllm,
 } from '../../src/index.ts'
-import type {
-  Attention,
-  KeysValues,
-  Kind,
-  Model,
-  Positions,
-  Prefixed,
-  Tensor,
-  Tokens,
-  Weight,
-} from '../../src/index.ts'
+import type { Attention, KeysValues, Kind, Model, Prefixed, Tensor, Tokens, Weight } from '../../src/index.ts'
 import {
   everyElementHasGradient,
   hiddenRowsChangeNothing,
@@ -79,7 +69,7 @@ const headsFirst: Cut = (rows, { n, layers, heads }) => {
   return Array.from({ length: layers }, (_, l) => ({ keys: slot(2 * l), values: slot(2 * l + 1) }))
 }
 
-const fromZero: Kind<Positions, 'layer'> = {
+const fromZero: typeof PositionsKind = {
   ...PositionsKind,
   ops: { layer: (n, x, ctx) => PositionsKind.ops.layer(n, x, context({ kinds: ctx.kinds })) },
 }

@@ -11,7 +11,7 @@ import {
   withValue,
 } from '../../src/index.ts'
 import { kinds } from '../../src/index.ts'
-import type { Adapted, Adapter, Bottleneck, Layer, Param } from '../../src/index.ts'
+import type { Adapted, LayerAdapter, Bottleneck, Layer, Param } from '../../src/index.ts'
 import { bottleneck } from '../../src/transform/bottleneck.ts'
 import { tensor } from '../../src/ops/index.ts'
 import { issuesOf, loud, messageOf, numbers } from '../support.ts'
@@ -52,7 +52,7 @@ const y = [3, 3] as const
 const run = (node: unknown, ...rows: Rows): readonly number[] =>
   numbers(() => layer(node as Layer, tensor(rows.map((r) => [...r])), context()))
 
-const adapted = (mode: Adapted['mode'], adapter: Adapter): Adapted<typeof base, Adapter> => ({
+const adapted = (mode: Adapted['mode'], adapter: LayerAdapter): Adapted<typeof base, LayerAdapter> => ({
   _tag: 'Adapted',
   base,
   adapter,
@@ -159,7 +159,7 @@ describe('compositions', () => {
   })
 
   test('shapes of compositions fit their kinds, wrong ones do not', () => {
-    const fits = (adapter: Adapter) =>
+    const fits = (adapter: LayerAdapter) =>
       shapeIssues(adapted('parallel', adapter), LinearKind, kinds).map((i) => `${i.path} ${i.expected}`)
     for (const adapter of [
       a,
@@ -185,7 +185,7 @@ describe('is refused', () => {
   })
 
   test('a composition of nothing, and weights that are none', () => {
-    const none = [] as unknown as [Adapter]
+    const none = [] as unknown as [LayerAdapter]
     expect(issuesOf(() => bottleneck.stack(...none))[0]?._tag).toBe('BadOption')
     expect(issuesOf(() => bottleneck.fuse(none))[0]?._tag).toBe('BadOption')
     for (const weights of [[1], [1, 2, 3], [0, 0], [-1, 2], [Number.NaN, 1], [Infinity, 1]])

@@ -1,0 +1,47 @@
+import { Ia3InputsKind, Ia3Kind } from '../weight/index.ts'
+import type { Ia3Values } from '../weight/index.ts'
+import type { Selector } from '../tree/select.ts'
+import { targets } from '../tree/target.ts'
+import type { Wrapping } from '../tree/types/rewrite.ts'
+import type { Targeted } from '../tree/types/step.ts'
+import { showPath } from '../tree/walk.ts'
+import { weightMethod, weightsOf } from './attach.ts'
+
+/** `ia3` for the outputs of weights, and `ia3.inputs` for their inputs, as in the second layer of a feed-forward block. */
+export interface Ia3Transform extends Targeted<object, Wrapping<'Ia3', Ia3Values>> {
+  readonly inputs: Targeted<object, Wrapping<'Ia3Inputs', Ia3Values>>
+}
+
+/**
+ * Scales each output of a weight by a trained factor: W becomes W·diag(scale); `ia3.inputs` scales each input instead.
+ *
+ * A fresh one changes nothing, bit for bit, for all factors are 1. A bias is not scaled.
+ *
+ * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `TiedWeight`, `BadOption`, `BadSelector`.
+ * @example
+ * ```ts
+ * import { count, freeze, ia3, key, pipe, sllm } from 'espalier'
+ * const base = sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0))
+ * count(pipe(base, freeze, ia3({ at: ['**.Wk', '**.Wv'] }), ia3.inputs({ at: '**.c_proj' }))).trainable // => 1_280
+ * ```
+ * @source Liu et al. 2022, "Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning", §3.3.
+ */
+export const ia3: Ia3Transform = Object.assign(
+  weightMethod<object, Wrapping<'Ia3', Ia3Values>>('ia3', { kind: Ia3Kind, options: {} }),
+  {
+    inputs: weightMethod<object, Wrapping<'Ia3Inputs', Ia3Values>>('ia3.inputs', { kind: Ia3InputsKind, options: {} }),
+  },
+)
+
+/** Both at once, for recipes: what both selectors name is scaled at its inputs. */
+export const ia3Both =
+  ({ at, inputs }: { readonly at: Selector; readonly inputs?: Selector }) =>
+  (model: unknown): unknown => {
+    const places = (selector: Selector): readonly string[] =>
+      targets(model, selector, weightsOf('matrix')).map((p) => showPath(p.path))
+    const scaledAtInputs = inputs === undefined ? [] : places(inputs)
+    const scaledAtOutputs = places(at).filter((path) => !scaledAtInputs.includes(path))
+    const only = (paths: readonly string[]) => ({ at: (path: string) => paths.includes(path) })
+    const half = scaledAtInputs.length === 0 ? model : ia3.inputs.unchecked(only(scaledAtInputs))(model)
+    return scaledAtOutputs.length === 0 ? half : ia3.unchecked(only(scaledAtOutputs))(half)
+  }
