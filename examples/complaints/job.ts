@@ -29,7 +29,8 @@ export interface Prepared {
 /** Puts a method on the frozen base; the same key gives the same adapter. */
 export const prepare = (method: Method, base: AnySllm): Prepared => {
   const own = applyRecipe(method.base ?? [], key(1))(base) as AnySllm
-  return { base: own, tuned: applyRecipe(method.recipe, key(1))(own) as AnySllm }
+  const tuned = applyRecipe(method.recipe, key(1))(own) as AnySllm
+  return { base: method.fused === true ? (detach(tuned) as AnySllm) : own, tuned }
 }
 
 /** What came of a job. */
@@ -66,7 +67,7 @@ export const run = async (method: Method, { base, tuned }: Prepared, setting: Se
       data: train,
       collate: task.collate,
       loss: task.loss,
-      optimiser: optimiser(method.rate, total),
+      optimiser: optimiser(tuned, method.rate, total),
       epochs: EPOCHS,
       batchSize: BATCH,
       key: key(2),

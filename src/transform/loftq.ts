@@ -12,6 +12,7 @@ import type { Targeted } from '../tree/types/step.ts'
 import { isPacked } from '../tree/wrap.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { LoraKind } from '../weight/index.ts'
+import { factorOf } from '../weight/lora.ts'
 import { quantizeValues } from '../weight/quantized.ts'
 import type { Lora, Quantized, QuantizedAs } from '../weight/index.ts'
 import { weightMethod } from './attach.ts'
@@ -39,8 +40,7 @@ declare module '../tree/types/rewrite.ts' {
   }
 }
 
-const factorOf = ({ alpha = 1, scaling = 'alpha', rank }: LoraOptions): number =>
-  scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)
+const scaleFor = ({ alpha = 1, scaling = 'alpha', rank }: LoraOptions): number => factorOf({ alpha, scaling }, rank)
 
 const issue = (_tag: string, path: string, expected: string, found: unknown, hint: string): Issue => ({
   _tag,
@@ -52,7 +52,7 @@ const issue = (_tag: string, path: string, expected: string, found: unknown, hin
 
 const misfits = (options: LoftqOptions, { path, rows, columns }: Sized): readonly Issue[] => {
   const most = Math.min(rows, columns)
-  const factor = factorOf(options)
+  const factor = scaleFor(options)
   return [
     ...(options.rank <= most
       ? []
@@ -86,7 +86,7 @@ const factors = (residual: Tensor, { rows, columns }: Sized, rank: number, facto
 /** The quantised base and the factors that begin as what it has rounded off. */
 const alternate = (options: LoftqOptions, place: WeightPlace) => {
   const { iterations = 1, rank } = options
-  const factor = factorOf(options)
+  const factor = scaleFor(options)
   const w = place.dense()
   const round = (target: Tensor) =>
     scope(() => {
