@@ -8,9 +8,10 @@ import type { Fault, Subject } from './broken.ts'
 import { freezeFaults } from './freeze.ts'
 import { mergeFaults } from './merge.ts'
 import { promptFaults } from './prompt.ts'
+import { quantizeFaults } from './quantize.ts'
 import { rightSplitting, splittingFaults } from './splitting.ts'
 
-const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults]
+const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...quantizeFaults]
 
 const checked = (
   { on, options, law: usual }: Fault,
