@@ -89,7 +89,7 @@ const overflowing = by(
   { scheme: 'int8' },
 )
 
-const notEmpty = withScales((scales) => scales.map((x) => (x === 0 ? 0 * (1 / x) : x)))
+const notEmpty = withScales((scales) => scales.map((x) => x * (1 / x) * x))
 const inHalf = withScales((scales) => scales.map((x) => Math.round(x * 1024) / 1024))
 
 const bytesCounted = by((node) => ({ ...node, codes: { ...node.codes, standsFor: node.codes.value.size } }))
@@ -113,8 +113,8 @@ const keepsDense = by((node) => {
 })
 
 const all = by((node) => node)
-const right = quantize({ at: '**' as string }) as AnyTransform
-const qlora = lora({ at: '**' as string, rank: 2 }) as AnyTransform
+const right = quantize({ at: '**' }) as AnyTransform
+const qlora = lora({ at: '**', rank: 2 }) as AnyTransform
 const wide = { dims: { in: [2, 23], hidden: [2, 23], out: [1, 9] } } as const
 
 export const quantizeFaults: readonly Fault[] = [

@@ -259,7 +259,7 @@ export const quantizeRows: readonly Row[] = [
   {
     name: 'dequantize.only, under an adapter',
     covers: ['dequantize.only'],
-    transform: dequantize.only({ at: '**.fc1' as string }) as AnyTransform,
+    transform: dequantize.only({ at: '**.fc1' }) as AnyTransform,
     on: Plain,
     given: steps(quantize({ at: '**' }) as AnyTransform, lora({ at: '**.fc1', rank: 2 }) as AnyTransform),
     declare: { ...merging, twice: 'refused', touches: '**.fc1', adds: () => 0 },
