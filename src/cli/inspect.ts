@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { applyRecipe, decodeRecipe } from '../transform/index.ts'
-import { count } from '../tree/count.ts'
+import { bytesAtRest, count } from '../tree/count.ts'
 import { ties } from '../tree/labels.ts'
 import { show } from '../tree/show.ts'
 import { refuse } from './errors.ts'
@@ -11,7 +11,7 @@ export const inspectHelp = `espalier inspect [--model sllm|DIR] [--recipe FILE] 
   Prints a model as a tree, after a recipe if one is given.
   --model   the chapter's model (the default), or a folder that saveModel wrote
   --recipe  a JSON list of transforms, such as [{"freeze":{}},{"lora":{"at":"**.ln_1","rank":16,"alpha":30}}]
-  --json    prints counts as JSON instead`
+  --json    prints counts and bytes at rest as JSON instead`
 
 /** The `inspect` command: what it prints. */
 export const inspect = async (args: readonly string[], color: boolean): Promise<string> => {
@@ -29,7 +29,8 @@ export const inspect = async (args: readonly string[], color: boolean): Promise<
   const tuned = transform === undefined ? base : transform(base)
   if (!values.json) return show(tuned, { color })
   const { parameters, trainable, frozen } = count(tuned)
-  return JSON.stringify({ parameters, trainable, frozen, model: values.model, ties: ties(tuned) }, null, 2)
+  const counts = { parameters, trainable, frozen, bytesAtRest: bytesAtRest(tuned) }
+  return JSON.stringify({ ...counts, model: values.model, ties: ties(tuned) }, null, 2)
 }
 
 const readRecipe = async (path: string): Promise<(model: unknown) => unknown> => {

@@ -1,17 +1,6 @@
 import { describe, expectTypeOf, test } from 'vitest'
-import { dequantize, detach, lora, merge, pipe, quantize, requantize, sllm } from '../../src/index.ts'
-import type {
-  Embedding,
-  Lora,
-  Matrix,
-  Param,
-  Quantized,
-  Requantized,
-  Sllm,
-  Table,
-  Vector,
-  freeze,
-} from '../../src/index.ts'
+import { dequantize, detach, freeze, loftq, lora, merge, pipe, quantize, requantize, sllm } from '../../src/index.ts'
+import type { Embedding, Lora, Matrix, Param, Quantized, Requantized, Sllm, Table, Vector } from '../../src/index.ts'
 
 declare const base: Sllm
 declare const strings: readonly string[]
