@@ -49,7 +49,7 @@ const main = async (name: EngineName, kind: string, tokens: number): Promise<voi
   const raw = freeze(Net.init(dims, key(0)))
   const began = performance.now()
   const how = bases[kind]
-  const base = how === undefined ? raw : quantize.unchecked({ at: '**' as string, ...how })(raw)
+  const base = how === undefined ? raw : quantize.unchecked({ at: '**', ...how })(raw)
   const took = performance.now() - began
   release(raw, { keep: base })
   const packed = [...places(base)].filter((p) => isPacked(p.node)).map((p) => p.node)
@@ -58,11 +58,11 @@ const main = async (name: EngineName, kind: string, tokens: number): Promise<voi
     console.log(`${kind}: ${(bytesAtRest(packed) / weights).toFixed(4)} bytes a weight at rest, ${weights} weights`)
     console.log(`quantised in ${((took * 1e6) / weights).toFixed(1)} ns a weight`)
   }
-  const tuned = lora.unchecked({ at: '**' as string, rank: 8 })(base)
+  const tuned = lora.unchecked({ at: '**', rank: 8 })(base)
   const optimiser = adamw({ rate: 1e-3 })
   const x = normal(key(1), [1, tokens, dims.d])
   const loss = (m: unknown, batch: Tensor): Tensor => mean(square(Net.apply(m as never, batch)))
-  const advance = step<unknown, Tensor, never>(optimiser as never, loss as never)
+  const advance = step<unknown, Tensor, never>(optimiser as never, loss)
   let run = advance(start<never, never>(tuned as never, optimiser as never, { key: key(2) }) as never, x)
   item(run.loss!)
   const times: number[] = []

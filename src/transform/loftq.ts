@@ -126,7 +126,7 @@ const quantizedAlready = ({ path, weight }: WeightPlace): Issue =>
  * ```
  * @source Li et al. 2023, "LoftQ: LoRA-Fine-Tuning-Aware Quantization for Large Language Models", algorithm 1.
  */
-export const loftq: Targeted<LoftqOptions, 'loftq'> = weightMethod<LoftqOptions, 'loftq', undefined>('loftq', {
+export const loftq: Targeted<LoftqOptions, 'loftq'> = weightMethod<LoftqOptions, 'loftq'>('loftq', {
   kind: LoraKind,
   options: {
     ...loraOptions,

@@ -75,6 +75,8 @@ const mergeKnowing = (own: Kinds): Merge =>
  * Makes every adapted weight one dense weight again, with the same outputs: W + s·A·B for LoRA.
  *
  * The base's label and status stay; the model that was merged keeps working. A model without adapters comes back as it is.
+ * A base in few bits becomes dense and frozen, since rounding it again would lose the change: that is `requantize`, which says
+ * how much.
  *
  * @throws TransformFailure `LabelClash`, `Disposed`, `NotPlain`; (`only`) `NoMatch`, `NotATarget`, `BadSelector`.
  * @example

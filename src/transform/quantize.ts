@@ -7,7 +7,7 @@ import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { requireSound, ties } from '../tree/labels.ts'
 import { param, withStatus } from '../tree/leaf.ts'
-import type { Form, Param, Status } from '../tree/leaf.ts'
+import type { Param, Status } from '../tree/leaf.ts'
 import { allTargets, targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { WeightWrapper } from '../tree/types/rewrite.ts'
@@ -187,8 +187,8 @@ const dequantizeAt = (model: unknown, places: readonly Place<Packed>[]): unknown
   const issues = partedTies(model, places)
   if (issues.length > 0) throw new TransformFailure(issues)
   return scope(() => {
-    const made = new Map<unknown, Param<'frozen', Form>>()
-    const dense = (node: Packed): Param<'frozen', Form> => {
+    const made = new Map<unknown, Param<'frozen'>>()
+    const dense = (node: Packed): Param<'frozen'> => {
       const known =
         made.get(node.codes) ?? withStatus(param(node.form, labelOf(node), materialize(node, context())), 'frozen')
       made.set(node.codes, known)

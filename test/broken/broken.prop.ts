@@ -28,6 +28,10 @@ const faults: readonly Fault[] = [
   ...rotationFaults,
   ...manyFaults,
 ]
+import { quantizeFaults } from './quantize.ts'
+import { rightSplitting, splittingFaults } from './splitting.ts'
+
+const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...quantizeFaults]
 
 const checked = (
   { on, options, law: usual }: Fault,

@@ -61,6 +61,18 @@ describe('inspect', () => {
     expect(JSON.parse(await inspect(['--recipe', file, '--json'], false)).trainable).toBe(trainable)
   })
 
+  test('counts what a weight in few bits stands for, and reports the bytes that it takes', async () => {
+    const told = async (text: string) =>
+      JSON.parse(await inspect(['--recipe', await recipe('q.json', text), '--json'], false))
+    const dense = await told('[{"freeze":{}}]')
+    const small = await told('[{"freeze":{}},{"quantize":{"at":"**"}}]')
+    expect(dense.bytesAtRest).toBe(4 * 13_698_976)
+    expect(small).toMatchObject({ parameters: 13_698_976, trainable: 0 })
+    // The head; and in each of two blocks four matrices of attention and two of the MLP. NF4 saves 3.4375 of 4 bytes.
+    const matrices = 52_000 * 128 + 2 * (4 * 128 * 256 + 2 * 128 * 128)
+    expect(dense.bytesAtRest - small.bytesAtRest).toBe(matrices * (4 - 0.5625))
+  })
+
   test('draws the tree without --json', async () => {
     const text = await inspect([], false)
     expect(text).toContain('token_embdgs')

@@ -38,7 +38,7 @@ describe('what is taken', () => {
 
   test('a second time is refused, and what is adapted is', () => {
     const small = quantize({ at: 'out_head' })(base)
-    const again = quantize.either({ at: '**' as string })(small)
+    const again = quantize.either({ at: '**' })(small)
     expect(again._tag === 'Left' && again.left.map((i) => `${i._tag} ${i.path}`)).toEqual([
       'AlreadyQuantized out_head.weight',
     ])

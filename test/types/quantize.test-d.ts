@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, test } from 'vitest'
-import { dequantize, detach, freeze, lora, merge, pipe, quantize, requantize, sllm } from '../../src/index.ts'
+import { dequantize, detach, freeze, loftq, lora, merge, pipe, quantize, requantize, sllm } from '../../src/index.ts'
 import type { Embedding, Lora, Matrix, Param, Quantized, Requantized, Sllm, Table, Vector } from '../../src/index.ts'
 
 declare const base: Sllm
@@ -41,6 +41,16 @@ describe('what quantisation does, the type says', () => {
     pipe(small, quantize({ at: '**.ln_1' }))
     // @ts-expect-error adapted already
     pipe(base, lora({ at: '**.ln_1', rank: 1 }), quantize({ at: '**.ln_1' }))
+  })
+
+  test('LoftQ is the same type in one step, and refuses what is quantised', () => {
+    const fused = pipe(base, loftq({ at: '**.ln_1', rank: 2 }))
+    expectTypeOf<Mlp<typeof fused>['ln_1']['weight']>().toEqualTypeOf<Lora<Quantized<'matrix'>>>()
+    expectTypeOf<Mlp<ReturnType<typeof merge<typeof fused>>>['ln_1']['weight']>().toEqualTypeOf<
+      Param<'frozen', 'matrix'>
+    >()
+    // @ts-expect-error quantised already
+    pipe(small, loftq({ at: '**.ln_1', rank: 2 }))
   })
 
   test('merge into a quantised weight gives a dense one, frozen; what has no adapter stays', () => {

@@ -1,5 +1,4 @@
 import { afterAll, expect, test } from 'vitest'
-import * as tf from '@tensorflow/tfjs'
 import {
   bytesAtRest,
   define,
@@ -15,6 +14,7 @@ import {
 import { context } from '../../src/index.ts'
 import { engine, matmul, mean, memory, normal, release, square } from '../../src/ops/index.ts'
 import type { EngineName, Tensor } from '../../src/ops/index.ts'
+import { tf } from '../../src/ops/tf.ts'
 
 const width = 96
 const dense = width * width * 4
@@ -24,7 +24,7 @@ const Net = define('Net', { blocks: list(Block.field({ d: 'd' }), 'depth') }, (n
   n.blocks.reduce((h, block) => layer(block, h, ctx), x),
 )
 const base = Net.init({ d: width, depth: 6 }, key(0))
-const adapt = lora.unchecked({ at: '**' as string, rank: 1 })
+const adapt = lora.unchecked({ at: '**', rank: 1 })
 const x = normal(key(1), [2, width])
 
 const engines: EngineName[] = ['js']
@@ -73,7 +73,7 @@ test.each(engines)('on %s, between the passes no dense weight is held, and at mo
   await engine({ prefer: name, quiet: true })
   const usual = costs(adapt(base), ofNet)
   for (const how of [{}, { doubleQuant: true }, { scheme: 'int8' }] as const) {
-    const packed = adapt(quantize.unchecked({ at: '**' as string, ...how })(base))
+    const packed = adapt(quantize.unchecked({ at: '**', ...how })(base))
     const { taped, most } = costs(packed, ofNet)
     expect(taped).toBeLessThan(dense)
     expect(taped).toBeLessThanOrEqual(usual.taped)
@@ -83,7 +83,7 @@ test.each(engines)('on %s, between the passes no dense weight is held, and at mo
 
 // What the test above would say of a weight that is dequantised by an op of its own.
 test('a dense weight on the tape would show', () => {
-  const packed = adapt(quantize.unchecked({ at: '**' as string })(base))
+  const packed = adapt(quantize.unchecked({ at: '**' })(base))
   const { taped } = costs(packed, (m, input) =>
     (m as { readonly blocks: readonly { readonly fc: { readonly weight: never } }[] }).blocks.reduce(
       (h, { fc }) => matmul(h, materialize(fc.weight, context())),

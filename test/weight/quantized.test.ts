@@ -36,7 +36,7 @@ describe('the golden vector of bitsandbytes', () => {
     expect(state['weight']!.shape).toEqual([64, 1])
     expect([...state['weight.absmax']!.data]).toEqual([255, 0])
     expect([...state['weight.nested_absmax']!.data]).toEqual([0.25])
-    const said = new TextDecoder().decode(state['weight.quant_state.bitsandbytes__nf4']!.data as Uint8Array)
+    const said = new TextDecoder().decode(state['weight.quant_state.bitsandbytes__nf4']!.data)
     expect(said).toBe(
       '{"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [2, 64], "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.75}',
     )
@@ -111,7 +111,11 @@ test.each(hows)('zeros, and scales whose reciprocal overflows, make no NaN: %o',
   const back = [...read(materialize(small, ctx))]
   expect(back.every(Number.isFinite)).toBe(true)
   expect(Math.max(...back.map(Math.abs))).toBeLessThanOrEqual(4 * tiny)
-  if (how.scheme === undefined && how.doubleQuant !== true) expect(back[1]).toBe(-3 * tiny)
+})
+
+test('subnormal numbers get the nearest codes', () => {
+  const row = [tiny, -tiny * 3, 0, 2 * tiny]
+  expect([...read(materialize(torch([row]), ctx))]).toEqual(row)
 })
 
 test('zeros pack into the code of zero', () => {
@@ -165,8 +169,11 @@ test.each(available)(
 test('large weights are dequantised at a rate that a training step can bear', () => {
   const weight = quantizeValues(tensor(values(2 ** 20), [2 ** 10, 2 ** 10]), { label, form: 'table' })
   const { codes, absmax } = weight
-  const start = performance.now()
-  unpack({ scheme: 'nf4', shape: [2 ** 10, 2 ** 10], codes: codes.value, scales: [absmax.value] })
+  const once = (): number => {
+    const start = performance.now()
+    unpack({ scheme: 'nf4', shape: [2 ** 10, 2 ** 10], codes: codes.value, scales: [absmax.value] })
+    return performance.now() - start
+  }
   // Some 3 ns a weight, with room for a machine that does other things; a look-up through objects takes 100.
-  expect(performance.now() - start).toBeLessThan(100)
+  expect(Math.min(...Array.from({ length: 5 }, once))).toBeLessThan(50)
 })

@@ -116,8 +116,9 @@ const decodeInt8 = (
   out: Float32Array,
   from: number,
   to: number,
-  at: number,
+  start: number,
 ): void => {
+  let at = start
   const codes = new Int8Array(data.buffer, data.byteOffset, data.byteLength)
   for (let i = from; i < to;) {
     const row = Math.floor(i / width)
@@ -132,8 +133,9 @@ const decodeNf4 = (
   out: Float32Array,
   from: number,
   to: number,
-  at: number,
+  start: number,
 ): void => {
+  let at = start
   // The 16 values of a block are multiplied out once; then each byte is two look-ups.
   const values = new Float32Array(16)
   for (let i = from; i < to;) {

@@ -13,7 +13,7 @@ import { applyRecipe, get, isParam, mapLeaves, param, sllm, withValue } from '..
 import type { Param, Quantized, QuantizedAs } from '../../../src/index.ts'
 import type { AnyTransform, Declaration, Formula, TransformLaw } from '../../../src/laws/index.ts'
 import { every, merging, structural, vacuous, verdict } from '../../../src/laws/index.ts'
-import { mul, nf4Map, normal, read } from '../../../src/ops/index.ts'
+import { mul, nf4Map, normal, read, tensor } from '../../../src/ops/index.ts'
 import { key } from '../../../src/tree/key.ts'
 import { quantizeValues } from '../../../src/weight/quantized.ts'
 import { Net, Plain } from '../row.ts'
@@ -92,6 +92,51 @@ export const scaleEquivariant: TransformLaw = structural({
     }),
 })
 
+/** The model with other numbers in its first matrix, as many as it has. */
+const planted = (model: unknown, values: (i: number) => number): { readonly model: unknown; readonly path: string } => {
+  const place = [...places(model)].find(({ node }) => isParam(node) && node.form === 'matrix')!
+  const leaf = place.node as Param
+  const data = Float32Array.from({ length: leaf.value.size }, (_, i) => values(i))
+  return {
+    model: mapLeaves(model, (l) => (l === leaf ? withValue(leaf, tensor(data, leaf.value.shape)) : l)),
+    path: place.path.join('.'),
+  }
+}
+
+const valuesAt = (model: unknown, path: string): readonly number[] => {
+  const found = packedPlaces(model).find((p) => p.path === path)
+  return found === undefined ? [] : [...read(materialize(found.node, context()))]
+}
+
+/** A tie between two codes goes to the lower one, as in bitsandbytes' kernels: only so are the bytes the same. */
+export const tiesGoLower: TransformLaw = structural({
+  name: 'tiesGoLower',
+  says: 'A number halfway between two values of NF4 gets the code of the lower one.',
+  equality: 'bitwise',
+  check: ({ model, transform }) => {
+    const middle = Math.fround((nf4Map[9]! + nf4Map[10]!) / 2)
+    const tied = planted(model, (i) => (i % 2 === 0 ? 1 : middle))
+    const found = valuesAt(transform(tied.model), tied.path)
+    if (found.length < 2) return vacuous('too small for a tie')
+    return verdict(found[1] === nf4Map[9], `${middle} became ${found[1]} instead of ${nf4Map[9]}`)
+  },
+})
+
+/** A block of zeros has no largest number to divide by. */
+export const zerosStayZero: TransformLaw = structural({
+  name: 'zerosStayZero',
+  says: 'A weight of zeros stands for zeros, not for NaN.',
+  equality: 'exact',
+  check: ({ model, transform }) => {
+    const nothing = planted(model, () => 0)
+    const found = valuesAt(transform(nothing.model), nothing.path)
+    return verdict(
+      found.every((x) => x === 0),
+      `a zero became ${found.find((x) => x !== 0)}`,
+    )
+  },
+})
+
 const reportOf = (tuned: unknown) => requantize(tuned as object)
 
 /** Law 58: quantising a merged weight is lossy, and the report says by how much. */
@@ -153,7 +198,8 @@ const row = (
 
 // More than a block, a block across rows, and tails.
 const wide = { in: [2, 23], hidden: [2, 23], out: [1, 9] } as const
-const single = [errorWithinHalfGap, idempotentOnCodes, scaleEquivariant]
+const single = [errorWithinHalfGap, idempotentOnCodes, scaleEquivariant, zerosStayZero]
+const nf4 = [...single, tiesGoLower]
 
 const steps =
   (...all: readonly AnyTransform[]): AnyTransform =>
@@ -187,10 +233,12 @@ const qlora = (name: string, how: QuantizedAs): Row => ({
 
 /** The rows of quantisation and of what stands on it. */
 export const quantizeRows: readonly Row[] = [
-  row('quantize to NF4', {}, '**', single, { dims: wide }),
+  row('quantize to NF4', {}, '**', nf4, { dims: wide }),
   row('quantize one layer to NF4', {}, '**.fc1', single),
   // Codes of scales move when they are quantised again (98.8-100 % stay), so that it is not idempotent to the last bit.
-  row('quantize to NF4 with double quantisation', { doubleQuant: true }, '**', [scaleEquivariant], { dims: wide }),
+  row('quantize to NF4 with double quantisation', { doubleQuant: true }, '**', [scaleEquivariant, zerosStayZero], {
+    dims: wide,
+  }),
   row('quantize to int8', { scheme: 'int8' }, '**', single, { dims: wide }),
   {
     name: 'quantize.tables',
@@ -198,7 +246,7 @@ export const quantizeRows: readonly Row[] = [
     transform: quantize.tables({ at: '**.token_embdgs' }) as AnyTransform,
     on: sllm,
     declare: { ...quantizing, touches: '**.token_embdgs' },
-    also: single,
+    also: [errorWithinHalfGap, idempotentOnCodes, scaleEquivariant],
   },
   {
     name: 'dequantize',
@@ -211,7 +259,7 @@ export const quantizeRows: readonly Row[] = [
   {
     name: 'dequantize.only, under an adapter',
     covers: ['dequantize.only'],
-    transform: dequantize.only({ at: '**.fc1' as string }) as AnyTransform,
+    transform: dequantize.only({ at: '**.fc1' }) as AnyTransform,
     on: Plain,
     given: steps(quantize({ at: '**' }) as AnyTransform, lora({ at: '**.fc1', rank: 2 }) as AnyTransform),
     declare: { ...merging, twice: 'refused', touches: '**.fc1', adds: () => 0 },
