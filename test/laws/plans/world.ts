@@ -90,6 +90,7 @@ export const patterns: Readonly<Record<string, (path: string) => boolean>> = {
   'transformer_blocks.*.mlp.c_proj': part('c_proj'),
   '**.weight': (path) => part('weight')(path),
   '**.bias': (path) => part('bias')(path),
+  '**.projection_out': part('projection_out'),
   out_head: part('out_head'),
   final_norm: part('final_norm'),
   embedding_block: part('embedding_block'),
