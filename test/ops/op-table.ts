@@ -253,6 +253,17 @@ const shaped = <A extends Case['attrs']>(
 const axisOf = (shape: readonly number[]): fc.Arbitrary<number> =>
   fc.integer({ min: -shape.length, max: shape.length - 1 })
 
+const orders = (shape: readonly number[]) =>
+  fc
+    .option(
+      fc.shuffledSubarray(
+        shape.map((_, i) => i),
+        { minLength: shape.length },
+      ),
+      { nil: undefined },
+    )
+    .map((order) => ({ order }))
+
 const forms: readonly Entry[] = [
   entry(
     'reshape',
@@ -263,16 +274,15 @@ const forms: readonly Entry[] = [
   ),
   entry(
     'transpose',
-    shaped((shape) =>
-      fc
-        .option(
-          fc.shuffledSubarray(
-            shape.map((_, i) => i),
-            { minLength: shape.length },
-          ),
-          { nil: undefined },
-        )
-        .map((order) => ({ order })),
+    fc.oneof(
+      { arbitrary: shaped(orders), weight: 3 },
+      // Kernels differ from five axes on.
+      {
+        arbitrary: fc
+          .array(fc.integer({ min: 1, max: 2 }), { minLength: 5, maxLength: 5 })
+          .chain((shape) => fc.record({ inputs: anyDtype(shape), attrs: orders(shape) })),
+        weight: 1,
+      },
     ),
     ([x], { order }) => ops.transpose(x!, order),
   ),
