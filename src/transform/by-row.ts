@@ -66,9 +66,10 @@ const run = (adapters: Readonly<Record<string, Adapter>>, own: Kinds): Adapter =
   return { _tag: 'Adapter', parts: [...places.values()], outline: first[1].outline }
 }
 
-/** `byRow` itself, and the same with weight variants of one's own, by tag. */
+/** `byRow` itself, and its form for weight variants of one's own. */
 export interface ByRows {
   (adapters: Readonly<Record<string, Adapter>>): <B>(base: B) => Adaptable<B>
+  /** The same with kinds of one's own, by tag. */
   readonly knowing: (own: Kinds) => ByRows
 }
 

@@ -105,21 +105,28 @@ const times = ({ a, b }: Factors, weight: number): Factors => ({
   b: { ...b, data: Float64Array.from(b.data, (x) => weight * x) },
 })
 
-const addFactors = (all: readonly (Factors & { readonly weight: number })[]): Factors => {
+interface Weighted extends Factors {
+  readonly weight: number
+  readonly scale: number
+}
+
+/** The root of weight and scale goes into A, and into B, which has the scale already; the sign into A. */
+const addFactors = (all: readonly Weighted[]): Factors => {
   const total = (pick: 'a' | 'b'): Dense => ({
     ...all[0]![pick],
     data: summed(
-      all.map(({ weight, ...factors }) => {
-        const root = Math.sqrt(Math.abs(weight))
-        return { data: factors[pick].data, weight: pick === 'a' ? Math.sign(weight) * root : root }
+      all.map(({ weight, scale, ...factors }) => {
+        const root = Math.sqrt(Math.abs(weight * scale))
+        const inB = scale === 0 ? 0 : root / scale
+        return { data: factors[pick].data, weight: pick === 'a' ? Math.sign(weight * scale) * root : inB }
       }),
     ),
   })
   return { a: total('a'), b: total('b') }
 }
 
-const factored = (changes: readonly Weighed[]): readonly (Factors & { readonly weight: number })[] | undefined => {
-  const all = changes.flatMap((c) => ('factors' in c ? [{ ...c.factors, weight: c.weight }] : []))
+const factored = (changes: readonly Weighed[]): readonly Weighted[] | undefined => {
+  const all = changes.flatMap((c) => ('factors' in c ? [{ ...c.factors, weight: c.weight, scale: c.scale }] : []))
   return all.length === changes.length ? all : undefined
 }
 
@@ -211,9 +218,10 @@ const tagOf = (node: unknown): string => {
   return tag === 'Param' ? 'a parameter trained in full' : tag
 }
 
-/** `combineAdapters` itself, and the same with weight variants of one's own, by tag. */
+/** `combineAdapters` itself, and its form for weight variants of one's own. */
 export interface CombineAdapters {
   (terms: readonly Term[], options: Combination): Adapter
+  /** The same with kinds of one's own, by tag. */
   readonly knowing: (own: Kinds) => CombineAdapters
 }
 
