@@ -367,6 +367,53 @@ describe('combining', () => {
     ).toEqual(['OtherBase [1]'])
   })
 
+  test('refuses numbers that are none', () => {
+    const how = { how: 'svd', rank: 2 } as const
+    expect(
+      brief(
+        issuesOf(() =>
+          combined(
+            [
+              [
+                [
+                  [NaN, 1],
+                  [1, 1],
+                ],
+                1,
+              ],
+            ],
+            how,
+          ),
+        ),
+      ),
+    ).toEqual(['NotFinite w'])
+    expect(
+      brief(
+        issuesOf(() =>
+          combined(
+            [
+              [first, 1e39],
+              [second, 1],
+            ],
+            { how: 'cat' },
+          ),
+        ),
+      ),
+    ).toEqual(['NotFinite w'])
+  })
+
+  test('what cancels out is one column of zeros', () => {
+    expect(
+      combined(
+        [
+          [first, 1],
+          [first, -1],
+        ],
+        { how: 'svd', rank: 2 },
+      ),
+    ).toEqual([0, 0, 0, 0])
+  })
+
   test('a padded rank keeps the outputs, and a lower one is refused at each place', () => {
     const a = of(3)
     const wide = padRank(a, 8)
