@@ -1,9 +1,10 @@
 import type { Kind, Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
+import { read } from '../ops/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { relabel } from '../tree/labels.ts'
-import { BASE, showPath } from '../tree/walk.ts'
+import { BASE, leaves, showPath } from '../tree/walk.ts'
 import type { ByRow } from '../weight/index.ts'
 import { chainOf, otherBases } from './change.ts'
 import type { Adaptable } from './adaptable.ts'
@@ -36,6 +37,15 @@ const run = (adapters: Readonly<Record<string, Adapter>>, own: Kinds): Adapter =
         })
         continue
       }
+      for (const { label, value } of leaves(nodes))
+        if (!read(value).every(Number.isFinite))
+          issues.push({
+            _tag: 'NotFinite',
+            path: label,
+            expected: 'finite numbers',
+            found: 'NaN or an infinity',
+            hint: 'All rows go through one product, which would carry it to the rows of others.',
+          })
       const before = places.get(at)?.node.among ?? nothing
       const base = { _tag: 'Hole', label: outline[at]!.label }
       const among = {
@@ -56,9 +66,10 @@ const run = (adapters: Readonly<Record<string, Adapter>>, own: Kinds): Adapter =
   return { _tag: 'Adapter', parts: [...places.values()], outline: first[1].outline }
 }
 
-/** `byRow` itself, and the same with weight variants of one's own, by tag. */
+/** `byRow` itself, and its form for weight variants of one's own. */
 export interface ByRows {
   (adapters: Readonly<Record<string, Adapter>>): <B>(base: B) => Adaptable<B>
+  /** The same with kinds of one's own, by tag. */
   readonly knowing: (own: Kinds) => ByRows
 }
 
@@ -74,7 +85,7 @@ const byRowKnowing = (own: Kinds): ByRows =>
  * Names go to the model as `rows`, null for the base alone. It takes methods that add to a weight (LoRA and its kin); `mixed`
  * takes any, at the price of a run for each name.
  *
- * @throws TransformFailure `NotAdditive` at each place that is no sum, and what `wear` throws; `NoRows`, `UnknownAdapter` and
+ * @throws TransformFailure `NotAdditive` at each place that is no sum, `NotFinite`, `OtherBase`, and what `wear` throws; `NoRows`, `UnknownAdapter` and
  *   `ShapeMismatch` when the model runs.
  * @example
  * ```ts

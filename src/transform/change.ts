@@ -10,8 +10,8 @@ import type { Lora } from '../weight/index.ts'
 import type { Dense, Factors } from './low-rank.ts'
 import type { Adapter, Spot } from './wear.ts'
 
-/** What a part of an adapter adds to its weight: factors with all scaling in B, or plain numbers. */
-export type Change = { readonly factors: Factors } | { readonly dense: Dense }
+/** What a part of an adapter adds to its weight: factors with their scale in B, or plain numbers. */
+export type Change = { readonly factors: Factors; readonly scale: number } | { readonly dense: Dense }
 
 /** A base of which only the shape is known: a change that looks at more of it is no sum. */
 interface Unknown extends Weight {
@@ -38,9 +38,9 @@ export const chainOf = (node: unknown): readonly Weight[] | undefined => {
 
 const isLora = (node: Weight): node is Lora => node._tag === 'Lora'
 
-/** The numbers of a LoRA, its factor in B. */
-const factorsOf = (node: Lora, times: number): Factors => {
-  const scale = times * scaleOf(node)
+/** The numbers of a LoRA, its scale in B. */
+const factorsOf = (node: Lora): Factors => {
+  const scale = scaleOf(node)
   const [rows = 0, rank = 0] = node.a.value.shape
   return {
     a: { rows, columns: rank, data: read(node.a.value) },
@@ -111,7 +111,8 @@ export const otherBases = (adapters: Readonly<Record<string, Adapter>>): readonl
 export const changeOf = (node: unknown, spot: Spot | undefined, kinds: Kinds): Change | undefined => {
   const nodes = spot === undefined || spot.shape.length !== 2 ? undefined : chainOf(node)
   if (nodes === undefined || spot === undefined) return undefined
-  if (nodes.every(isLora)) return { factors: beside(nodes.map((lora) => factorsOf(lora, 1))) }
+  if (nodes.every(isLora))
+    return { factors: beside(nodes.map(factorsOf)), scale: nodes.length === 1 ? scaleOf(nodes[0]!) : 1 }
   const dense = denseOf(nodes, spot, kinds)
   return dense === undefined ? undefined : { dense }
 }

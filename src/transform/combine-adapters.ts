@@ -105,21 +105,28 @@ const times = ({ a, b }: Factors, weight: number): Factors => ({
   b: { ...b, data: Float64Array.from(b.data, (x) => weight * x) },
 })
 
-const addFactors = (all: readonly (Factors & { readonly weight: number })[]): Factors => {
+interface Weighted extends Factors {
+  readonly weight: number
+  readonly scale: number
+}
+
+/** The root of weight and scale goes into A, and into B, which has the scale already; the sign into A. */
+const addFactors = (all: readonly Weighted[]): Factors => {
   const total = (pick: 'a' | 'b'): Dense => ({
     ...all[0]![pick],
     data: summed(
-      all.map(({ weight, ...factors }) => {
-        const root = Math.sqrt(Math.abs(weight))
-        return { data: factors[pick].data, weight: pick === 'a' ? Math.sign(weight) * root : root }
+      all.map(({ weight, scale, ...factors }) => {
+        const root = Math.sqrt(Math.abs(weight * scale))
+        const inB = scale === 0 ? 0 : root / scale
+        return { data: factors[pick].data, weight: pick === 'a' ? Math.sign(weight * scale) * root : inB }
       }),
     ),
   })
   return { a: total('a'), b: total('b') }
 }
 
-const factored = (changes: readonly Weighed[]): readonly (Factors & { readonly weight: number })[] | undefined => {
-  const all = changes.flatMap((c) => ('factors' in c ? [{ ...c.factors, weight: c.weight }] : []))
+const factored = (changes: readonly Weighed[]): readonly Weighted[] | undefined => {
+  const all = changes.flatMap((c) => ('factors' in c ? [{ ...c.factors, weight: c.weight, scale: c.scale }] : []))
   return all.length === changes.length ? all : undefined
 }
 
@@ -188,12 +195,31 @@ const run = (terms: readonly Term[], options: Combination, kinds: Kinds): Adapte
     })
     const result =
       changes.length === meeting.parts.length ? combined(meeting, changes, options) : notAdditive(meeting, kinds)
-    if ('_tag' in result) issues.push(result)
-    return '_tag' in result ? [] : [loraPart(meeting, result)]
+    // A decomposition may well make numbers of what is none.
+    const sound = '_tag' in result || (changes.every(isFinite) && areFinite(result.a, result.b))
+    const part = sound ? result : notFinite(meeting.path)
+    if ('_tag' in part) issues.push(part)
+    return '_tag' in part ? [] : [loraPart(meeting, part)]
   })
   if (issues.length > 0) throw new TransformFailure(issues)
   return { _tag: 'Adapter', parts, outline: terms[0]![0].outline }
 }
+
+// What is finite in double precision may not be in the single precision of a tensor.
+const areFinite = (...all: readonly Dense[]): boolean =>
+  all.every(({ data }) => Array.from(data).every((x) => Number.isFinite(Math.fround(x))))
+
+const isFinite = (change: Change): boolean =>
+  'dense' in change ? areFinite(change.dense) : areFinite(change.factors.a, change.factors.b)
+
+const notFinite = (path: readonly string[]): Issue =>
+  issue(
+    'NotFinite',
+    showPath(path),
+    'finite numbers',
+    'NaN or an infinity',
+    'One of the adapters, or a weight, has left the numbers.',
+  )
 
 const notAdditive = ({ path, spot, parts }: Meeting, kinds: Kinds): Issue =>
   issue(
@@ -211,9 +237,10 @@ const tagOf = (node: unknown): string => {
   return tag === 'Param' ? 'a parameter trained in full' : tag
 }
 
-/** `combineAdapters` itself, and the same with weight variants of one's own, by tag. */
+/** `combineAdapters` itself, and its form for weight variants of one's own. */
 export interface CombineAdapters {
   (terms: readonly Term[], options: Combination): Adapter
+  /** The same with kinds of one's own, by tag. */
   readonly knowing: (own: Kinds) => CombineAdapters
 }
 
@@ -230,7 +257,7 @@ const combineKnowing = (own: Kinds): CombineAdapters =>
  * The result is LoRA, trainable and without dropout; where only one adapter has a place, `cat` with weight 1 keeps what is there.
  *
  * @throws TransformFailure `BadOption`, `BadDimension`, `OtherBase`, `NotAdditive` for what is no sum (DoRA, prompts, what is
- *   trained in full), `NotLowRank`, `RankMismatch`; all places at once.
+ *   trained in full), `NotLowRank`, `RankMismatch`, `NotFinite`; all places at once.
  * @example
  * ```ts
  * import { adapterOf, bytesAtRest, combineAdapters, freeze, key, lora, pipe, sllm, wear } from 'espalier'

@@ -187,6 +187,7 @@ const frozen = (base: unknown): unknown => freeze(base)
 /** `wear` itself, and its form that gives mistakes as a value. */
 export interface Wear {
   <M>(adapter: Adapter<M>): unknown extends M ? <B>(base: B) => Adaptable<B> : (base: BaseOf<M>) => M
+  /** The same with mistakes as a value. */
   readonly either: <M>(
     adapter: Adapter<M>,
   ) => unknown extends M

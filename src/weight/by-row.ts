@@ -1,9 +1,11 @@
 import { lookup, materialize, project, projectT, shapeOf } from '../kind/index.ts'
 import type { Added, Ctx, Kind, Weight } from '../kind/index.ts'
-import { add, concat, gather, tensor, zeros } from '../ops/index.ts'
+import { add, concat, gather, matmul, mul, tensor, zeros } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { scaleOf } from './lora.ts'
+import type { Lora } from './lora.ts'
 
 /** A weight with several changes by name, of which each row of a batch gets its own: x·W once for all rows, plus xᵢ·Δᵢ. */
 export interface ByRow<W extends Weight = Weight> extends Weight {
@@ -43,8 +45,58 @@ const groups = ({ among }: ByRow, rows: readonly (string | null)[]): ReadonlyMap
 
 const ids = (rows: readonly number[]): Tensor => tensor(Int32Array.from(rows), [rows.length], 'int32')
 
+type Op = 'times' | 'timesT' | 'rows'
+type Groups = readonly (readonly [name: string | null, rows: readonly number[]])[]
+
+const plain = new Set(['_tag', '~role', 'base', 'a', 'b', 'alpha', 'scaling', 'dropout'])
+
+const isPlainLora = (node: Weight, ctx: Ctx): node is Lora =>
+  node._tag === 'Lora' &&
+  Object.keys(node).every((name) => plain.has(name)) &&
+  (ctx.train !== true || (node as Lora).dropout === 0)
+
+/**
+ * What LoRAs add in a few large products: all of them side by side, and of what comes between only each row's own share.
+ *
+ * @source Chen et al. 2023, "Punica: Multi-Tenant LoRA Serving", §4, has the same batch; here it is one product with a mask.
+ */
+const besideEachOther = (x: Tensor, w: ByRow, ctx: Ctx, op: Op, grouped: Groups): Tensor | undefined => {
+  const nodes = grouped.flatMap(([name, own]) => (name === null ? [] : w.among[name]!.map((node) => ({ node, own }))))
+  const loras = nodes.flatMap(({ node, own }) => (isPlainLora(node, ctx) ? [{ node, own }] : []))
+  if (loras.length < nodes.length) return undefined
+  const ranks = loras.map(({ node }) => node.a.value.shape[1]!)
+  const rank = ranks.reduce((a, b) => a + b, 0)
+  const rows = x.shape[0]!
+  const share = new Float32Array(rows * rank)
+  let from = 0
+  for (const [i, { node, own }] of loras.entries()) {
+    for (const row of own) share.fill(scaleOf(node), row * rank + from, row * rank + from + ranks[i]!)
+    from += ranks[i]!
+  }
+  const [a, b] = (['a', 'b'] as const).map((side) => {
+    const all = loras.map(({ node }) => node[side].value)
+    return all.length === 1 ? all[0]! : concat(all, side === 'a' ? 1 : 0)
+  }) as [Tensor, Tensor]
+  const inner = op === 'times' ? matmul(x, a) : op === 'timesT' ? matmul(x, b, { transposeB: true }) : gather(a, x)
+  const own = mul(inner, tensor(share, [rows, ...inner.shape.slice(1, -1).map(() => 1), rank]))
+  return op === 'timesT' ? matmul(own, a, { transposeB: true }) : matmul(own, b)
+}
+
+/** The same for any change: each row's own, group by group. */
+const oneByOne = (x: Tensor, w: ByRow, ctx: Ctx, op: Op, grouped: Groups, width: readonly number[]): Tensor => {
+  const parts = grouped.map(([name, own]) => {
+    if (name === null) return zeros([own.length, ...width])
+    const theirs = grouped.length === 1 ? x : gather(x, ids(own))
+    const added = w.among[name]!.map((node) => addsOf(node, ctx)[op](theirs, { ...node, base: w.base } as Weight, ctx))
+    return added.reduce((a, b) => add(a, b))
+  })
+  if (parts.length === 1) return parts[0]!
+  const order = grouped.flatMap(([, own]) => own)
+  return gather(concat(parts, 0), ids(order.map((_, row) => order.indexOf(row))))
+}
+
 /** The outputs of the base plus what each row's own change adds. */
-const withOwn = (out: Tensor, x: Tensor, w: ByRow, ctx: Ctx, op: 'times' | 'timesT' | 'rows'): Tensor => {
+const withOwn = (out: Tensor, x: Tensor, w: ByRow, ctx: Ctx, op: Op): Tensor => {
   if (Object.keys(w.among).length === 0) return out
   const { rows } = ctx
   if (rows === undefined)
@@ -57,16 +109,8 @@ const withOwn = (out: Tensor, x: Tensor, w: ByRow, ctx: Ctx, op: 'times' | 'time
       'Rows are the first axis all the way: this weight is used where the batch was folded into another axis.',
     )
   const grouped = [...groups(w, rows)]
-  if (grouped.length === 1 && grouped[0]![0] === null) return out
-  const parts = grouped.map(([name, own]) => {
-    if (name === null) return zeros([own.length, ...out.shape.slice(1)])
-    const theirs = grouped.length === 1 ? x : gather(x, ids(own))
-    const added = w.among[name]!.map((node) => addsOf(node, ctx)[op](theirs, { ...node, base: w.base } as Weight, ctx))
-    return added.reduce((a, b) => add(a, b))
-  })
-  if (parts.length === 1) return add(out, parts[0]!)
-  const order = grouped.flatMap(([, own]) => own)
-  return add(out, gather(concat(parts, 0), ids(order.map((_, row) => order.indexOf(row)))))
+  if (grouped.every(([name]) => name === null)) return out
+  return add(out, besideEachOther(x, w, ctx, op, grouped) ?? oneByOne(x, w, ctx, op, grouped, out.shape.slice(1)))
 }
 
 /** The kind behind `byRow`. */

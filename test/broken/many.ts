@@ -24,6 +24,7 @@ import { isLora } from './broken.ts'
 import type { Fault, LoraNode, Writable } from './broken.ts'
 
 const right = manyLaws()
+const combine = combineAdapters.knowing(ownKinds)
 const asItIs = (model: unknown): unknown => model
 
 /** The library with one of its functions broken, against the law that this function has to obey. */
@@ -97,7 +98,7 @@ const grouped: Hands['mixed'] = (apply) => (models, names, input, ctx) =>
 const weights =
   (f: (weight: number) => number): Hands['combine'] =>
   (terms, options) =>
-    combineAdapters(
+    combine(
       terms.map(([adapter, weight]): Term => [adapter, f(weight)]),
       options,
     )
@@ -108,13 +109,13 @@ const firstOnly: Hands['combine'] = (terms, options) => {
     { ...adapter, parts: adapter.parts.filter(({ path }) => known.has(showPath(path)) && !path.includes('Wq')) },
     weight,
   ]
-  return combineAdapters(terms.map(cut), options)
+  return combine(terms.map(cut), options)
 }
 
 /** Cuts the factors to the rank that was asked for, whatever they hold. */
 const cut: Hands['combine'] = (terms, options) => {
-  if (options.how !== 'svd') return combineAdapters(terms, options)
-  return withLoras(combineAdapters(terms, { how: 'cat' }), (node) => {
+  if (options.how !== 'svd') return combine(terms, options)
+  return withLoras(combine(terms, { how: 'cat' }), (node) => {
     const [a, b] = [node.a.value, node.b.value]
     const rank = Math.min(options.rank, a.shape[1]!)
     return {
@@ -137,7 +138,7 @@ export const manyFaults: readonly Fault[] = [
     'PEFT, add_weighted_adapter "linear": off by 0.85 of the sum as measured',
     'combineIsSum',
     {
-      combine: (terms, options) => combineAdapters(terms, options.how === 'cat' ? { how: 'linear_factors' } : options),
+      combine: (terms, options) => combine(terms, options.how === 'cat' ? { how: 'linear_factors' } : options),
     },
   ),
   fault(
@@ -146,7 +147,7 @@ export const manyFaults: readonly Fault[] = [
     'combineIsSum',
     {
       combine: (terms, options) =>
-        combineAdapters(
+        combine(
           terms.map(([adapter, w]): Term => [rankTwice(adapter), w]),
           options,
         ),
@@ -204,7 +205,7 @@ export const manyFaults: readonly Fault[] = [
     'one name for the change, another for the weight it is beside',
     'serving kernels that index the factors of all adapters with the rows of another layout',
     'byRowIsMixed',
-    { byRow: ({ fr, de }) => byRow({ fr: de!, de: fr! }) },
+    { byRow: ({ fr, de }) => byRow.knowing(ownKinds)({ fr: de!, de: fr! }) },
   ),
   fault(
     'rows of a mixed batch come back in the order of their groups',

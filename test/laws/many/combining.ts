@@ -5,7 +5,7 @@ import type { Trial } from '../../../src/laws/index.ts'
 import { salted } from '../../../src/laws/models.ts'
 import { drawn } from '../../../src/laws/values.ts'
 import { read, words } from '../../../src/ops/index.ts'
-import { loras } from './puts.ts'
+import { additives, loras } from './puts.ts'
 import { changes, closeMaps, drawnAdapter, inexact, norm, rounding, sameLeaves, weighted } from './subjects.ts'
 import type { Hands, Laws } from './subjects.ts'
 
@@ -53,8 +53,8 @@ const alternating = (delta: Float64Array, columns: number, rank: number, key: Ke
 export const combiningLaws = (hands: Hands) => {
   const changeOf = (trial: Trial, base: unknown, adapter: Adapter) => changes(trial, base, wear(adapter)(base))
   /** Two adapters that may be added, and their weights, one of them negative. */
-  const terms = (trial: Trial) => {
-    const [a, b] = ['a', 'b'].map((salt) => drawnAdapter(trial, salt, loras))
+  const terms = (trial: Trial, from = loras) => {
+    const [a, b] = ['a', 'b'].map((salt) => drawnAdapter(trial, salt, from))
     return { base: a!.base, of: [[a!.adapter, 0.75] as const, [b!.adapter, -0.5] as const] as const }
   }
   const sumOf = (trial: Trial, base: unknown, all: readonly Term[]) =>
@@ -115,7 +115,7 @@ export const combiningLaws = (hands: Hands) => {
     says: 'No change of the same rank is nearer to the weighted sum than that of `svd`; of a rank that suffices it is the sum.',
     ...inexact,
     check: (trial) => {
-      const { base, of } = terms(trial)
+      const { base, of } = terms(trial, additives)
       const want = sumOf(trial, base, of)
       const rank = 1 + (words(salted(trial, 'rank'), 1)[0]! % 2)
       const found = changeOf(trial, base, hands.combine(of, { how: 'svd', rank }))
@@ -163,7 +163,7 @@ export const combiningLaws = (hands: Hands) => {
     says: 'With density 1 pruning and DARE are the weighted sum, and TIES the mean of those that agree with the greater mass.',
     ...inexact,
     check: (trial) => {
-      const { base, of } = terms(trial)
+      const { base, of } = terms(trial, additives)
       const want = sumOf(trial, base, of)
       const parts = of.map(([adapter, w]) => weighted([[changeOf(trial, base, adapter), w]]))
       const vote = new Map(

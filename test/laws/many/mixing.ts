@@ -5,7 +5,7 @@ import type { ModelInput, Trial } from '../../../src/laws/index.ts'
 import { salted } from '../../../src/laws/models.ts'
 import { difference, drawn } from '../../../src/laws/values.ts'
 import { gather, mul, sum, tensor, words } from '../../../src/ops/index.ts'
-import { loras } from './puts.ts'
+import { additives } from './puts.ts'
 import { drawnAdapter } from './subjects.ts'
 import type { Hands, Laws } from './subjects.ts'
 
@@ -32,8 +32,8 @@ const doubled = (input: ModelInput): ModelInput => {
 export const mixingLaws = (hands: Hands) => {
   /** Rows that alternate among models of one output length. */
   const batch = (trial: Trial) => {
-    const { base, adapter: fr } = drawnAdapter(trial, 'fr', loras)
-    const { adapter: de } = drawnAdapter(trial, 'de', loras)
+    const { base, adapter: fr } = drawnAdapter(trial, 'fr', additives)
+    const { adapter: de } = drawnAdapter(trial, 'de', additives)
     const models = { none: base, ...hands.wearEach(base, { fr, de }) } as Readonly<Record<string, unknown>>
     const whole: unknown = hands.byRow({ fr, de })(base)
     const one = inputOf(trial)

@@ -1,5 +1,6 @@
 import {
   allOnes,
+  allZeros,
   attach,
   headOf,
   hiddenOf,
@@ -7,6 +8,7 @@ import {
   leaves,
   lora,
   materialize,
+  matrix,
   param,
   places,
   prompt,
@@ -59,7 +61,13 @@ const Scaled = variant('Scaled', {
   materialize: (w, ctx) => mul(materialize(w.base, ctx), w.scale.value),
 })
 
-export const ownKinds: Kinds = { Gated: GatedKind, Toned: TonedKind, Scaled }
+/** A matrix of its own beside each weight: a change that is a sum, without factors. */
+const Shifted = variant('Shifted', {
+  fields: { shift: matrix('in', 'out', allZeros) },
+  delta: (w) => w.shift.value,
+})
+
+export const ownKinds: Kinds = { Gated: GatedKind, Toned: TonedKind, Scaled, Shifted }
 
 const around = (model: unknown, tag: string, make: (node: unknown, path: string) => unknown): unknown =>
   replaceAt(
@@ -101,9 +109,12 @@ export const loras: readonly Put[] = [
     lora.unchecked({ at: '**', rank: 1, rankPattern: { '**.mlp': 3 }, alphaPattern: { '**.mha': 4 }, key })(base),
 ]
 
+/** Whatever adds to weights. */
+export const additives: readonly Put[] = [...loras, (base) => attach(Shifted).unchecked({ at: '**.mlp' })(base)]
+
 /** Every way of putting something on: around weights, layers, embeddings and the model, one in another, and heads trained in full. */
 export const puts: readonly Put[] = [
-  ...loras,
+  ...additives,
   (base, key) => prompt.unchecked({ at: '**', length: 2, key })(loraOf(1)(base, key)),
   (base) => unfreeze.only.unchecked({ at: 'out_head' })(base),
   (base, key) => unfreeze.only.unchecked({ at: 'final_norm' })(lora.unchecked({ at: '**.mlp', rank: 2, key })(base)),

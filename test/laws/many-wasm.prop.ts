@@ -1,0 +1,3 @@
+import { manyOnEngine } from './many/engine.ts'
+
+manyOnEngine('wasm')
