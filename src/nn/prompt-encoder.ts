@@ -1,10 +1,9 @@
 import { layer, list, materialize, shapeOf } from '../kind/index.ts'
-import type { Layer, Weight } from '../kind/index.ts'
+import type { Kind, Layer, Weight } from '../kind/index.ts'
 import { relu, reshape, tanh } from '../ops/index.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { variant } from '../weight/index.ts'
-import type { VariantKind } from '../weight/index.ts'
 import { linear } from './linear.ts'
 import type { Linear } from './linear.ts'
 import { lstm } from './lstm.ts'
@@ -60,31 +59,27 @@ export interface PrefixMlp<W extends Weight = Table<'trainable'>> extends Weight
   readonly fc2: Dense
 }
 
-const mlp = {
-  fc1: linear('out', 'hidden'),
-  fc2: linear('hidden', 'hidden'),
-  fc3: linear('hidden', 'out'),
-}
-
 /** The kind behind `ptuning` with an MLP. */
-export const PromptMlpKind: VariantKind<'PromptMlp', typeof mlp> = variant('PromptMlp', {
-  fields: mlp,
+export const PromptMlpKind: Kind<PromptMlp<Weight>, 'weight', 'out' | 'hidden'> = variant('PromptMlp', {
+  fields: {
+    fc1: linear('out', 'hidden'),
+    fc2: linear('hidden', 'hidden'),
+    fc3: linear('hidden', 'out'),
+  },
   materialize: (w, ctx) => {
     const through = (x: Tensor, node: Layer): Tensor => layer(node, x, ctx)
     return through(relu(through(relu(through(materialize(w.base, ctx), w.fc1)), w.fc2)), w.fc3)
   },
 })
 
-const recurrent = {
-  first: lstm('out', 'hidden'),
-  rest: list(lstm('2*hidden', 'hidden'), 'more'),
-  fc1: linear('2*hidden', '2*hidden'),
-  fc2: linear('2*hidden', 'out'),
-}
-
 /** The kind behind `ptuning` with an LSTM. */
-export const PromptLstmKind: VariantKind<'PromptLstm', typeof recurrent> = variant('PromptLstm', {
-  fields: recurrent,
+export const PromptLstmKind: Kind<PromptLstm<Weight>, 'weight', 'out' | 'hidden' | 'more'> = variant('PromptLstm', {
+  fields: {
+    first: lstm('out', 'hidden'),
+    rest: list(lstm('2*hidden', 'hidden'), 'more'),
+    fc1: linear('2*hidden', '2*hidden'),
+    fc2: linear('2*hidden', 'out'),
+  },
   materialize: (w, ctx) => {
     const rows = materialize(w.base, ctx)
     const [length = 0, d = 0] = rows.shape
@@ -94,14 +89,12 @@ export const PromptLstmKind: VariantKind<'PromptLstm', typeof recurrent> = varia
   },
 })
 
-const projection = {
-  fc1: linear('out', 'hidden'),
-  fc2: linear('hidden', 'width'),
-}
-
 /** The kind behind the projection of `prefix`; what it stands for is wider than its table. */
-export const PrefixMlpKind: VariantKind<'PrefixMlp', typeof projection> = variant('PrefixMlp', {
-  fields: projection,
+export const PrefixMlpKind: Kind<PrefixMlp<Weight>, 'weight', 'out' | 'hidden' | 'width'> = variant('PrefixMlp', {
+  fields: {
+    fc1: linear('out', 'hidden'),
+    fc2: linear('hidden', 'width'),
+  },
   materialize: (w, ctx) => layer(w.fc2, tanh(layer(w.fc1, materialize(w.base, ctx), ctx)), ctx),
   shape: (w, ctx) => [shapeOf(w.base, ctx)[0] ?? 0, w.fc2.bias.value.shape[0] ?? 0],
 })

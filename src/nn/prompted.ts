@@ -15,7 +15,7 @@ export interface Prompted<B extends Embed = Embed, P extends Weight = Table<'tra
   readonly _tag: 'Prompted'
   readonly '~role'?: 'embed'
   readonly base: B
-  /** [n, d]: the rows, or what stands for them, such as an encoder. */
+  /** The rows, or what stands for them, such as an encoder. */
   readonly prompt: P
 }
 

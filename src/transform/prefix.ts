@@ -55,6 +55,7 @@ export interface Prefix {
   <const O extends PrefixOptions>(
     options: Only<O>,
   ): <M extends Model>(model: M & Unprefixed<M>) => Prefixed<M, PrefixOf<O>>
+  /** The same step with its mistakes as values. */
   readonly either: <const O extends PrefixOptions>(
     options: Only<O>,
   ) => <M extends Model>(model: M & Unprefixed<M>) => E.Either<readonly Issue[], Prefixed<M, PrefixOf<O>>>
