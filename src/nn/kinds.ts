@@ -7,6 +7,7 @@ import { LinearKind } from './linear.ts'
 import { MlpKind } from './mlp.ts'
 import { LayerNormKind } from './norm.ts'
 import { PromptedKind } from './prompted.ts'
+import { ShiftedKind } from './shifted.ts'
 
 /** The kinds that every model may be built of, by tag; add your own with `{ ...kinds, Mine }`. */
 export const kinds: Kinds = {
@@ -22,6 +23,7 @@ export const kinds: Kinds = {
   Attention: AttentionKind,
   Mlp: MlpKind,
   Prompted: PromptedKind,
+  Shifted: ShiftedKind,
 }
 
 /**
