@@ -410,7 +410,7 @@ describe('a bias on B', () => {
 
   test('needs a layer, drawn factors, and a place without an adapter', () => {
     const biased = (model: unknown, options: object) =>
-      brief(issuesOf(() => lora({ rank: 2, bias: true, ...options } as never)(model as never)))
+      brief(issuesOf(() => lora({ rank: 2, bias: true, ...options } as never)(model)))
     expect(biased(one, { at: 'w' })).toEqual(['NotATarget w'])
     expect(biased(base, { at: '**.ln_1', init: 'olora' })).toEqual(['BadOption lora.bias'])
     expect(biased(base, { at: '**.ln_1', bias: 'all' })).toEqual(['BadOption lora.bias'])
