@@ -134,14 +134,24 @@ type WrappedBy<I extends AnyLoraInit, B extends boolean> = B extends true
 
 /** `lora` and its forms, as those of any `Targeted`: what wraps a weight depends on `init`; and `lora.embedding`. */
 export interface LoraTransform {
-  <M, const G extends Globs<M, WrappedBy<I, B>>, const I extends AnyLoraInit = 'kaiming', const B extends boolean = false>(
+  <
+    M,
+    const G extends Globs<M, WrappedBy<I, B>>,
+    const I extends AnyLoraInit = 'kaiming',
+    const B extends boolean = false,
+  >(
     options: MatrixLoraOptions<I, B> & { readonly at: G | readonly G[] },
   ): (model: M) => Rewritten<M, G, WrappedBy<I, B>>
   <const G extends string = string, const I extends AnyLoraInit = 'kaiming', const B extends boolean = false>(
     options: MatrixLoraOptions<I, B> & AtOption<G>,
   ): Step<G, WrappedBy<I, B>>
   readonly either: {
-    <M, const G extends Globs<M, WrappedBy<I, B>>, const I extends AnyLoraInit = 'kaiming', const B extends boolean = false>(
+    <
+      M,
+      const G extends Globs<M, WrappedBy<I, B>>,
+      const I extends AnyLoraInit = 'kaiming',
+      const B extends boolean = false,
+    >(
       options: MatrixLoraOptions<I, B> & { readonly at: G | readonly G[] },
     ): (model: M) => Either<readonly Issue[], Rewritten<M, G, WrappedBy<I, B>>>
     <const G extends string = string, const I extends AnyLoraInit = 'kaiming', const B extends boolean = false>(
