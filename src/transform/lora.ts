@@ -145,6 +145,7 @@ export interface LoraTransform {
   <const G extends string = string, const I extends AnyLoraInit = 'kaiming', const B extends boolean = false>(
     options: MatrixLoraOptions<I, B> & AtOption<G>,
   ): Step<G, WrappedBy<I, B>>
+  /** The same with mistakes as values. */
   readonly either: {
     <
       M,
