@@ -13,6 +13,7 @@ import { LayerNormKind } from './norm.ts'
 import { PrefixedKind } from './prefixed.ts'
 import { PrefixMlpKind, PromptLstmKind, PromptMlpKind } from './prompt-encoder.ts'
 import { PromptedKind } from './prompted.ts'
+import { ShiftedKind } from './shifted.ts'
 
 /** The kinds that every model may be built of, by tag; add your own with `{ ...kinds, Mine }`. */
 export const kinds: Kinds = {
@@ -35,6 +36,7 @@ export const kinds: Kinds = {
   PromptMlp: PromptMlpKind,
   PromptLstm: PromptLstmKind,
   PrefixMlp: PrefixMlpKind,
+  Shifted: ShiftedKind,
 }
 
 /**

@@ -5,6 +5,7 @@ import { targets } from '../tree/target.ts'
 import { weightsOf } from './attach.ts'
 import { lora } from './lora.ts'
 import type { MatrixLoraOptions } from './lora.ts'
+import type { Option } from './options.ts'
 import { attempt, optionsOf } from './targeted.ts'
 
 type Options = MatrixLoraOptions & { readonly at: Selector; readonly key: Key }
@@ -60,4 +61,7 @@ const whatever = ({ at, rankPattern, alphaPattern, ...rest }: Options) => {
 }
 
 /** `lora` for recipes. */
-export const loraOfRecipes = { unchecked: whatever, '~options': optionsOf(lora) }
+export const loraOfRecipes: {
+  readonly unchecked: (options: Options) => (model: unknown) => unknown
+  readonly '~options': Readonly<Record<string, Option>>
+} = { unchecked: whatever, '~options': optionsOf(lora) }

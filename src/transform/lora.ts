@@ -1,12 +1,16 @@
 import type { Either } from 'fp-ts/lib/Either.js'
+import * as t from 'io-ts'
 import { Finite, Rate } from '../kind/number-codecs.ts'
 import { LoraFromKind, LoraKind, LoraTableKind } from '../weight/index.ts'
 import type { Scaling } from '../weight/index.ts'
+import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
+import type { Selector } from '../tree/select.ts'
 import type { Globs } from '../tree/types/paths.ts'
 import type { After, AtOption, Legal, Rewritten, Step, Targeted } from '../tree/types/step.ts'
 import { weightMethod } from './attach.ts'
+import { shiftLayers } from './lora-bias.ts'
 import { drawnFactors, initIssues, isStart, startOf } from './lora-init.ts'
 import type { AnyLoraInit, LoraInit, LoraStart } from './lora-init.ts'
 import { Dimension, Numbers, Ranks, may, must, oneOf } from './options.ts'
@@ -32,9 +36,14 @@ export interface LoraOptions {
 }
 
 /** How LoRA is put on weight matrices. */
-export interface MatrixLoraOptions<I extends AnyLoraInit = AnyLoraInit> extends LoraOptions {
+export interface MatrixLoraOptions<
+  I extends AnyLoraInit = AnyLoraInit,
+  B extends boolean = boolean,
+> extends LoraOptions {
   /** What A and B begin as: `'kaiming'` unless told otherwise. */
   readonly init?: I
+  /** Whether B has a bias: a trained shift of each layer's outputs, which `merge` leaves where it is; not with a start from W. */
+  readonly bias?: B
 }
 
 /** LoRA on embedding tables. */
@@ -64,6 +73,7 @@ export const scaleBy = ({ alpha = 1, scaling = 'alpha', rank }: LoraOptions): nu
 const described = {
   ...loraOptions,
   init: may(oneOf<AnyLoraInit>('kaiming', 'gaussian', 'random', 'orthogonal', 'pissa', 'olora')),
+  bias: may(t.boolean),
 }
 
 const drawn = weightMethod<LoraOptions & { readonly init: LoraInit }, 'lora'>('lora', {
@@ -85,6 +95,22 @@ const started = weightMethod<LoraOptions & { readonly init: LoraStart }, 'loraFr
   },
 })
 
+type Placed = LoraOptions & { readonly init: AnyLoraInit; readonly at: Selector }
+
+const plainly = ({ init, ...options }: Placed): ((model: unknown) => unknown) =>
+  isStart(init) ? started.unchecked({ ...options, init }) : drawn.unchecked({ ...options, init })
+
+const biasOfStart = (init: LoraStart): TransformFailure =>
+  new TransformFailure([
+    {
+      _tag: 'BadOption',
+      path: 'lora.bias',
+      expected: 'a bias on a LoRA that is drawn',
+      found: `init '${init}'`,
+      hint: "A bias begins at zero, not at a part of the weight: take another `init`, or train the layer's own bias.",
+    },
+  ])
+
 const embedding = weightMethod<EmbeddingLoraOptions, 'loraEmbedding'>('lora.embedding', {
   kind: LoraTableKind,
   form: 'table',
@@ -100,27 +126,46 @@ const embedding = weightMethod<EmbeddingLoraOptions, 'loraEmbedding'>('lora.embe
 })
 
 // With an init that is known at run time only, a weight may be wrapped in either.
-type WrappedBy<I extends AnyLoraInit> = I extends LoraStart ? 'loraFrom' : 'lora'
+type WrappedBy<I extends AnyLoraInit, B extends boolean> = B extends true
+  ? 'loraBias'
+  : I extends LoraStart
+    ? 'loraFrom'
+    : 'lora'
 
 /** `lora` and its forms, as those of any `Targeted`: what wraps a weight depends on `init`; and `lora.embedding`. */
 export interface LoraTransform {
-  <M, const G extends Globs<M, 'lora'>, const I extends AnyLoraInit = 'kaiming'>(
-    options: MatrixLoraOptions<I> & { readonly at: G | readonly G[] },
-  ): (model: M) => Rewritten<M, G, WrappedBy<I>>
-  <const G extends string = string, const I extends AnyLoraInit = 'kaiming'>(
-    options: MatrixLoraOptions<I> & AtOption<G>,
-  ): Step<G, WrappedBy<I>>
+  <
+    M,
+    const G extends Globs<M, WrappedBy<I, B>>,
+    const I extends AnyLoraInit = 'kaiming',
+    const B extends boolean = false,
+  >(
+    options: MatrixLoraOptions<I, B> & { readonly at: G | readonly G[] },
+  ): (model: M) => Rewritten<M, G, WrappedBy<I, B>>
+  <const G extends string = string, const I extends AnyLoraInit = 'kaiming', const B extends boolean = false>(
+    options: MatrixLoraOptions<I, B> & AtOption<G>,
+  ): Step<G, WrappedBy<I, B>>
+  /** The same with mistakes as values. */
   readonly either: {
-    <M, const G extends Globs<M, 'lora'>, const I extends AnyLoraInit = 'kaiming'>(
-      options: MatrixLoraOptions<I> & { readonly at: G | readonly G[] },
-    ): (model: M) => Either<readonly Issue[], Rewritten<M, G, WrappedBy<I>>>
-    <const G extends string = string, const I extends AnyLoraInit = 'kaiming'>(
-      options: MatrixLoraOptions<I> & AtOption<G>,
-    ): <M>(model: M & Legal<M, G, WrappedBy<I>>) => Either<readonly Issue[], After<M, G, WrappedBy<I>>>
+    <
+      M,
+      const G extends Globs<M, WrappedBy<I, B>>,
+      const I extends AnyLoraInit = 'kaiming',
+      const B extends boolean = false,
+    >(
+      options: MatrixLoraOptions<I, B> & { readonly at: G | readonly G[] },
+    ): (model: M) => Either<readonly Issue[], Rewritten<M, G, WrappedBy<I, B>>>
+    <const G extends string = string, const I extends AnyLoraInit = 'kaiming', const B extends boolean = false>(
+      options: MatrixLoraOptions<I, B> & AtOption<G>,
+    ): <M>(model: M & Legal<M, G, WrappedBy<I, B>>) => Either<readonly Issue[], After<M, G, WrappedBy<I, B>>>
   }
-  readonly unchecked: <const G extends string = string, const I extends AnyLoraInit = 'kaiming'>(
-    options: MatrixLoraOptions<I> & AtOption<G>,
-  ) => <M>(model: M) => After<M, G, WrappedBy<I>>
+  readonly unchecked: <
+    const G extends string = string,
+    const I extends AnyLoraInit = 'kaiming',
+    const B extends boolean = false,
+  >(
+    options: MatrixLoraOptions<I, B> & AtOption<G>,
+  ) => <M>(model: M) => After<M, G, WrappedBy<I, B>>
   /**
    * LoRA on embedding tables: a table E [vocab, d] becomes E + s·A·B, with A [vocab, rank] zero and B from N(0, 1).
    *
@@ -152,8 +197,11 @@ export interface LoraTransform {
  */
 export const lora: LoraTransform = Object.assign(
   targeted<MatrixLoraOptions, 'lora'>(
-    (model, { init = 'kaiming', ...options }) =>
-      isStart(init) ? started.unchecked({ ...options, init })(model) : drawn.unchecked({ ...options, init })(model),
+    (model, { init = 'kaiming', bias = false, ...options }) => {
+      if (!bias) return plainly({ ...options, init })(model)
+      if (isStart(init)) throw biasOfStart(init)
+      return shiftLayers((at) => plainly({ ...options, init, at }))(model, options.at)
+    },
     { name: 'lora', options: described },
   ) as Targeted<MatrixLoraOptions, 'lora'> & Omit<LoraTransform, 'embedding'>,
   { embedding },

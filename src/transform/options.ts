@@ -58,7 +58,15 @@ export const oneOf = <W extends string>(...words: readonly W[]): t.Type<W> =>
     t.identity,
   )
 
-/** A length of a kind's own dimension: a call checks it at each weight, so that the message has the weight's path. */
+/**
+ * A length of a kind's own dimension, as an option: a call checks it at each weight, so that the message has the weight's path.
+ *
+ * @example
+ * ```ts
+ * import { Dimension, must } from 'espalier'
+ * must(Dimension).codec.name // => 'a positive whole number'
+ * ```
+ */
 export const Dimension: t.Type<number> = t.refinement(t.number, PositiveWhole.is, PositiveWhole.name)
 
 const isPatterns =

@@ -21,7 +21,7 @@ import {
   withValues,
 } from '../../src/index.ts'
 import type { AdaLoraOptions, Labelled, Tensor } from '../../src/index.ts'
-import { add, item, mul, normal, read, sub, square, mean, tensor } from '../../src/ops/index.ts'
+import { add, item, mul, normal, read, record, sub, square, mean, tensor } from '../../src/ops/index.ts'
 import { truncatedSvd } from '../../src/transform/svd.ts'
 import { issuesOf } from '../support.ts'
 
@@ -128,6 +128,20 @@ describe('the schedule', () => {
     expect(kept.slice(0, 5)).toEqual([8, 8, 8, 8, 8])
     expect(kept).toEqual(kept.toSorted((a, b) => b - a))
     expect(kept.slice(19)).toEqual(kept.slice(19).map(() => 4))
+  })
+
+  test('reads no value back, so that a step can be recorded', () => {
+    const optimiser = adaloraSchedule({ targetRank: 2, total: 9 })(sgd({ rate: 0.1 }))
+    const state = optimiser.init(params)
+    const [labels, specs] = [Object.keys(params), Object.values(params).map(({ shape, dtype }) => ({ shape, dtype }))]
+    const graph = record(
+      (...grads) => {
+        const all = Object.fromEntries(labels.map((label, i) => [label, grads[i]!]))
+        return Object.values(optimiser.update(all, state, params).updates)
+      },
+      ...specs,
+    )
+    expect(graph.outputs).toHaveLength(labels.length)
   })
 
   test('of equal directions the first are kept, never more than the budget', () => {

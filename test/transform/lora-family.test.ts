@@ -10,6 +10,7 @@ import {
   freeze,
   get,
   key,
+  layer,
   leaves,
   lookup,
   lora,
@@ -381,5 +382,45 @@ describe('ranks and alphas by pattern', () => {
     ['an alpha that is none', { alphaPattern: { '**.ln_1': Number.NaN } }, 'BadOption lora.alphaPattern'],
   ])('%s is refused', (_, more, issue) => {
     expect(brief(refused(base, lora({ at: '**.ln_1', rank: 2, ...more }) as never))).toEqual([issue])
+  })
+})
+
+describe('a bias on B', () => {
+  const tuned = lora({ at: '**.mlp', rank: 2, alpha: 6, scaling: 'alpha/rank', bias: true })(base)
+  const layerOf = (model: typeof tuned) => model.transformer_blocks[0]!.mlp.ln_1
+  const label = 'transformer_blocks.0.mlp.ln_1.shift'
+
+  test('shifts what the layer gives by s·b, and counts out parameters more', () => {
+    expect(count(tuned).parameters - count(base).parameters).toBe(4 * (2 * (6 + 6) + 6))
+    expect(numbers(() => sllm.apply(tuned, ids))).toEqual(numbers(() => sllm.apply(base, ids)))
+    expect([layerOf(tuned)._tag, layerOf(tuned).scale, layerOf(tuned).shift.label]).toEqual(['Shifted', 3, label])
+    const drawn = withValues(tuned, { [label]: normal(key(3), [6]) })
+    const x = normal(key(4), [1, 6])
+    const [y, z] = [drawn, tuned].map((m) => layer(layerOf(m), x, context())) as [Tensor, Tensor]
+    expect(distance(sub(y, z), mul(layerOf(drawn).shift.value, 3))).toBeLessThan(1e-5)
+  })
+
+  test('merge makes the weight dense and leaves the shift; detach takes both', () => {
+    const drawn = withValues(tuned, { [label]: normal(key(3), [6]) })
+    const merged = merge(drawn)
+    expect(merged.transformer_blocks[0]!.mlp.ln_1.base.weight._tag).toBe('Param')
+    expect(distance(sllm.apply(merged, ids), sllm.apply(drawn, ids))).toBeLessThan(1e-5)
+    expect(detach(drawn)).toEqual(base)
+  })
+
+  test('needs a layer, drawn factors, and a place without an adapter', () => {
+    const biased = (model: unknown, options: object) =>
+      brief(issuesOf(() => lora({ rank: 2, bias: true, ...options } as never)(model)))
+    expect(biased(one, { at: 'w' })).toEqual(['NotATarget w'])
+    expect(biased(base, { at: '**.ln_1', init: 'olora' })).toEqual(['BadOption lora.bias'])
+    expect(biased(base, { at: '**.ln_1', bias: 'all' })).toEqual(['BadOption lora.bias'])
+    expect(biased(tuned, { at: 'transformer_blocks.0.mlp.ln_1' })).toEqual([
+      'AlreadyAdapted transformer_blocks.0.mlp.ln_1',
+    ])
+    expect(brief(refused(tuned, lora({ at: 'transformer_blocks.0.mlp.ln_1', rank: 1 }) as never))[0]).toContain(
+      'AlreadyAdapted',
+    )
+    const byRecipe = applyRecipe([{ lora: { at: 'out_head', rank: 2, bias: true } }])(base)
+    expect((byRecipe.out_head as { _tag: string })._tag).toBe('Shifted')
   })
 })

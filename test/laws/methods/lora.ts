@@ -1,4 +1,5 @@
 import {
+  LinearKind,
   adalora,
   applyRecipe,
   define,
@@ -314,6 +315,16 @@ const loraRows: readonly Row[] = [
     also: [isRootTimes(4, lora({ at: '**', rank: 4, alpha: 2, scaling: 'alpha/rank' }))],
   },
   {
+    name: 'lora with a bias on B',
+    covers: [],
+    transform: lora({ at: ['**.fc1', 'square'], rank: 2, alpha: 3, scaling: 'alpha/rank', bias: true }),
+    on: Net,
+    declare: {
+      adds: (m) => adds(2, (_, columns) => columns)(m) - adds(2, (_, columns) => columns, 'matrix', 'fc2')(m),
+    },
+    also: [commutesOnDisjoint(lora({ at: 'fc2', rank: 2, bias: true }))],
+  },
+  {
     name: 'lora.embedding',
     covers: ['lora.embedding'],
     transform: lora.embedding({ at: '**', rank: 2, alpha: 3, scaling: 'alpha/rank' }),
@@ -404,4 +415,5 @@ export const loraFamilyKinds: Readonly<Record<string, KindOptions>> = {
   LoraFrom: { dims: { rank: [1, 10] } },
   Dora: { dims: { rank: [1, 6], in: [2, 8] }, inexact: true },
   AdaLora: { dims: { rank: [1, 10] } },
+  Shifted: { base: LinearKind, dims: { in: [1, 8], out: [1, 8] } },
 }
