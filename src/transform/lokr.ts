@@ -12,7 +12,7 @@ import { may } from './options.ts'
 export interface LokrOptions extends LohaOptions {
   /** Whether w1 too may be made of two thin factors, by default not. */
   readonly decomposeBoth?: boolean
-  /** The rows or columns of w1 at most, or exactly where it divides; by default as near to the square root as it goes. */
+  /** The sides of w1: this where it divides a side of the weight, else the largest divisor below; by default up to the square root. */
   readonly decomposeFactor?: number
 }
 

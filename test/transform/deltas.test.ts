@@ -93,6 +93,24 @@ describe('lokr', () => {
     expect(count(tuned).trainable).toBe(1 + 4 * (101 + 103))
   })
 
+  test('alpha is divided by the rank asked for, also where no factor has it', () => {
+    const [thin, whole] = [
+      lokr({ at: 'fc', rank: 4, alpha: 8, scaling: 'alpha/rank' }),
+      lokr({ at: 'fc', rank: 16, alpha: 8, scaling: 'alpha/rank' }),
+    ]
+    expect([thin(one).fc.weight, whole(one).fc.weight].map((w) => [w._tag, w.rank])).toEqual([
+      ['LokrFullFull', 4],
+      ['LokrFullFull', 16],
+    ])
+    const changeOf = (step: typeof thin): readonly number[] => {
+      const { fc } = loud(step(one), (l) => l.includes('.weight.w'))
+      return data(merge({ fc }).fc.weight.value).map((x, i) => x - data(one.fc.weight.value)[i]!)
+    }
+    // The same factors, by 8/4 and by 8/16.
+    const [by2, by05] = [changeOf(thin), changeOf(whole)]
+    expect(Math.max(...by2.map((x, i) => Math.abs(x - 4 * by05[i]!)))).toBeLessThan(1e-5)
+  })
+
   test('refuses a factor that is no size', () => {
     expect(brief(refused(base, lokr.unchecked({ at: '**', decomposeFactor: 0 })))).toEqual([
       'BadDimension lokr.decomposeFactor',

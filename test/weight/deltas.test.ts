@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import {
+  buffer,
+  constant,
   context,
+  count,
   get,
   key,
   lookup,
@@ -17,8 +20,8 @@ import {
   lokr,
   vera,
 } from '../../src/index.ts'
-import type { Weight } from '../../src/index.ts'
-import { normal, record, replay, tensor } from '../../src/ops/index.ts'
+import type { Constant, Kind, Packed, Tensor, Weight } from '../../src/index.ts'
+import { cast, gather, matmul, mul, normal, record, replay, tensor, zeros } from '../../src/ops/index.ts'
 import { data, loud, tinySllm } from '../support.ts'
 
 const base = tinySllm()
@@ -81,4 +84,78 @@ test('vera: nothing of the size of the weight is built to multiply with it', () 
   const weight = vera({ at: '**.ln_1', rank: 2 })(base).transformer_blocks[0]!.mlp.ln_1.weight
   const graph = record((t) => project(t, weight, context()), { shape: [1, 6], dtype: 'float32' })
   expect(graph.nodes.some(({ spec }) => spec.shape.join() === '6,6')).toBe(false)
+})
+
+/** How many rows of a matrix are no sum of others, by elimination. */
+const rankOf = (rows: readonly (readonly number[])[]): number => {
+  const left = rows.map((r) => [...r])
+  let rank = 0
+  for (let column = 0; column < (left[0]?.length ?? 0); column += 1) {
+    const pivot = left
+      .slice(rank)
+      .reduce((best, r, i) => (Math.abs(r[column]!) > Math.abs(left[best]![column]!) ? i + rank : best), rank)
+    const row = left[pivot]
+    if (row === undefined || Math.abs(row[column]!) < 1e-4) continue
+    left[pivot] = left[rank]!
+    left[rank] = row
+    for (const r of left.slice(rank + 1)) {
+      const factor = r[column]! / row[column]!
+      row.forEach((x, j) => (r[j]! -= factor * x))
+    }
+    rank += 1
+  }
+  return rank
+}
+
+test('loha: its change has rank rank², and no more', () => {
+  const nothing = param('matrix', 'w', tensor(new Float32Array(144), [12, 12]))
+  const model = { fc: { _tag: 'Linear', weight: nothing, bias: null } } as const
+  const rank = (r: number): number => {
+    const { weight } = loud(loha({ at: 'fc', rank: r })(model), (l) => l.startsWith('w.')).fc
+    const all = data(materialize(weight, context()))
+    return rankOf(Array.from({ length: 12 }, (_, i) => all.slice(12 * i, 12 * i + 12)))
+  }
+  expect([rank(1), rank(2), rank(3)]).toEqual([1, 4, 9])
+})
+
+/** A weight of int32 halves that cannot be made dense, so that whoever tries is found out. */
+const Halves: Kind<Packed & { readonly codes: Constant }, 'weight'> = {
+  tag: 'Halves',
+  role: 'weight',
+  fields: { codes: buffer(['in', 'out'], (_, shape) => zeros(shape, 'int32')) },
+  ops: {
+    project: (x, w) => matmul(x, halved(w.codes)),
+    projectT: (x, w) => matmul(x, halved(w.codes), { transposeB: true }),
+    lookup: (ids, w) => gather(halved(w.codes), ids),
+    shape: (w) => [w.rows, w.columns],
+    materialize: () => {
+      throw new Error('made dense')
+    },
+  },
+}
+const halved = (codes: Constant): Tensor => mul(cast(codes.value, 'float32'), 0.5)
+
+test.each(cases)('%s: a packed base stays packed, and is counted as frozen', (_, step) => {
+  const codes = Int32Array.from({ length: 24 }, (__, i) => (i % 7) - 3)
+  const weight = {
+    _tag: 'Halves',
+    form: 'matrix',
+    rows: 6,
+    columns: 4,
+    codes: constant('ln_1.weight.codes', tensor(codes, [6, 4], 'int32'), 24),
+  } as const
+  const model = { ln_1: { _tag: 'Linear', weight, bias: null } } as const
+  const adapted = loud(
+    (step as unknown as (m: typeof model) => typeof model)(model),
+    (l) => l.includes('weight.') && !l.endsWith('codes'),
+  )
+  const dense = {
+    ...(adapted.ln_1.weight as object),
+    base: param('matrix', 'ln_1.weight', halved(weight.codes)),
+  } as never
+  const [ctx, x, y] = [context({ kinds: { Halves } }), normal(key(1), [2, 6]), normal(key(2), [2, 4])]
+  expect(data(project(x, adapted.ln_1.weight, ctx))).toEqual(data(project(x, dense, ctx)))
+  expect(data(projectT(y, adapted.ln_1.weight, ctx))).toEqual(data(projectT(y, dense, ctx)))
+  expect(count(adapted).frozen).toBe(24)
+  expect(() => materialize(adapted.ln_1.weight, ctx)).toThrow('made dense')
 })

@@ -53,7 +53,9 @@ const loKr: Formula = (node, base, rows) => {
     `w${n}` in node ? rows(node[`w${n}`]) : product(rows(node[`w${n}a`]), rows(node[`w${n}b`]))
   const [w1, w2] = [whole(1), whole(2)]
   const [in2, out2] = [w2.length, w2[0]!.length]
-  const s = factorOf(node, Number(node['rank']))
+  // Thin factors tell the rank themselves; with none, the node must.
+  const [thin] = [node['w1b'], node['w2b']].filter((leaf) => leaf !== undefined)
+  const s = factorOf(node, thin === undefined ? Number(node['rank']) : rows(thin).length)
   return each(base, (w, i, j) => w + s * w1[Math.floor(i / in2)]![Math.floor(j / out2)]! * w2[i % in2]![j % out2]!)
 }
 
