@@ -4,13 +4,20 @@ import { key, show } from '../../src/index.ts'
 import { check, formatReport, runLaw, splittingLaws, trees } from '../../src/laws/index.ts'
 import type { LawResult, Report, Splitting } from '../../src/laws/index.ts'
 import { attachFaults } from './attach.ts'
+import { bottleneckFaults } from './bottleneck.ts'
 import type { Fault, Subject } from './broken.ts'
 import { freezeFaults } from './freeze.ts'
 import { mergeFaults } from './merge.ts'
 import { promptFaults } from './prompt.ts'
 import { rightSplitting, splittingFaults } from './splitting.ts'
 
-const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults]
+const faults: readonly Fault[] = [
+  ...attachFaults,
+  ...mergeFaults,
+  ...freezeFaults,
+  ...promptFaults,
+  ...bottleneckFaults,
+]
 
 const checked = (
   { on, options, law: usual }: Fault,
