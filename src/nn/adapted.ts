@@ -17,7 +17,7 @@ export type AdapterMode = 'sequential' | 'parallel'
  * @source Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", §2.1; in parallel: He et al. 2022, "Towards a
  *   Unified View of Parameter-Efficient Transfer Learning", §3.3.
  */
-export interface Adapted<B extends Layer = Layer, A extends LayerAdapter = Bottleneck> extends Layer {
+export interface Adapted<B = Layer, A = Bottleneck> extends Layer {
   readonly _tag: 'Adapted'
   readonly '~role'?: 'layer'
   readonly base: B
@@ -39,7 +39,7 @@ type IsLayer<T> = '~role' extends keyof T
     : false
   : false
 
-type AdaptedAt<T, Tag extends string> = T extends Layer & { readonly _tag: Tag }
+type AdaptedAt<T, Tag extends string> = T extends { readonly _tag: Tag }
   ? Adapted<T>
   : T extends { readonly _tag: 'Adapted'; readonly base: { readonly _tag: Tag } }
     ? Keep
@@ -51,15 +51,9 @@ declare module '../tree/types/rewrite.ts' {
     readonly houlsby: AdaptedAt<T, SublayerTag>
     /** At feed-forward layers only. */
     readonly feedForward: AdaptedAt<T, FeedForwardTag>
-    /** At feed-forward layers, and perhaps at attention: a placement of which the compiler does not know which. */
-    readonly somePlacement: T extends Layer & { readonly _tag: SublayerTag }
-      ? T extends { readonly _tag: FeedForwardTag }
-        ? Adapted<T>
-        : T | Adapted<T>
-      : AdaptedAt<T, SublayerTag>
     readonly join: T extends {
       readonly _tag: 'Adapted'
-      readonly base: infer B extends Layer
+      readonly base: infer B
       readonly adapter: infer A extends LayerAdapter
     }
       ? Adapted<B, Joined<A>>
@@ -70,9 +64,7 @@ declare module '../tree/types/rewrite.ts' {
       : T extends { readonly _tag: 'Adapted' }
         ? Keep
         : IsLayer<T> extends true
-          ? T extends Layer
-            ? Adapted<T>
-            : never
+          ? Adapted<T>
           : never
   }
 }

@@ -30,7 +30,7 @@ type Inside<T> = { readonly [K in keyof T]: K extends `~${string}` ? T[K] : Rewr
 
 type MaybeBottleneck<T extends Layer> = T | Adapted<T, Bottleneck<Status>>
 
-type MaybePrompted<T extends Embed> = T | Prompted<T, MaybeWeight<Table<Status>>>
+type MaybePrompted<T extends Embed> = T | Prompted<T, MaybeWeight<Table>>
 
 declare module '../tree/types/rewrite.ts' {
   interface Rewrites<T> {

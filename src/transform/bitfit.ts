@@ -15,22 +15,20 @@ const biasFields: readonly BiasField[] = ['bias', 'shift']
 
 type Trained<V> = V extends Param<Status, infer F> ? Param<'trainable', F> : V
 
-/** True for a node that has a bias, or may have one. */
-type HasBias<T> = {
-  [K in keyof T]: K extends BiasField ? (Extract<T[K], Param> extends never ? never : true) : never
-}[keyof T]
+/** What stands where a node has a bias; `null` and nothing are none. */
+type BiasOf<T> = T extends { readonly bias: infer B } ? B : T extends { readonly shift: infer B } ? B : never
 
 declare module '../tree/types/rewrite.ts' {
   interface Rewrites<T> {
-    readonly bitfit: true extends HasBias<T>
-      ? {
+    readonly bitfit: [Extract<BiasOf<T>, Param>] extends [never]
+      ? never
+      : {
           readonly [P in keyof T]: P extends BiasField
             ? Trained<T[P]>
             : P extends `~${string}`
               ? T[P]
               : RewriteAll<T[P], 'bitfit'>
         }
-      : never
   }
 }
 

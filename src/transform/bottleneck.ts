@@ -8,7 +8,7 @@ import type { Issue } from '../tree/error.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Globs } from '../tree/types/paths.ts'
-import type { After, AtOption, Legal, Rewritten, Step, Targeted } from '../tree/types/step.ts'
+import type { After, AtOption, Legal, Step, Targeted } from '../tree/types/step.ts'
 import { places, replaceAt } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
 import { innermost, isPacked, isWrappedWeight } from '../tree/wrap.ts'
@@ -124,27 +124,28 @@ const atLayers = targeted<LayerOptions, 'bottleneck'>(
 )
 
 /** What a placement is to the compiler. */
-type MethodOf<P> = [P] extends ['houlsby']
-  ? 'houlsby'
-  : [P] extends ['pfeiffer' | 'parallel']
-    ? 'feedForward'
-    : 'somePlacement'
+type MethodOf<P> = [P] extends ['pfeiffer' | 'parallel'] ? 'feedForward' : 'houlsby'
+
+/** The patterns that surely apply; of a placement that is known at run time only, none does. */
+type Sure<P, G extends string> = [P] extends ['houlsby'] ? G : [P] extends ['pfeiffer' | 'parallel'] ? G : string
 
 /** `bottleneck` by placement, `bottleneck.at` for layers that are named, `bottleneck.join` for one adapter more. */
 export interface BottleneckTransform {
   <M, const P extends Placement, const G extends Globs<M, MethodOf<P>>>(
     options: PlacementOptions<P> & { readonly at: G | readonly G[] },
-  ): (model: M) => Rewritten<M, G, MethodOf<P>>
+  ): (model: M) => After<M, Sure<P, G>, MethodOf<P>>
   <const P extends Placement, const G extends string = string>(
     options: PlacementOptions<P> & AtOption<G>,
-  ): Step<G, MethodOf<P>>
-  <const P extends Placement>(options: PlacementOptions<P> & { readonly at?: undefined }): Step<'**', MethodOf<P>>
+  ): Step<Sure<P, G>, MethodOf<P>>
+  <const P extends Placement>(
+    options: PlacementOptions<P> & { readonly at?: undefined },
+  ): Step<Sure<P, '**'>, MethodOf<P>>
   readonly either: <const P extends Placement, const G extends string = string>(
     options: PlacementOptions<P> & AtOption<G>,
-  ) => <M>(model: M & Legal<M, G, MethodOf<P>>) => Either<readonly Issue[], After<M, G, MethodOf<P>>>
+  ) => <M>(model: M & Legal<M, G, MethodOf<P>>) => Either<readonly Issue[], After<M, Sure<P, G>, MethodOf<P>>>
   readonly unchecked: <const P extends Placement, const G extends string = string>(
     options: PlacementOptions<P> & AtOption<G>,
-  ) => <M>(model: M) => After<M, G, MethodOf<P>>
+  ) => <M>(model: M) => After<M, Sure<P, G>, MethodOf<P>>
   /** The same at layers that are named, of whatever kind. */
   readonly at: Targeted<LayerOptions, 'bottleneck'>
   /** Another adapter beside those that are there, composed with them. */

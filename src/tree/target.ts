@@ -89,8 +89,8 @@ const outer = <N>(tree: unknown, hit: Place, taste: Taste<N>): readonly (readonl
   let node = tree
   for (const [i, key] of hit.route.entries()) {
     const v = taste.verdict(node)
-    if (v === 'pass' || putOn(node, key, taste)) return []
     if (v === 'adapted') return [['adapted', { ...hit, node, route: hit.route.slice(0, i) }]]
+    if (v === 'pass' || putOn(node, key, taste)) return []
     node = (node as Readonly<Record<string, unknown>>)[key]
   }
   return undefined
@@ -112,7 +112,7 @@ const alreadyAdapted = (place: Place): Issue => ({
 
 const notATarget = <N>(tree: unknown, at: Selector, found: readonly Place[], taste: Taste<N>): Issue => {
   const path = showPath(found[0]?.path ?? [])
-  const all = [...places(tree)].filter((p) => taste.verdict(p.node) === 'take')
+  const all = [...places(tree)].filter((p) => taste.verdict(p.node) === 'take' && outer(tree, p, taste) === undefined)
   // A layer is named as readily as its weight.
   const named = all.flatMap((p) => [p.path, p.path.slice(0, -1)])
   return {

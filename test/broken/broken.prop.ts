@@ -4,6 +4,7 @@ import { key, show } from '../../src/index.ts'
 import { check, formatReport, runLaw, splittingLaws, trees } from '../../src/laws/index.ts'
 import type { LawResult, Report, Splitting } from '../../src/laws/index.ts'
 import { attachFaults } from './attach.ts'
+import { bottleneckFaults } from './bottleneck.ts'
 import type { Fault, Subject } from './broken.ts'
 import { deltaFaults } from './deltas.ts'
 import { encoderFaults } from './encoders.ts'
@@ -11,8 +12,9 @@ import { freezeFaults } from './freeze.ts'
 import { loraFamilyFaults } from './lora-family.ts'
 import { manyFaults } from './many.ts'
 import { mergeFaults } from './merge.ts'
+import { prefixFaults } from './prefix.ts'
 import { promptFaults } from './prompt.ts'
-import { promptFaults2 } from './prompts2.ts'
+import { quantizeFaults } from './quantize.ts'
 import { rotationFaults } from './rotations.ts'
 import { rightSplitting, splittingFaults } from './splitting.ts'
 
@@ -21,17 +23,15 @@ const faults: readonly Fault[] = [
   ...mergeFaults,
   ...freezeFaults,
   ...promptFaults,
-  ...promptFaults2,
+  ...prefixFaults,
   ...encoderFaults,
   ...loraFamilyFaults,
   ...deltaFaults,
   ...rotationFaults,
+  ...quantizeFaults,
+  ...bottleneckFaults,
   ...manyFaults,
 ]
-import { quantizeFaults } from './quantize.ts'
-import { rightSplitting, splittingFaults } from './splitting.ts'
-
-const faults: readonly Fault[] = [...attachFaults, ...mergeFaults, ...freezeFaults, ...promptFaults, ...quantizeFaults]
 
 const checked = (
   { on, options, law: usual }: Fault,

@@ -26,6 +26,7 @@ import type { AnyTransform, Declaration } from '../../../src/laws/index.ts'
 import { relu } from '../../../src/ops/index.ts'
 import { Net, Plain } from '../row.ts'
 import type { Row } from '../row.ts'
+import { compositionLaws, standsWhereItSays } from './bottleneck-laws.ts'
 import type { KindOptions } from './index.ts'
 
 /** A layer of a user's own, with a norm before its weights and an output that is wider than its input. */
@@ -39,6 +40,9 @@ const Gated = define(
   { first: Gate.field({ d: 'in', e: 'hidden' }), last: linear('hidden', 'out') },
   (n, x, ctx) => layer(n.last, layer(n.first, x, ctx), ctx),
 )
+
+/** A model of one layer, whose outputs are easily written down. */
+export const Solo = define('Solo', { fc: linear('d', 'd') }, (n, x, ctx) => layer(n.fc, x, ctx))
 
 const adapting: Partial<Declaration> = { merge: 'none' }
 
@@ -105,6 +109,14 @@ const placements: readonly Row[] = [
 ]
 
 const explicit: readonly Row[] = [
+  ...(['sequential', 'parallel'] as const).map((mode): Row => ({
+    name: `bottleneck.at, ${mode}, in plain numbers`,
+    covers: [],
+    transform: bottleneck.at({ at: 'fc', mode, reduction: 2, scaling: mode === 'parallel' ? 'learned' : 3 }),
+    on: Solo,
+    declare: { ...adapting, touches: 'fc' },
+    also: [standsWhereItSays],
+  })),
   {
     name: 'bottleneck.at, behind layers',
     covers: [],
@@ -168,6 +180,7 @@ const composed: readonly Row[] = [
     covers: [],
     transform: joinedBy(as),
     ...onNet,
+    also: as === 'stack' ? compositionLaws : [],
     declare: {
       ...adapting,
       touches: 'square',

@@ -110,7 +110,7 @@ const several = { ...fronts, options: { ...fronts.options, dims: { n_heads: 2, d
 
 const cutAs = (cut: Cut) => ({ transform: prefixed, kinds: { Prefixed: prefixedBy(cut) } })
 
-export const promptFaults2: readonly Fault[] = [
+export const prefixFaults: readonly Fault[] = [
   {
     name: 'a prefix takes its values for keys and its keys for values',
     source: 'the two halves of a key-value cache unpacked in the wrong order: shapes are the same',
