@@ -31,6 +31,8 @@ export interface PlanStep {
   readonly inRecipes: boolean
   /** Whether outputs stay, but for rounding, whenever it is taken. */
   readonly keepsOutputs?: boolean
+  /** The tag of a weight that merge makes dense again. */
+  readonly merges?: string
 }
 
 interface Part {
@@ -119,6 +121,7 @@ const onWeights = <O>({
   },
   inRecipes,
   keepsOutputs: !changes,
+  merges: tag,
 })
 
 /** A method that wraps nodes, such as an embedding: `parameters` each. */
@@ -184,7 +187,7 @@ export const steps: Readonly<Record<string, PlanStep>> = {
   boft: onWeights<{ blockSize: number; factors: number }>({
     tag: 'Boft',
     make: boft.unchecked,
-    options: { blockSize: [2, 3], factors: [1, 2] },
+    options: { blockSize: [2, 2, 3], factors: [1, 2] },
     adds: ([i, o], { blockSize: b, factors }) => factors * (i / b) * b * b + o,
     fits: ([i], { blockSize: b, factors }) => i % (b * 2 ** (factors - 1)) === 0 && (factors === 1 || b % 2 === 0),
   }),
