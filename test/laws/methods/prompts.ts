@@ -206,7 +206,7 @@ export const promptKinds: Readonly<Record<string, KindOptions>> = {
   PrefixMlp: { form: 'table', inexact: true },
   Prefixed: {
     base: sllm.kind,
-    dims: { n_heads: 2, d_head: 2, n_layers: 2, width: 16, d_model: [3, 6], context_window: 12, vocab_size: [3, 8] },
-    statics: { layers: 2, heads: 2 },
+    dims: { n_heads: 2, d_head: 2, n_layers: 1, width: 8, d_model: [3, 6], context_window: 12, vocab_size: [3, 8] },
+    statics: { layers: 1, heads: 2 },
   },
 }
