@@ -25,7 +25,12 @@ const ids = idsOf([
   [1, 1, 2],
 ])
 const of = (rank: number) =>
-  adapterOf(loud(pipe(base, lora({ at: ['**.ln_1', 'out_head'], rank, key: key(rank) })), (l) => l.endsWith('.b')))
+  adapterOf(
+    loud(
+      pipe(base, lora({ at: ['**.ln_1', 'out_head'], rank, alpha: 3, scaling: 'alpha/rank', key: key(rank) })),
+      (l) => l.endsWith('.b'),
+    ),
+  )
 const prompted = adapterOf(loud(pipe(base, prompt({ length: 2 })), (l) => l.endsWith('prompt')))
 const models = { none: base, ...wearEach(base, { fr: of(1), de: of(3), soft: prompted }) }
 const names = ['de', 'none', 'fr', 'de'] as const

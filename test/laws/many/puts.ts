@@ -2,6 +2,7 @@ import {
   allOnes,
   allZeros,
   attach,
+  freeze,
   headOf,
   hiddenOf,
   layer,
@@ -118,6 +119,8 @@ export const puts: readonly Put[] = [
   (base, key) => prompt.unchecked({ at: '**', length: 2, key })(loraOf(1)(base, key)),
   (base) => unfreeze.only.unchecked({ at: 'out_head' })(base),
   (base, key) => unfreeze.only.unchecked({ at: 'final_norm' })(lora.unchecked({ at: '**.mlp', rank: 2, key })(base)),
+  // Attached and active, and not trainable: three facts.
+  (base, key) => freeze(loraOf(2)(base, key)),
   (base) => attach(Scaled).unchecked({ at: '**.mha' })(base),
   (base, key) => gated(loraOf(2)(base, key)),
   (base, key) => toned(gated(loraOf(1)(base, key))),
