@@ -11,7 +11,7 @@ import {
   scaleEquivariant,
   tiesGoLower,
   zerosStayZero,
-} from '../laws/methods/quantize.ts'
+} from '../laws/methods/quantize-laws.ts'
 import { onNet } from './broken.ts'
 import type { Fault } from './broken.ts'
 

@@ -77,7 +77,8 @@ describe('what quantisation does, the type says', () => {
   })
 
   test('freezing leaves it as it is; run-time patterns say "perhaps"', () => {
-    expectTypeOf<Mlp<ReturnType<typeof freeze<typeof small>>>['ln_1']['weight']>().toEqualTypeOf<Quantized<'matrix'>>()
+    const frozen = freeze(small)
+    expectTypeOf<Mlp<typeof frozen>['ln_1']['weight']>().toEqualTypeOf<Quantized<'matrix'>>()
     const maybe = pipe(base, quantize({ at: strings }))
     expectTypeOf(maybe.out_head.weight).toEqualTypeOf<Matrix<'trainable'> | Quantized<'matrix'>>()
   })
