@@ -5,7 +5,6 @@ import {
   define,
   fourierft,
   freeze,
-  get,
   ia3,
   key,
   layer,
@@ -16,16 +15,13 @@ import {
   lora,
   merge,
   nest,
-  param,
   pipe,
-  prompt,
-  sllm,
   tokens,
   trainableOf,
   vera,
 } from '../../src/index.ts'
-import { read, zeros } from '../../src/ops/index.ts'
-import { brief, data, idsOf, issuesOf, loud, refused, tinySllm } from '../support.ts'
+import { read } from '../../src/ops/index.ts'
+import { brief, data, issuesOf, loud, refused, tinySllm } from '../support.ts'
 
 const base = tinySllm()
 
@@ -184,120 +180,6 @@ describe('ia3 of recipes', () => {
     expect(issues({ at: '**.nope', inputs: '**.c_proj' })).toEqual(['NoMatch **.nope'])
     expect(issues({ at: '**.mlp', inputs: '**.nope' })).toEqual(['NoMatch **.nope'])
     expect(issues({ inputs: '**.c_proj' })).toEqual(['BadRecipe [0].ia3.at'])
-  })
-})
-
-describe('fourierft', () => {
-  const positions = (model: {
-    readonly fc: { readonly weight: { readonly positions: { readonly value: never } } }
-  }) => [...read(model.fc.weight.positions.value)]
-  const One = define('One', { fc: linear('in', 'out') }, (n, x, ctx) => layer(n.fc, x, ctx))
-
-  test('all positions are different, and as many as there are elements is the most', () => {
-    const one = One.init({ in: 7, out: 5 }, key(0))
-    const at = positions(fourierft({ at: 'fc', frequencies: 35, key: key(2) })(one) as never)
-    expect(new Set(Array.from({ length: 35 }, (_, k) => at[k]! * 5 + at[35 + k]!)).size).toBe(35)
-    expect(brief(refused(one, fourierft.unchecked({ at: 'fc', frequencies: 36 })))).toEqual(['BadDimension fc.weight'])
-    expect(brief(refused(one, fourierft.unchecked({ at: 'fc' })))).toEqual(['BadDimension fc.weight'])
-  })
-
-  test('every position is as likely as any other', () => {
-    const hits = new Map<number, number>()
-    for (let seed = 0; seed < 600; seed += 1) {
-      const at = positions(
-        fourierft({ at: 'fc', frequencies: 3, key: key(seed) })(One.init({ in: 3, out: 4 }, key(0))) as never,
-      )
-      for (let k = 0; k < 3; k += 1) hits.set(at[k]! * 4 + at[3 + k]!, (hits.get(at[k]! * 4 + at[3 + k]!) ?? 0) + 1)
-    }
-    // 600·3/12 = 150 of each, give or take four deviations of 10.6.
-    expect([...hits.values()].every((n) => Math.abs(n - 150) < 43)).toBe(true)
-    expect(hits.size).toBe(12)
-  })
-
-  test('weights of one shape have theirs at the same positions, others not', () => {
-    const tuned = fourierft({ at: '**', frequencies: 6 })(base)
-    const { mha } = tuned.transformer_blocks[0]!
-    expect([...read(mha.Wq.weight.positions.value)]).toEqual([...read(mha.Wv.weight.positions.value)])
-    expect([...read(mha.Wq.weight.positions.value)]).not.toEqual([...read(tuned.out_head.weight.positions.value)])
-  })
-
-  test('is exact on a side of thousands, where angles of float32 would be noise', () => {
-    const long = define('Long', { fc: linear('in', 'out', { bias: false }) }, (n, x, ctx) => layer(n.fc, x, ctx))
-    const rows = 50_257
-    const model = fourierft({ at: 'fc', frequencies: 2, scale: rows * 2, key: key(4) })(
-      long.init({ in: rows, out: 2 }, key(0)),
-    )
-    const [u0, u1, v0, v1] = [...read(model.fc.weight.positions.value)]
-    const [c0, c1] = [...read(model.fc.weight.spectrum.value)]
-    const found = read(merge(model).fc.weight.value)
-    const start = read(model.fc.weight.base.value)
-    const wave = (u: number, v: number, i: number, j: number): number =>
-      Math.cos(2 * Math.PI * (Number((BigInt(u) * BigInt(i)) % BigInt(rows)) / rows + (v * j) / 2))
-    let worst = 0
-    for (let at = 0; at < found.length; at += 101) {
-      const [i, j] = [Math.floor(at / 2), at % 2]
-      const want = start[at]! + c0! * wave(u0!, v0!, i, j) + c1! * wave(u1!, v1!, i, j)
-      worst = Math.max(worst, Math.abs(found[at]! - want))
-    }
-    expect(worst).toBeLessThan(3e-6)
-  })
-
-  test('a side that no int32 angle covers is refused', () => {
-    const Wide = { fc: { _tag: 'Linear', weight: param('matrix', 'w', zeros([65_536, 1])), bias: null } }
-    expect(brief(refused(Wide, fourierft.unchecked({ at: '**', frequencies: 2 })))).toEqual(['BadDimension fc.weight'])
-  })
-})
-
-describe('tokens', () => {
-  const rows = (model: unknown): readonly number[] => data(sllm.apply(model as never, idsOf([[3, 9, 3, 0]])))
-
-  test('other tokens keep their rows, bit for bit, and merging gives exactly the rows', () => {
-    const tuned = loud(tokens({ ids: [9, 3] })(base), (label) => label.endsWith('.rows'))
-    const table = [...read(get(merge(tuned), 'embedding_block.token_embdgs.weight').value)]
-    const before = [...read(base.embedding_block.token_embdgs.weight.value)]
-    const trained = [...read(tuned.embedding_block.token_embdgs.weight.rows.value)]
-    const row = (all: readonly number[], i: number) => all.slice(6 * i, 6 * i + 6)
-    expect(row(table, 9)).toEqual(row(trained, 0))
-    expect(row(table, 3)).toEqual(row(trained, 1))
-    for (const i of [0, 1, 2, 4, 5, 6, 7, 8, 10]) expect(row(table, i)).toEqual(row(before, i))
-    expect(rows(merge(tuned))).toEqual(rows(tuned))
-  })
-
-  test('goes with a soft prompt, in either order', () => {
-    const one = pipe(base, prompt({ length: 2 }), tokens({ ids: [3] }))
-    const other = pipe(base, tokens({ ids: [3] }), prompt({ length: 2 }))
-    expect(rows(one)).toEqual(rows(other))
-    expect(one.embedding_block.token_embdgs.base.weight._tag).toBe('TokenRows')
-    expect(other.embedding_block.token_embdgs.base.weight._tag).toBe('TokenRows')
-  })
-
-  test.each([
-    ['an id beyond the vocabulary', [11], 'BadOption tokens.ids'],
-    ['a negative id', [-1], 'BadOption tokens.ids'],
-    ['half an id', [0.5], 'BadOption tokens.ids'],
-    ['an id twice', [2, 3, 2], 'BadOption tokens.ids'],
-    ['no id', [], 'BadOption tokens.ids'],
-    ['no list', 3, 'BadOption tokens.ids'],
-  ])('refuses %s', (_, ids, expected) => {
-    expect(brief(refused(base, tokens({ ids: ids as never }) as never))).toEqual([expected])
-  })
-
-  test('refuses a second time, a place without tokens, and a tied table', () => {
-    expect(brief(refused(tokens({ ids: [1] })(base), tokens({ ids: [2] }) as never))).toEqual([
-      'AlreadyAdapted embedding_block.token_embdgs',
-    ])
-    expect(brief(refused(base, tokens.unchecked({ at: '**.position_embdgs', ids: [1] })))).toEqual([
-      'NotATarget embedding_block.position_embdgs',
-    ])
-    const { weight } = base.embedding_block.token_embdgs
-    expect(brief(refused({ ...base, again: weight }, tokens({ ids: [1] }) as never))).toEqual([
-      'TiedWeight embedding_block.token_embdgs.weight',
-    ])
-  })
-
-  test('of a recipe, with and without a place', () => {
-    const of = (options: object) => count(applyRecipe([{ freeze: {} }, { tokens: options }] as never)(base)).trainable
-    expect([of({ ids: [1, 2] }), of({ ids: [1], at: '**.token_embdgs' })]).toEqual([12, 6])
   })
 })
 

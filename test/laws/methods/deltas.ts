@@ -12,82 +12,12 @@ import {
   tokens,
   vera,
 } from '../../../src/index.ts'
-import type { Constant } from '../../../src/index.ts'
 import { commutesOnDisjoint, deterministicForKey, subtreeEqualsWhole } from '../../../src/laws/index.ts'
-import type { AnyTransform, Formula } from '../../../src/laws/index.ts'
-import { read } from '../../../src/ops/index.ts'
+import type { AnyTransform } from '../../../src/laws/index.ts'
 import { Net, Plain } from '../row.ts'
 import type { Row } from '../row.ts'
+import { deltaFormulas } from './delta-formulas.ts'
 import type { KindOptions } from './index.ts'
-
-type Rows = readonly (readonly number[])[]
-type Node = Readonly<Record<string, unknown>>
-
-// Everything below is in plain numbers, and knows nothing of the library's arithmetic.
-
-const product = (a: Rows, b: Rows): Rows =>
-  a.map((row) => b[0]!.map((_, j) => row.reduce((n, x, k) => n + x * b[k]![j]!, 0)))
-
-const each = (a: Rows, f: (x: number, i: number, j: number) => number): Rows =>
-  a.map((row, i) => row.map((x, j) => f(x, i, j)))
-
-const factorOf = ({ alpha, scaling }: Node, rank: number): number =>
-  Number(alpha) / { alpha: 1, 'alpha/rank': rank, 'alpha/sqrt(rank)': Math.sqrt(rank) }[scaling as 'alpha']
-
-/** The elements of a constant, row by row. */
-const constantRows = (leaf: unknown): Rows => {
-  const { value } = leaf as Constant
-  const [height = 1, width = 1] = value.shape.length === 1 ? [1, value.shape[0]] : value.shape
-  const all = [...read(value)]
-  return Array.from({ length: height }, (_, i) => all.slice(i * width, (i + 1) * width))
-}
-
-const loHa: Formula = (node, base, rows) => {
-  const [w1a, w1b, w2a, w2b] = ['w1a', 'w1b', 'w2a', 'w2b'].map((name) => rows(node[name]))
-  const [one, two, s] = [product(w1a!, w1b!), product(w2a!, w2b!), factorOf(node, w1b!.length)]
-  return each(base, (w, i, j) => w + s * one[i]![j]! * two[i]![j]!)
-}
-
-const loKr: Formula = (node, base, rows) => {
-  const whole = (n: number): Rows =>
-    `w${n}` in node ? rows(node[`w${n}`]) : product(rows(node[`w${n}a`]), rows(node[`w${n}b`]))
-  const [w1, w2] = [whole(1), whole(2)]
-  const [in2, out2] = [w2.length, w2[0]!.length]
-  // Thin factors tell the rank themselves; with none, the node must.
-  const [thin] = [node['w1b'], node['w2b']].filter((leaf) => leaf !== undefined)
-  const s = factorOf(node, thin === undefined ? Number(node['rank']) : rows(thin).length)
-  return each(base, (w, i, j) => w + s * w1[Math.floor(i / in2)]![Math.floor(j / out2)]! * w2[i % in2]![j % out2]!)
-}
-
-const veRa: Formula = (node, base, rows) => {
-  const [a, b] = [constantRows(node['projectionA']), constantRows(node['projectionB'])]
-  const [[d], [scale]] = [rows(node['d']), rows(node['b'])]
-  return each(base, (w, i, j) => w + scale![j]! * d!.reduce((n, x, k) => n + a[i]![k]! * x * b[k]![j]!, 0))
-}
-
-const outputsScaled: Formula = (node, base, rows) => each(base, (w, _, j) => w * rows(node['scale'])[0]![j]!)
-const inputsScaled: Formula = (node, base, rows) => each(base, (w, i) => w * rows(node['scale'])[0]![i]!)
-
-/** The inverse discrete Fourier transform by its definition, over the whole spectrum. */
-const fourier: Formula = (node, base, rows) => {
-  const [height, width] = [base.length, base[0]!.length]
-  const [u, v] = constantRows(node['positions'])
-  const spectrum = base.map((row) => row.map(() => 0))
-  rows(node['spectrum'])[0]!.forEach((c, k) => (spectrum[u![k]!]![v![k]!] = c))
-  const turn = 2 * Math.PI
-  return each(base, (w, i, j) => {
-    const sum = spectrum.flatMap((row, p) =>
-      row.map((c, q) => c * Math.cos(turn * ((p * i) / height + (q * j) / width))),
-    )
-    return w + (Number(node['scale']) * sum.reduce((n, x) => n + x, 0)) / (height * width)
-  })
-}
-
-const rowsReplaced: Formula = (node, base, rows) => {
-  const [ids] = constantRows(node['ids'])
-  const own = rows(node['rows'])
-  return base.map((row, i) => (ids!.includes(i) ? own[ids!.indexOf(i)]! : row))
-}
 
 /** What a formula of sizes gives, summed over the matrices under a pattern `**.name`, or all of them. */
 const counting =
@@ -112,7 +42,7 @@ const lohaRow = (name: string, at: string, rank: number, transform: AnyTransform
   transform,
   on: Net,
   ...declared(at, (i, o) => 2 * rank * (i + o)),
-  formulas: { Loha: loHa },
+  formulas: deltaFormulas,
   within: rounding,
 })
 
@@ -131,13 +61,6 @@ const lohaRows: readonly Row[] = [
   },
 ]
 
-const lokrFormulas: Readonly<Record<string, Formula>> = {
-  LokrFullFull: loKr,
-  LokrFullLow: loKr,
-  LokrLowFull: loKr,
-  LokrLowLow: loKr,
-}
-
 /** A LoKr on the one weight fc1, of known sizes, and the number of parameters that these make by hand. */
 const lokrRow = (
   name: string,
@@ -151,7 +74,7 @@ const lokrRow = (
   on: Plain,
   dims: { in: inputs, hidden, out: 3 },
   declare: { touches: '**.fc1', adds: () => adds },
-  formulas: lokrFormulas,
+  formulas: deltaFormulas,
   within: rounding,
 })
 
@@ -191,7 +114,7 @@ const lokrRows: readonly Row[] = [
     transform: lokr({ at: '**', rank: 1, key: key(3) }),
     on: Net,
     declare: { touches: '**' },
-    formulas: lokrFormulas,
+    formulas: deltaFormulas,
     within: rounding,
     also: [
       deterministicForKey((k) => lokr({ at: '**', rank: 2, key: k })),
@@ -206,7 +129,7 @@ const veraRow = (name: string, at: string, rank: number, transform: AnyTransform
   transform,
   on: Net,
   ...declared(at, (_, o) => o + rank),
-  formulas: { Vera: veRa },
+  formulas: deltaFormulas,
   within: rounding,
 })
 
@@ -227,7 +150,7 @@ const veraRows: readonly Row[] = [
     transform: vera({ at: '**', rank: 3 }),
     on: sllm,
     ...declared('**', (_, o) => o + 3),
-    formulas: { Vera: veRa },
+    formulas: deltaFormulas,
     within: rounding,
   },
 ]
@@ -241,7 +164,7 @@ const ia3Rows: readonly Row[] = [
     transform: ia3({ at: '**' }),
     on: Net,
     ...declared('**', (_, o) => o),
-    formulas: { Ia3: outputsScaled },
+    formulas: deltaFormulas,
     also: [commutesOnDisjoint(freeze.only({ at: 'fc1.bias' }))],
   },
   {
@@ -250,7 +173,7 @@ const ia3Rows: readonly Row[] = [
     transform: ia3.inputs({ at: '**' }),
     on: Net,
     ...declared('**', (i) => i),
-    formulas: { Ia3Inputs: inputsScaled },
+    formulas: deltaFormulas,
   },
   {
     name: 'ia3 at outputs and at inputs',
@@ -258,7 +181,7 @@ const ia3Rows: readonly Row[] = [
     transform: both,
     on: Plain,
     declare: { adds: (m) => counting('**.fc1', (_, o) => o)(m) + counting('**.fc2', (i) => i)(m) },
-    formulas: { Ia3: outputsScaled, Ia3Inputs: inputsScaled },
+    formulas: deltaFormulas,
     also: [commutesOnDisjoint(ia3({ at: 'square' }))],
   },
   { name: 'ia3 on all linear layers of the SLLM', covers: [], transform: ia3({ at: '**' }), on: sllm },
@@ -270,7 +193,7 @@ const fourierRow = (name: string, at: string, transform: AnyTransform, n: number
   transform,
   on: Plain,
   declare: { init: 'changes', touches: at, adds: counting(at, () => n) },
-  formulas: { Fourierft: fourier },
+  formulas: deltaFormulas,
   within: rounding,
 })
 
@@ -316,7 +239,7 @@ const tokenRow = (name: string, ids: readonly number[], transform: AnyTransform)
       (model as { readonly embedding_block: { token_embdgs: { weight: { value: { shape: number[] } } } } })
         .embedding_block.token_embdgs.weight.value.shape[1]!,
   },
-  formulas: { TokenRows: rowsReplaced },
+  formulas: deltaFormulas,
 })
 
 const tokenRows: readonly Row[] = [
@@ -329,17 +252,6 @@ const tokenRows: readonly Row[] = [
     ],
   },
 ]
-
-/** What merging makes of each kind, in plain numbers. */
-export const deltaFormulas: Readonly<Record<string, Formula>> = {
-  Loha: loHa,
-  ...lokrFormulas,
-  Vera: veRa,
-  Ia3: outputsScaled,
-  Ia3Inputs: inputsScaled,
-  Fourierft: fourier,
-  TokenRows: rowsReplaced,
-}
 
 export const deltaRows: readonly Row[] = [
   ...lohaRows,
