@@ -90,7 +90,7 @@ describe('inspect', () => {
   test.each([
     ['not JSON', '[{', /as JSON/],
     ['not a list', '{}', /a list of steps/],
-    ['an unknown method', '[{"lorra":{}}]', /Did you mean "lora"\?/],
+    ['an unknown method', '[{"lorra":{}}]', /Did you mean "lora"/],
     ['an unknown option', '[{"lora":{"at":"**","rnak":2}}]', /\[0\]\.lora\.rnak/],
     ['a bad rank', '[{"lora":{"at":"**","rank":-2}}]', /a positive whole number/],
     ['a pattern that hits nothing', '[{"lora":{"at":"**.c_porj","rank":2}}]', /Did you mean "\*\*\.c_proj"\?/],

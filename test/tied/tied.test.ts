@@ -125,7 +125,7 @@ const expected: Readonly<Record<string, readonly (readonly string[])[]>> = {
   merge: cases.map(() => ['keeps', asIs, asIs, asIs]),
   detach: cases.map(() => ['keeps', asIs, asIs, asIs]),
   ...Object.fromEntries(
-    ['lora', 'oft', 'boft', 'hra', 'attach', 'applyRecipe'].map((name) => [
+    ['lora', 'oft', 'boft', 'hra', 'attach'].map((name) => [
       name,
       [
         ['keeps', asIs, asIs, 'keeps'],
@@ -134,6 +134,12 @@ const expected: Readonly<Record<string, readonly (readonly string[])[]>> = {
       ],
     ]),
   ),
+  // In a recipe `lora` may name an embedding as well.
+  applyRecipe: [
+    ['keeps', 'refuses', 'refuses', 'keeps'],
+    ['refuses', 'refuses', 'refuses', 'keeps'],
+    ['keeps', 'refuses', 'refuses', 'keeps'],
+  ],
   weightMethod: [
     ['refuses', 'refuses', 'refuses', asIs],
     [asIs, asIs, asIs, asIs],
