@@ -47,7 +47,7 @@ const put = bottleneck.at({ at: '**.fc1', reduction: 2 })
 const onSolo = { on: Solo } as const
 const solo = (mode: 'sequential' | 'parallel') => bottleneck.at({ at: 'fc', mode, reduction: 2 })
 
-type Node = Adapted<Layer>
+type Node = Adapted
 
 /** A layer with an adapter that is run in some way. */
 const adaptedBy = (run: (n: Node, x: Tensor, ctx: Ctx) => Tensor): AnyKind => ({ ...AdaptedKind, ops: { layer: run } })

@@ -142,12 +142,13 @@ export const averageIsNormalisedOnce = (average: Averages = bottleneck.average):
 
 export const parallelIsSideBySide: TransformLaw = structural({
   name: 'parallelIsSideBySide',
-  says: 'Parallel(a, b) of a batch put twice is [a; b].',
+  says: 'Parallel(a, b) of [x; y] is [a(x); b(y)]; so of a batch put twice it is a and b on all of it.',
   equality: 'tolerance',
   check: (trial) => {
     const [a, b] = three(trial)
-    const x = inputs(trial)
-    const found = difference(concat([run(a, x), run(b, x)], 0), run(bottleneck.parallel(a, b), concat([x, x], 0)), 1e-5)
+    const [x, y] = [inputs(trial), inputs(trial, 'y')]
+    const want = concat([run(a, x), run(b, y)], 0)
+    const found = difference(want, run(bottleneck.parallel(a, b), concat([x, y], 0)), 1e-5)
     return verdict(found === undefined, `an output ${found}`)
   },
 })
