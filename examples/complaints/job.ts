@@ -28,8 +28,8 @@ export interface Prepared {
 
 /** Puts a method on the frozen base; the same key gives the same adapter. */
 export const prepare = (method: Method, base: AnySllm): Prepared => {
-  const own = applyRecipe(method.base ?? [], key(1))(base) as AnySllm
-  const tuned = applyRecipe(method.recipe, key(1))(own) as AnySllm
+  const own: AnySllm = applyRecipe(method.base ?? [], key(1))(base)
+  const tuned: AnySllm = applyRecipe(method.recipe, key(1))(own)
   return { base: method.fused === true ? (detach(tuned) as AnySllm) : own, tuned }
 }
 
@@ -84,7 +84,7 @@ export const run = async (method: Method, { base, tuned }: Prepared, setting: Se
   const logits = (m: AnySllm): Tensor => task.logits(m, sample)
   const recipe = [{ freeze: {} }, ...(method.base ?? []), ...method.recipe]
   await orThrow(saveAdapter(model, join(out, 'adapter'), { recipe }))
-  const again = (await orThrow(loadAdapter(base, join(out, 'adapter')))) as AnySllm
+  const again: AnySllm = await orThrow(loadAdapter(base, join(out, 'adapter')))
   const frozen = leaves(detach(model)).filter((leaf) => !isParam(leaf) || leaf.status === 'frozen')
   const ofBase = new Set<unknown>(leaves(base))
   return {
@@ -95,7 +95,7 @@ export const run = async (method: Method, { base, tuned }: Prepared, setting: Se
     baseBytes: bytesAtRest(base),
     seconds,
     reloaded: furthest(logits(model), logits(again)),
-    merged: furthest(logits(model), logits(merge(model) as AnySllm)),
+    merged: furthest(logits(model), logits(merge(model))),
     untouched: frozen.every((leaf) => ofBase.has(leaf)),
   }
 }

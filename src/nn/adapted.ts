@@ -25,12 +25,19 @@ export interface Adapted<B = Layer, A = Bottleneck> extends Layer {
   readonly mode: AdapterMode
 }
 
-/** The tags of attention layers and of feed-forward layers, by which the placements of the literature are found. */
-export const placeTags = { attention: ['Attention'], feedForward: ['Mlp'] } as const
-
-type FeedForwardTag = (typeof placeTags.feedForward)[number]
+type AttentionTag = 'Attention'
+type FeedForwardTag = 'Mlp'
 /** The tag of an attention or a feed-forward layer. */
-export type SublayerTag = FeedForwardTag | (typeof placeTags.attention)[number]
+export type SublayerTag = AttentionTag | FeedForwardTag
+
+/** The tags of attention layers and of feed-forward layers, by which the placements of the literature are found. @internal */
+export const placeTags: {
+  readonly attention: readonly AttentionTag[]
+  readonly feedForward: readonly FeedForwardTag[]
+} = {
+  attention: ['Attention'],
+  feedForward: ['Mlp'],
+}
 
 /** A node whose role is known to the compiler to be that of a layer. */
 type IsLayer<T> = '~role' extends keyof T

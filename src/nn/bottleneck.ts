@@ -7,10 +7,10 @@ import { leaves } from '../tree/walk.ts'
 import { LinearKind, linear } from './linear.ts'
 import type { Linear } from './linear.ts'
 
-const activations = { relu, gelu, silu, tanh } as const
-
 /** The non-linearity of a bottleneck; `silu` is what AdapterHub calls swish, `gelu` the exact one. */
-export type Activation = keyof typeof activations
+export type Activation = 'relu' | 'gelu' | 'silu' | 'tanh'
+
+const activations: Readonly<Record<Activation, (x: Tensor) => Tensor>> = { relu, gelu, silu, tanh }
 
 /** What stands beside a layer: hidden states [..., in] to what is added to the layer's own output [..., out]. */
 export interface LayerAdapter extends Layer {

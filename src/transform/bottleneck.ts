@@ -140,9 +140,11 @@ export interface BottleneckTransform {
   <const P extends Placement>(
     options: PlacementOptions<P> & { readonly at?: undefined },
   ): Step<Sure<P, '**'>, MethodOf<P>>
+  /** The same with mistakes as a value. */
   readonly either: <const P extends Placement, const G extends string = string>(
     options: PlacementOptions<P> & AtOption<G>,
   ) => <M>(model: M & Legal<M, G, MethodOf<P>>) => Either<readonly Issue[], After<M, Sure<P, G>, MethodOf<P>>>
+  /** The same without the check of its patterns by the compiler; the run time still checks them. */
   readonly unchecked: <const P extends Placement, const G extends string = string>(
     options: PlacementOptions<P> & AtOption<G>,
   ) => <M>(model: M) => After<M, Sure<P, G>, MethodOf<P>>

@@ -47,7 +47,7 @@ const put = bottleneck.at({ at: '**.fc1', reduction: 2 })
 const onSolo = { on: Solo } as const
 const solo = (mode: 'sequential' | 'parallel') => bottleneck.at({ at: 'fc', mode, reduction: 2 })
 
-type Node = Adapted<Layer, Bottleneck>
+type Node = Adapted
 
 /** A layer with an adapter that is run in some way. */
 const adaptedBy = (run: (n: Node, x: Tensor, ctx: Ctx) => Tensor): AnyKind => ({ ...AdaptedKind, ops: { layer: run } })
@@ -135,13 +135,18 @@ const dividedAgain = (
     base: parts[0],
     others: parts.slice(1),
     weights: weights.map((w) => w / total),
-  } as AdapterAverage
+  }
 }
 
 const asGiven = (
   parts: readonly [Layer, ...Layer[]],
   weights: readonly number[] = parts.map(() => 1),
-): AdapterAverage => ({ _tag: 'AdapterAverage', base: parts[0], others: parts.slice(1), weights }) as AdapterAverage
+): AdapterAverage => ({
+  _tag: 'AdapterAverage',
+  base: parts[0],
+  others: parts.slice(1),
+  weights,
+})
 
 /** Whatever has "bias" or no second axis. */
 const everyVector: AnyTransform = (model) =>

@@ -34,10 +34,10 @@ describe('dispatch by tag', () => {
   })
 
   test('a kind of another role is refused', () => {
-    expect(messageOf(() => layer({ _tag: 'Embedding' }, x, context()))).toMatchInlineSnapshot(`
-      "UnknownKind at the root: expected a node of role layer, found "Embedding", whose role is embed.
-        There is "Linear", "LayerNorm", "Positions", "Attention", "Mlp", "Lstm". Call it by its role: embed(…)."
-    `)
+    // The names between are those of whatever layers there are.
+    expect(messageOf(() => layer({ _tag: 'Embedding' }, x, context()))).toMatch(
+      /^UnknownKind at the root: expected a node of role layer, found "Embedding", whose role is embed\.\n {2}There is "Linear", .* Call it by its role: embed\(…\)\.$/,
+    )
     expect(issuesOf(() => project(x, { _tag: 'Linear' }, context()))[0]?._tag).toBe('UnknownKind')
     expect(issuesOf(() => embed({ _tag: 'Lora' }, { ids: x }, context()))[0]?._tag).toBe('UnknownKind')
   })

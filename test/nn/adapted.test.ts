@@ -116,6 +116,7 @@ describe('compositions', () => {
     const other = [-1, 4] as const
     const both = bottleneck.parallel(a, b)
     expect(run(both, x, other, x, other)).toEqual([...run(a, x, other), ...run(b, x, other)])
+    expect(run(both, x, other)).toEqual([...run(a, x), ...run(b, other)])
     expect(run(adapted('sequential', both), x, x)).toEqual([
       ...run(adapted('sequential', a), x),
       ...run(adapted('sequential', b), x),

@@ -97,9 +97,9 @@ describe('bitfit', () => {
         This model does not have a layer with a bias."
     `)
     expect(brief(refused(net, bitfit.unchecked({ at: '**.fd' }) as never))).toEqual(['NoMatch **.fd'])
-    expect(brief(refused(net, ((m: typeof net) => bitfit({ ta: 'fc' } as never)(m)) as never))).toEqual([
-      'BadOption bitfit.ta',
-    ])
+    // @ts-expect-error no such option
+    const typo = (m: typeof net): unknown => bitfit({ ta: 'fc' })(m)
+    expect(brief(refused(net, typo))).toEqual(['BadOption bitfit.ta'])
   })
 })
 
@@ -137,7 +137,7 @@ describe('trained, saved and put back on the base', () => {
     ['bitfit', (m: Sllm) => pipe(m, freeze, bitfit())],
     ['norms', (m: Sllm) => pipe(m, freeze, norms())],
   ] as const)('%s', async (name, tune) => {
-    const before = tune(base) as ReturnType<typeof tune>
+    const before = tune(base)
     const optimiser = sgd({ rate: 0.1 })
     const advance = step(optimiser, (m: unknown) => sum(sllm.apply(m as never, ids)))
     const after = advance(
@@ -146,8 +146,6 @@ describe('trained, saved and put back on the base', () => {
     ).model
     const moved = leaves(after).filter((l) => !leaves(before).includes(l))
     expect(moved.map((l) => l.label)).toEqual(trainableAt(before))
-    const kept = leaves(before).find((l) => l.label === 'out_head.bias')!
-    if (name === 'norms') expect(leaves(after)).toContain(kept)
     await orThrow(saveAdapter(after, join(folder, name)))
     const { carries } = await orThrow(readAdapter(join(folder, name)))
     expect(carries.toSorted()).toEqual(trainableAt(before).toSorted())

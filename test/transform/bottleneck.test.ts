@@ -133,7 +133,7 @@ describe('where and how it is put', () => {
     const Two = define('Two', { a: Bare.field({}), b: Bare.field({}) }, (n, x, ctx) =>
       layer(n.b, layer(n.a, x, ctx), ctx),
     )
-    const two = Two.init({} as never, key(0))
+    const two = Two.init({}, key(0))
     expect(messageOf(() => bottleneck.at({ at: 'a' })(two))).toMatchInlineSnapshot(`
       "NoWidth at a: expected a layer whose weights tell its width, found Bare.
         Give it, { width }."

@@ -70,7 +70,6 @@ const sameOutputs = (a: Layer, b: Layer, trial: Trial, what: string): Verdict =>
 type Stacks = (...parts: readonly [Layer, ...Layer[]]) => Layer
 
 const fresh = (one: Bottleneck): Bottleneck => {
-  const { up, ...rest } = one
   const zero = initialise(
     BottleneckKind,
     { in: WIDTH, width: 2, out: WIDTH },
@@ -78,10 +77,10 @@ const fresh = (one: Bottleneck): Bottleneck => {
     {},
     'zero',
   )
-  return { ...rest, up: (zero as Bottleneck).up }
+  return { ...one, up: (zero as Bottleneck).up }
 }
 
-export const stackIsAMonoid = (stack: Stacks = bottleneck.stack as never): TransformLaw =>
+export const stackIsAMonoid = (stack: Stacks = bottleneck.stack): TransformLaw =>
   structural({
     name: 'stackIsAMonoid',
     says: 'A stack of stacks is one stack, however it was bracketed; one that adds nothing is neutral.',
@@ -121,7 +120,7 @@ export const equalityTellsThemApart = (same: (a: unknown, b: unknown) => boolean
 
 type Averages = (parts: readonly [Layer, ...Layer[]], weights?: readonly number[]) => AdapterAverage
 
-export const averageIsNormalisedOnce = (average: Averages = bottleneck.average as never): TransformLaw =>
+export const averageIsNormalisedOnce = (average: Averages = bottleneck.average): TransformLaw =>
   structural({
     name: 'averageIsNormalisedOnce',
     says: 'Weights are of sum 1 and stay so, bit for bit, when an average is made of them again; of one adapter it is that one.',
@@ -143,12 +142,13 @@ export const averageIsNormalisedOnce = (average: Averages = bottleneck.average a
 
 export const parallelIsSideBySide: TransformLaw = structural({
   name: 'parallelIsSideBySide',
-  says: 'Parallel(a, b) of a batch put twice is [a; b].',
+  says: 'Parallel(a, b) of [x; y] is [a(x); b(y)]; so of a batch put twice it is a and b on all of it.',
   equality: 'tolerance',
   check: (trial) => {
     const [a, b] = three(trial)
-    const x = inputs(trial)
-    const found = difference(concat([run(a, x), run(b, x)], 0), run(bottleneck.parallel(a, b), concat([x, x], 0)), 1e-5)
+    const [x, y] = [inputs(trial), inputs(trial, 'y')]
+    const want = concat([run(a, x), run(b, y)], 0)
+    const found = difference(want, run(bottleneck.parallel(a, b), concat([x, y], 0)), 1e-5)
     return verdict(found === undefined, `an output ${found}`)
   },
 })
