@@ -412,7 +412,7 @@ const adaloraRows: readonly Row[] = [
 export const loraFamilyRows: readonly Row[] = [...loraRows, ...doraRows, ...adaloraRows]
 
 export const loraFamilyKinds: Readonly<Record<string, KindOptions>> = {
-  LoraFrom: { dims: { rank: [1, 10] } },
+  LoraFrom: { dims: { rank: [1, 10] }, inexact: true },
   Dora: { dims: { rank: [1, 6], in: [2, 8] }, inexact: true },
   AdaLora: { dims: { rank: [1, 10] } },
   Shifted: { base: LinearKind, dims: { in: [1, 8], out: [1, 8] } },
