@@ -159,6 +159,7 @@ export interface LoraTransform {
       options: MatrixLoraOptions<I, B> & AtOption<G>,
     ): <M>(model: M & Legal<M, G, WrappedBy<I, B>>) => Either<readonly Issue[], After<M, G, WrappedBy<I, B>>>
   }
+  /** The same without the check of patterns by the compiler. */
   readonly unchecked: <
     const G extends string = string,
     const I extends AnyLoraInit = 'kaiming',

@@ -1,4 +1,4 @@
-import { allZeros, buffer, matrix } from '../kind/index.ts'
+import { buffer, fanIn, matrix } from '../kind/index.ts'
 import type { Kind, Weight } from '../kind/index.ts'
 import { sub } from '../ops/index.ts'
 import type { Constant, Matrix, Param, Status } from '../tree/leaf.ts'
@@ -51,8 +51,9 @@ export const LoraFromKind: Kind<LoraFrom, 'weight', 'in' | 'out' | 'rank'> = {
   fields: {
     a: matrix('in', 'rank'),
     b: matrix('rank', 'out'),
-    a0: buffer(['in', 'rank'], allZeros),
-    b0: buffer(['rank', 'out'], allZeros),
+    // Drawn, as A and B are, for a node that has no weight to begin from: zeros would hide half of every formula.
+    a0: buffer(['in', 'rank'], fanIn),
+    b0: buffer(['rank', 'out'], fanIn),
     ...loraData,
   },
   // Both products are made in the same way, so that equal factors cancel to the last bit.

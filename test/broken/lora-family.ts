@@ -36,7 +36,7 @@ import {
 import type { TransformLaw } from '../../src/laws/index.ts'
 import { add, div, gather, matmul, mul, read, sqrt, square, sub, sum, transpose, uniform } from '../../src/ops/index.ts'
 import { EspalierError } from '../../src/index.ts'
-import { Words, columnsAreAsLong, isRootTimes } from '../laws/methods/lora.ts'
+import { Words, columnsAreAsLong, isRootTimes } from '../laws/methods/lora-laws.ts'
 import { elementsOf, onNet } from './broken.ts'
 import type { Fault } from './broken.ts'
 

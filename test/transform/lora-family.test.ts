@@ -285,6 +285,12 @@ describe('LoRA on embeddings', () => {
     expect(numbers(() => sllm.apply(tuned, ids))).toEqual(numbers(() => sllm.apply(base, ids)))
     const drawn = withValues(tuned, { 'embedding_block.position_embdgs.weight.a': normal(key(3), [9, 2]) })
     expect(distance(sllm.apply(drawn, ids), sllm.apply(merge(drawn), ids))).toBeLessThan(1e-5)
+    const [later, x] = [context({ past: { length: 4, layers: [] } }), zeros([1, 3, 6])]
+    const [rows, dense] = [drawn, merge(drawn)].map((m) => layer(m.embedding_block.position_embdgs, x, later)) as [
+      Tensor,
+      Tensor,
+    ]
+    expect(distance(rows, dense)).toBeLessThan(1e-6)
     expect(issuesOf(() => sllm.apply(drawn, idsOf([Array.from({ length: 10 }, () => 1)])))).toMatchObject([
       { _tag: 'ContextOverflow', path: 'embedding_block.position_embdgs.weight' },
     ])
