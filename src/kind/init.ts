@@ -1,6 +1,7 @@
 import { EspalierError } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
+import { didYouMean } from '../tree/nearest.ts'
 import { constant, param } from '../tree/leaf.ts'
 import { isTensor } from '../tree/tensor.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -60,6 +61,17 @@ export const initialise = (
   given: Readonly<Record<string, unknown>> = {},
   label = '',
 ): unknown => {
+  const strange = Object.keys(given).find((name) => !Object.hasOwn(kind.fields, name))
+  if (strange !== undefined)
+    throw new EspalierError([
+      {
+        _tag: 'BadOption',
+        path: label,
+        expected: `a field of ${kind.tag}`,
+        found: strange,
+        hint: didYouMean(strange, Object.keys(kind.fields)),
+      },
+    ])
   const entries = Object.entries(kind.fields).map(([name, field]) => {
     const here = label === '' ? name : `${label}.${name}`
     const own = Object.hasOwn(given, name) ? given[name] : undefined

@@ -1,7 +1,7 @@
 import { AdaLoraKind } from '../weight/index.ts'
 import type { Targeted } from '../tree/types/step.ts'
 import { weightMethod } from './attach.ts'
-import { dataOf, loraOptions } from './lora.ts'
+import { dataOf, loraDefaults, loraOptions } from './lora.ts'
 import type { LoraOptions } from './lora.ts'
 
 /**
@@ -21,9 +21,14 @@ import type { LoraOptions } from './lora.ts'
  * ```
  * @source Zhang et al. 2023, "AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning", §3.1.
  */
-export const adalora: Targeted<LoraOptions, 'adalora'> = weightMethod<LoraOptions, 'adalora'>('adalora', {
+export const adalora: Targeted<LoraOptions, 'adalora'> = weightMethod<
+  LoraOptions,
+  'adalora',
+  keyof typeof loraDefaults
+>('adalora', {
   kind: AdaLoraKind,
   options: loraOptions,
+  defaults: loraDefaults,
   dims: ({ rank }) => ({ rank }),
   given: dataOf,
 })

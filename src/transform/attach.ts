@@ -1,139 +1,55 @@
 import { initialise, materialize } from '../kind/index.ts'
-import type { AnyKind, Dims, Weight } from '../kind/index.ts'
+import type { AnyKind, Dims } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
-import { ties } from '../tree/labels.ts'
-import { isParam } from '../tree/leaf.ts'
-import type { Form, Leaf } from '../tree/leaf.ts'
+import type { Form } from '../tree/leaf.ts'
 import type { Selector } from '../tree/select.ts'
 import { targets } from '../tree/target.ts'
-import type { Taste, Verdict } from '../tree/target.ts'
-import type { Tensor } from '../tree/tensor.ts'
+import type { Taste } from '../tree/target.ts'
 import type { Method, Wrapping } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
-import { leaves, replaceAt, showPath } from '../tree/walk.ts'
+import { replaceAt } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
-import { formOf, isPacked, isWrappedWeight, labelOf } from '../tree/wrap.ts'
 import type { DimsOf, ValuesOf, VariantKind } from '../weight/index.ts'
+import { Dimension, must } from './options.ts'
 import type { OptionTable } from './options.ts'
 import { targeted } from './targeted.ts'
+import { badDims, notTwoAxes, sized, tiedPlaces, weightsOf } from './weight-places.ts'
+import type { Sized, WeightPlace } from './weight-places.ts'
 
-/** One weight that a method is put on. */
-export interface WeightPlace {
-  readonly path: string
-  /** The label of the weight; those of the method's own leaves begin with it. */
-  readonly label: string
-  readonly weight: Weight
-  /** Its [in, out], or [rows, width] of a table. */
-  readonly rows: number
-  readonly columns: number
-  /** What random numbers are drawn from, folded by label. */
-  readonly key: Key
-  /** The dense weight; for what begins from its values. */
-  readonly dense: () => Tensor
-}
+/** The options of a method once those that were left out have their default. */
+type Settled<O, D extends keyof O> = O & Required<Pick<O, D>>
 
-/** A method that puts a weight kind on weights, as data: everything that tells it from the others. */
-export interface WeightMethod<O, S = undefined> {
+/**
+ * A method that puts a weight kind on weights, as data: everything that tells it from the others.
+ *
+ * `D` names the options that have a default, which is said in `defaults` and nowhere else; `S` is what all places share.
+ */
+export type WeightMethod<O, D extends keyof O = never, S = undefined> = MethodParts<O, D, S> &
+  ([D] extends [never] ? { readonly defaults?: undefined } : { readonly defaults: Required<Pick<O, D>> })
+
+interface MethodParts<O, D extends keyof O, S> {
   readonly kind: AnyKind
   /** The kind at one place, for a method whose kinds differ with sizes; `kind` is then what it is named after. */
-  readonly kindAt?: (options: O, place: Sized) => AnyKind
+  readonly kindAt?: (options: Settled<O, D>, place: Sized) => AnyKind
   /** What it takes: matrices unless said otherwise. */
   readonly form?: Form
   readonly options: OptionTable<O>
   /** The lengths of the kind's dimensions besides `in` and `out`; nothing may be allocated here. */
-  readonly dims?: (options: O, place: Sized) => Dims
+  readonly dims?: (options: Settled<O, D>, place: Sized) => Dims
   /** What does not fit about one weight, before anything is allocated. */
-  readonly refuse?: (options: O, place: Sized) => readonly Issue[]
+  readonly refuse?: (options: Settled<O, D>, place: Sized) => readonly Issue[]
   /** What all places share. */
-  readonly share?: (options: O & { readonly key: Key }, places: readonly WeightPlace[], model: unknown) => S
+  readonly share?: (options: Settled<O, D> & { readonly key: Key }, places: readonly WeightPlace[], model: unknown) => S
   /**
-   * What takes a field's place: plain data, or a tensor as the value of a leaf that does not begin as its field says; under
-   * `base`, another representation of the weight that is wrapped.
+   * What takes a field's place: plain data, or a tensor as the value of a leaf that does not begin as its field says. A
+   * `base` among it stands in place of the weight itself.
    */
-  readonly given?: (options: O, place: WeightPlace, shared: S) => Readonly<Record<string, unknown>>
-}
-
-/** Where a weight is and how large, which may be asked before anything is allocated. */
-export type Sized = Pick<WeightPlace, 'path' | 'label' | 'rows' | 'columns'>
-
-type WeightNode = Weight & (Leaf | { readonly rows: number; readonly columns: number })
-
-const names: Readonly<Record<Form, string>> = {
-  matrix: 'a weight matrix',
-  table: 'an embedding table',
-  vector: 'a vector',
-}
-
-/** A taste for the bare weights of one form; another form, wrapped or packed, is none of its business. */
-export const weightsOf = (form: Form): Taste<WeightNode> => ({
-  verdict: (node): Verdict => {
-    const wrapped = isWrappedWeight(node)
-    if (formOf(node) === form) return wrapped ? 'adapted' : 'take'
-    return wrapped || isPacked(node) ? 'pass' : 'into'
-  },
-  wants: names[form],
-  baseOnly: true,
-})
-
-const tied = (place: Place, at: readonly string[]): Issue => ({
-  _tag: 'TiedWeight',
-  path: showPath(place.path),
-  expected: 'a weight that stands in one place',
-  found: `one leaf tied at ${at.join(' and ')}`,
-  hint: `Part them first: untie(model, "${showPath(place.path)}").`,
-})
-
-/** The issue of each place whose leaves stand in another place too. */
-export const tiedPlaces = (model: unknown, places: readonly Place[]): readonly Issue[] => {
-  const shared = new Map(Object.entries(ties(model)))
-  return places.flatMap((p) => {
-    const others = leaves(p.node).flatMap(({ label }) => shared.get(label) ?? [])
-    return others.length === 0 ? [] : [tied(p, others)]
-  })
-}
-
-/** The issue of a matrix or table whose tensor has not two axes. */
-export const notTwoAxes = (place: Place): readonly Issue[] =>
-  !isParam(place.node) || place.node.value.shape.length === 2
-    ? []
-    : [
-        {
-          _tag: 'ShapeMismatch',
-          path: showPath(place.path),
-          expected: 'a matrix of shape [in, out]',
-          found: `shape [${place.node.value.shape.join(', ')}]`,
-          hint: 'Give the parameter the form its shape has, or leave this place out with `except`.',
-        },
-      ]
-
-const sized = ({ node, path }: Place<WeightNode>): Sized => {
-  const [rows = 0, columns = 0] = isPacked(node) ? [node.rows, node.columns] : (node as Leaf).value.shape
-  return { path: showPath(path), label: labelOf(node), rows, columns }
-}
-
-/** The most elements a tensor can have on every engine. */
-const MOST = 2 ** 31 - 1
-
-const badDims = ({ path, rows, columns }: Sized, dims: Dims): readonly Issue[] => {
-  const most = Math.floor(MOST / Math.max(1, rows, columns))
-  return Object.entries(dims).flatMap(([name, length]) =>
-    Number.isSafeInteger(length) && length > 0 && length <= most
-      ? []
-      : [
-          {
-            _tag: 'BadDimension',
-            path,
-            expected: `${name} to be a positive whole number${length > most ? ` up to ${most}` : ''}`,
-            found: typeof length === 'string' ? `"${String(length)}"` : String(length),
-            hint: `A ${name} of 4 to 16 is usual; parameters grow in proportion to it.`,
-          },
-        ],
-  )
+  readonly given?: (options: Settled<O, D>, place: WeightPlace, shared: S) => Readonly<Record<string, unknown>>
 }
 
 /**
@@ -165,21 +81,28 @@ const optionsAt = <O>(model: unknown, places: readonly Place[], options: O, tast
   }
 }
 
+// An option that is given as undefined is one that was left out.
+const settled = <O, D extends keyof O>(options: O, defaults: object): Settled<O, D> => {
+  const given = Object.entries(options as object).filter(([, value]) => value !== undefined)
+  return { ...defaults, ...Object.fromEntries(given) } as Settled<O, D>
+}
+
 /** Wraps each weight that a selector takes as a method says; all mistakes are found before anything is allocated. */
-const wrapWeights = <O, S>(
+const wrapWeights = <O, D extends keyof O, S>(
   model: unknown,
-  method: WeightMethod<O, S>,
+  method: WeightMethod<O, D, S>,
   { at, key = seedKey(method.kind.tag), ...rest }: { readonly at: Selector; readonly key?: Key },
 ): unknown => {
-  const { kind, kindAt = () => kind, dims = () => ({}), refuse = () => [], share, given } = method
+  const { kind, kindAt = () => kind, defaults = {}, dims = () => ({}), refuse = () => [], share, given } = method
   const taste = weightsOf(method.form ?? 'matrix')
   const places = targets(model, at, taste)
-  const of = optionsAt(model, places, rest as O, taste)
+  const options = settled<O, D>(rest as O, defaults)
+  const of = optionsAt(model, places, options, taste)
   const issues = [
     ...tiedPlaces(model, places),
     ...places.flatMap(notTwoAxes),
     // One option is wrong alike everywhere: it is told once, at the first weight.
-    ...(places.map((p) => badDims(sized(p), dims(of(p), sized(p)))).find((found) => found.length > 0) ?? []),
+    ...(places.map((p) => badDims(sized(p), dims(of(p), sized(p)), defaults)).find((found) => found.length > 0) ?? []),
   ]
   if (issues.length > 0) throw new TransformFailure(issues)
   const refused = places.flatMap((p) => refuse(of(p), sized(p)))
@@ -192,15 +115,15 @@ const wrapWeights = <O, S>(
       key,
       dense: () => materialize(p.node, context()),
     }))
-    const shared = share?.({ ...(rest as O), key }, all, model)
+    const shared = share?.({ ...options, key }, all, model)
     return replaceAt(
       model,
       places.map((p, i) => {
         const place = all[i]!
         const lengths = { ...dims(of(p), place), in: place.rows, out: place.columns }
-        const own = given?.(of(p), place, shared as S)
+        const { base = p.node, ...own } = given?.(of(p), place, shared as S) ?? {}
         const { _tag, ...fields } = initialise(kindAt(of(p), place), lengths, key, own, place.label) as { _tag: string }
-        return { route: p.route, value: { _tag, base: own?.['base'] ?? p.node, ...fields } }
+        return { route: p.route, value: { _tag, base, ...fields } }
       }),
     )
   })
@@ -223,18 +146,19 @@ const wrapWeights = <O, S>(
  *   materialize: (w, ctx) => mul(materialize(w.base, ctx), w.scale.value),
  * })
  * // Begins from the largest weight of each column, or from ones.
- * const scaled = weightMethod<{ readonly start?: 'ones' | 'largest' }, Wrapping<'Scaled', object>>('scaled', {
+ * const scaled = weightMethod<{ readonly start?: 'ones' | 'largest' }, Wrapping<'Scaled', object>, 'start'>('scaled', {
  *   kind: Scaled,
  *   options: { start: may(oneOf('ones', 'largest')) },
+ *   defaults: { start: 'ones' },
  *   given: ({ start }, place) => (start === 'largest' ? { scale: max(abs(place.dense()), { axes: 0 }) } : {}),
  * })
  * const base = sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0))
  * count(scaled({ at: '**.ln_1', start: 'largest' })(base)).parameters - count(base).parameters // => 256
  * ```
  */
-export const weightMethod = <O extends object, K extends Method, S = undefined>(
+export const weightMethod = <O extends object, K extends Method, D extends keyof O = never, S = undefined>(
   name: string,
-  method: WeightMethod<O, S>,
+  method: WeightMethod<O, D, S>,
 ): Targeted<O & { readonly key?: Key }, K> =>
   targeted<O & { readonly key?: Key }, K>((model, options) => wrapWeights(model, method, options), {
     name,
@@ -264,6 +188,15 @@ export type VariantOptions<F> = { readonly [D in Exclude<DimsOf<F>, 'in' | 'out'
 export const attach = <T extends string, F>(
   kind: VariantKind<T, F>,
 ): Targeted<VariantOptions<F>, Wrapping<T, ValuesOf<F>>> =>
-  targeted((model, options: { readonly at: Selector; readonly key?: Key } & Readonly<Record<string, unknown>>) =>
-    wrapWeights(model, { kind, options: {}, dims: (lengths: Dims) => lengths }, options),
+  targeted(
+    (model, options: { readonly at: Selector; readonly key?: Key } & Readonly<Record<string, unknown>>) =>
+      wrapWeights<Dims, never, undefined>(model, { kind, options: {}, dims: (lengths) => lengths }, options),
+    { name: kind.tag, options: Object.fromEntries(ownDims(kind).map((name) => [name, must(Dimension)])) },
   ) as never
+
+/** The dimensions of a kind that are not those of the weight it wraps. */
+const ownDims = ({ fields }: AnyKind): readonly string[] =>
+  Object.values(fields)
+    .flatMap((field) => ('axes' in field ? field.axes : []))
+    .flatMap((axis) => axis.split('*'))
+    .filter((name) => name !== 'in' && name !== 'out' && !/^\d+$/.test(name))

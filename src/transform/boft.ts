@@ -5,7 +5,7 @@ import type { Targeted } from '../tree/types/step.ts'
 import { BoftKind } from '../weight/index.ts'
 import type { BoftValues } from '../weight/index.ts'
 import { weightMethod } from './attach.ts'
-import type { Sized } from './attach.ts'
+import type { Sized } from './weight-places.ts'
 import { blockIssues } from './oft.ts'
 import { Dimension, Ranks, may } from './options.ts'
 
@@ -41,7 +41,10 @@ const factorIssues = (blockSize: number, factors: number, { path, rows }: Sized)
   )
 }
 
-const issuesOf = ({ blockSize = 4, factors = 1 }: BoftOptions, place: Sized): readonly Issue[] => {
+const issuesOf = (
+  { blockSize, factors }: Required<Pick<BoftOptions, 'blockSize' | 'factors'>>,
+  place: Sized,
+): readonly Issue[] => {
   const blocks = blockIssues(blockSize, place)
   return blocks.length > 0 ? blocks : factorIssues(blockSize, factors, place)
 }
@@ -66,7 +69,8 @@ const issuesOf = ({ blockSize = 4, factors = 1 }: BoftOptions, place: Sized): re
  */
 export const boft: Targeted<BoftOptions, Wrapping<'Boft', BoftValues>> = weightMethod<
   BoftOptions,
-  Wrapping<'Boft', BoftValues>
+  Wrapping<'Boft', BoftValues>,
+  'blockSize' | 'factors'
 >('boft', {
   kind: BoftKind,
   options: {
@@ -75,6 +79,7 @@ export const boft: Targeted<BoftOptions, Wrapping<'Boft', BoftValues>> = weightM
     blockSizePattern: may(Ranks),
     factorsPattern: may(Ranks),
   },
-  dims: ({ blockSize = 4, factors = 1 }) => ({ blockSize, factors }),
+  defaults: { blockSize: 4, factors: 1 },
+  dims: ({ blockSize, factors }) => ({ blockSize, factors }),
   refuse: issuesOf,
 })

@@ -40,7 +40,7 @@ const run = (adapters: Readonly<Record<string, Adapter>>, own: Kinds): Adapter =
       for (const { label, value } of leaves(nodes))
         if (!read(value).every(Number.isFinite))
           issues.push({
-            _tag: 'NotFinite',
+            _tag: 'NonFinite',
             path: label,
             expected: 'finite numbers',
             found: 'NaN or an infinity',
@@ -85,7 +85,7 @@ const byRowKnowing = (own: Kinds): ByRows =>
  * Names go to the model as `rows`, null for the base alone. It takes methods that add to a weight (LoRA and its kin); `mixed`
  * takes any, at the price of a run for each name.
  *
- * @throws TransformFailure `NotAdditive` at each place that is no sum, `NotFinite`, `OtherBase`, and what `wear` throws; `NoRows`, `UnknownAdapter` and
+ * @throws TransformFailure `NotAdditive` at each place that is no sum, `NonFinite`, `OtherBase`, and what `wear` throws; `NoRows`, `UnknownAdapter` and
  *   `ShapeMismatch` when the model runs.
  * @example
  * ```ts

@@ -214,7 +214,7 @@ const isFinite = (change: Change): boolean =>
 
 const notFinite = (path: readonly string[]): Issue =>
   issue(
-    'NotFinite',
+    'NonFinite',
     showPath(path),
     'finite numbers',
     'NaN or an infinity',
@@ -257,7 +257,7 @@ const combineKnowing = (own: Kinds): CombineAdapters =>
  * The result is LoRA, trainable and without dropout; where only one adapter has a place, `cat` with weight 1 keeps what is there.
  *
  * @throws TransformFailure `BadOption`, `BadDimension`, `OtherBase`, `NotAdditive` for what is no sum (DoRA, prompts, what is
- *   trained in full), `NotLowRank`, `RankMismatch`, `NotFinite`; all places at once.
+ *   trained in full), `NotLowRank`, `RankMismatch`, `NonFinite`; all places at once.
  * @example
  * ```ts
  * import { adapterOf, bytesAtRest, combineAdapters, freeze, key, lora, pipe, sllm, wear } from 'espalier'

@@ -4,7 +4,8 @@ import type { Targeted } from '../tree/types/step.ts'
 import { weightMethod } from './attach.ts'
 import { drawnFactors, initIssues } from './lora-init.ts'
 import type { LoraInit } from './lora-init.ts'
-import { dataOf, loraOptions, scaleBy } from './lora.ts'
+import { factorOf } from '../weight/lora.ts'
+import { dataOf, loraDefaults, loraOptions } from './lora.ts'
 import type { LoraOptions } from './lora.ts'
 import { may, oneOf } from './options.ts'
 
@@ -31,15 +32,20 @@ export interface DoraOptions extends LoraOptions {
  * ```
  * @source Liu et al. 2024, "DoRA: Weight-Decomposed Low-Rank Adaptation", §4.1; `detachNorm`: §4.3.
  */
-export const dora: Targeted<DoraOptions, 'dora'> = weightMethod<DoraOptions, 'dora'>('dora', {
+export const dora: Targeted<DoraOptions, 'dora'> = weightMethod<
+  DoraOptions,
+  'dora',
+  keyof typeof loraDefaults | 'init' | 'detachNorm'
+>('dora', {
   kind: DoraKind,
   options: { ...loraOptions, init: may(oneOf('kaiming', 'gaussian')), detachNorm: may(t.boolean) },
+  defaults: { ...loraDefaults, init: 'kaiming', detachNorm: false },
   dims: ({ rank }) => ({ rank }),
-  refuse: (options, place) => initIssues(options.init ?? 'kaiming', options.rank, scaleBy(options), place),
+  refuse: (options, place) => initIssues(options.init, options.rank, factorOf(options, options.rank), place),
   given: (options, place) => ({
     ...dataOf(options),
-    ...drawnFactors(options.init ?? 'kaiming', options.rank, place),
-    detachNorm: options.detachNorm ?? false,
+    ...drawnFactors(options.init, options.rank, place),
+    detachNorm: options.detachNorm,
     magnitude: columnNorms(place.dense()),
   }),
 })

@@ -10,7 +10,7 @@ import type { Tensor } from '../tree/tensor.ts'
 import type { Wrapping } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
 import { weightMethod } from './attach.ts'
-import type { Sized } from './attach.ts'
+import type { Sized } from './weight-places.ts'
 import { Dimension, Ranks, may, oneOf } from './options.ts'
 
 /** How FourierFT is put on. */
@@ -26,8 +26,6 @@ export interface FourierftOptions {
   /** What positions and coefficients are drawn from. */
   readonly key?: Key
 }
-
-const usual = 1000
 
 /** `n` different numbers in [0, below), each set as likely as any other, without a list of all. */
 const distinct = (key: Key, n: number, below: number): readonly number[] => {
@@ -49,7 +47,10 @@ const positionsOf = (key: Key, n: number, rows: number, columns: number): Tensor
   return tensor(Int32Array.from(both), [2, n], 'int32')
 }
 
-const refuse = ({ frequencies = usual }: FourierftOptions, { path, rows, columns }: Sized): readonly Issue[] => [
+const refuse = (
+  { frequencies }: Required<Pick<FourierftOptions, 'frequencies'>>,
+  { path, rows, columns }: Sized,
+): readonly Issue[] => [
   ...(frequencies <= rows * columns
     ? []
     : [
@@ -92,7 +93,8 @@ const refuse = ({ frequencies = usual }: FourierftOptions, { path, rows, columns
  */
 export const fourierft: Targeted<FourierftOptions, Wrapping<'Fourierft', FourierftValues>> = weightMethod<
   FourierftOptions,
-  Wrapping<'Fourierft', FourierftValues>
+  Wrapping<'Fourierft', FourierftValues>,
+  'frequencies' | 'scale' | 'init'
 >('fourierft', {
   kind: FourierftKind,
   options: {
@@ -101,9 +103,10 @@ export const fourierft: Targeted<FourierftOptions, Wrapping<'Fourierft', Fourier
     init: may(oneOf('normal', 'zeros')),
     frequenciesPattern: may(Ranks),
   },
-  dims: ({ frequencies = usual }) => ({ frequencies }),
+  defaults: { frequencies: 1000, scale: 150, init: 'normal' },
+  dims: ({ frequencies }) => ({ frequencies }),
   refuse,
-  given: ({ frequencies = usual, scale = 150, init = 'normal' }, { rows, columns, key }) => ({
+  given: ({ frequencies, scale, init }, { rows, columns, key }) => ({
     scale,
     // By size alone: weights of one shape have their frequencies at the same positions, as in the paper.
     positions: positionsOf(fold(key, `${rows}x${columns}`), frequencies, rows, columns),

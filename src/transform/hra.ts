@@ -8,7 +8,7 @@ import { independent } from '../weight/hra.ts'
 import { HraKind } from '../weight/index.ts'
 import type { HraValues } from '../weight/index.ts'
 import { weightMethod } from './attach.ts'
-import type { Sized } from './attach.ts'
+import type { Sized } from './weight-places.ts'
 import { Dimension, Ranks, may } from './options.ts'
 
 /** How HRA is put on. */
@@ -23,7 +23,10 @@ export interface HraOptions {
   readonly key?: Key
 }
 
-const issuesOf = ({ rank = 8, orthogonalise = false }: HraOptions, { path, rows }: Sized): readonly Issue[] => {
+const issuesOf = (
+  { rank, orthogonalise }: Required<Pick<HraOptions, 'rank' | 'orthogonalise'>>,
+  { path, rows }: Sized,
+): readonly Issue[] => {
   const issue = (expected: string, hint: string): readonly Issue[] => [
     { _tag: 'BadDimension', path, expected, found: String(rank), hint },
   ]
@@ -58,12 +61,14 @@ const issuesOf = ({ rank = 8, orthogonalise = false }: HraOptions, { path, rows 
  */
 export const hra: Targeted<HraOptions, Wrapping<'Hra', HraValues>> = weightMethod<
   HraOptions,
-  Wrapping<'Hra', HraValues>
+  Wrapping<'Hra', HraValues>,
+  'rank' | 'orthogonalise'
 >('hra', {
   kind: HraKind,
   options: { rank: may(Dimension), orthogonalise: may(t.boolean), rankPattern: may(Ranks) },
-  dims: ({ rank = 8 }) => ({ rank }),
+  defaults: { rank: 8, orthogonalise: false },
+  dims: ({ rank }) => ({ rank }),
   refuse: issuesOf,
-  given: ({ rank = 8, orthogonalise = false }, { key, label, rows }) =>
+  given: ({ rank, orthogonalise }, { key, label, rows }) =>
     orthogonalise ? { orthogonalise, u: independent(fold(key, `${label}.u`), [rows, rank]) } : {},
 })

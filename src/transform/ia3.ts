@@ -5,7 +5,8 @@ import { targets } from '../tree/target.ts'
 import type { Wrapping } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
 import { showPath } from '../tree/walk.ts'
-import { weightMethod, weightsOf } from './attach.ts'
+import { weightMethod } from './attach.ts'
+import { weightsOf } from './weight-places.ts'
 
 /** `ia3` for the outputs of weights, and `ia3.inputs` for their inputs, as in the second layer of a feed-forward block. */
 export interface Ia3Transform extends Targeted<object, Wrapping<'Ia3', Ia3Values>> {
@@ -29,7 +30,10 @@ export interface Ia3Transform extends Targeted<object, Wrapping<'Ia3', Ia3Values
 export const ia3: Ia3Transform = Object.assign(
   weightMethod<object, Wrapping<'Ia3', Ia3Values>>('ia3', { kind: Ia3Kind, options: {} }),
   {
-    inputs: weightMethod<object, Wrapping<'Ia3Inputs', Ia3Values>>('ia3.inputs', { kind: Ia3InputsKind, options: {} }),
+    inputs: weightMethod<object, Wrapping<'Ia3Inputs', Ia3Values>>('ia3.inputs', {
+      kind: Ia3InputsKind,
+      options: {},
+    }),
   },
 )
 

@@ -1,5 +1,6 @@
 export { attach, weightMethod } from './attach.ts'
-export type { Sized, VariantOptions, WeightMethod, WeightPlace } from './attach.ts'
+export type { VariantOptions, WeightMethod } from './attach.ts'
+export type { Sized, WeightPlace } from './weight-places.ts'
 export { boft } from './boft.ts'
 export type { BoftOptions } from './boft.ts'
 export { bake } from './bake.ts'

@@ -16,8 +16,8 @@ import { factorOf } from '../weight/lora.ts'
 import { quantizeValues } from '../weight/quantized.ts'
 import type { Lora, Quantized, QuantizedAs } from '../weight/index.ts'
 import { weightMethod } from './attach.ts'
-import type { Sized, WeightPlace } from './attach.ts'
-import { loraOptions } from './lora.ts'
+import type { Sized, WeightPlace } from './weight-places.ts'
+import { dataOf, loraDefaults, loraOptions } from './lora.ts'
 import type { LoraOptions } from './lora.ts'
 import { may, oneOf } from './options.ts'
 import { truncatedSvd } from './svd.ts'
@@ -40,7 +40,15 @@ declare module '../tree/types/rewrite.ts' {
   }
 }
 
-const scaleFor = ({ alpha = 1, scaling = 'alpha', rank }: LoraOptions): number => factorOf({ alpha, scaling }, rank)
+type Settled = LoftqOptions & typeof loftqDefaults
+
+/** What these are when left out. */
+const loftqDefaults: typeof loraDefaults & Required<Pick<LoftqOptions, 'scheme' | 'doubleQuant' | 'iterations'>> = {
+  ...loraDefaults,
+  scheme: 'nf4',
+  doubleQuant: false,
+  iterations: 1,
+}
 
 const issue = (_tag: string, path: string, expected: string, found: unknown, hint: string): Issue => ({
   _tag,
@@ -50,9 +58,9 @@ const issue = (_tag: string, path: string, expected: string, found: unknown, hin
   hint,
 })
 
-const misfits = (options: LoftqOptions, { path, rows, columns }: Sized): readonly Issue[] => {
+const misfits = (options: Settled, { path, rows, columns }: Sized): readonly Issue[] => {
   const most = Math.min(rows, columns)
-  const factor = scaleFor(options)
+  const factor = factorOf(options, options.rank)
   return [
     ...(options.rank <= most
       ? []
@@ -60,7 +68,7 @@ const misfits = (options: LoftqOptions, { path, rows, columns }: Sized): readonl
     ...(factor > 0
       ? []
       : [issue('BadOption', path, 'an alpha > 0', factor, 'A and B are roots of singular values over alpha.')]),
-    ...(options.scheme === 'int8' && options.doubleQuant === true
+    ...(options.scheme === 'int8' && options.doubleQuant
       ? [issue('BadOption', path, "scheme 'nf4' for doubleQuant", 'int8', 'Leave doubleQuant out.')]
       : []),
   ]
@@ -84,9 +92,9 @@ const factors = (residual: Tensor, { rows, columns }: Sized, rank: number, facto
 }
 
 /** The quantised base and the factors that begin as what it has rounded off. */
-const alternate = (options: LoftqOptions, place: WeightPlace) => {
-  const { iterations = 1, rank } = options
-  const factor = scaleFor(options)
+const alternate = (options: Settled, place: WeightPlace) => {
+  const { iterations, rank } = options
+  const factor = factorOf(options, options.rank)
   const w = place.dense()
   const round = (target: Tensor) =>
     scope(() => {
@@ -126,24 +134,23 @@ const quantizedAlready = ({ path, weight }: WeightPlace): Issue =>
  * ```
  * @source Li et al. 2023, "LoftQ: LoRA-Fine-Tuning-Aware Quantization for Large Language Models", algorithm 1.
  */
-export const loftq: Targeted<LoftqOptions, 'loftq'> = weightMethod<LoftqOptions, 'loftq'>('loftq', {
-  kind: LoraKind,
-  options: {
-    ...loraOptions,
-    scheme: may(oneOf('nf4', 'int8')),
-    doubleQuant: may(t.boolean),
-    iterations: may(PositiveWhole),
+export const loftq: Targeted<LoftqOptions, 'loftq'> = weightMethod<LoftqOptions, 'loftq', keyof typeof loftqDefaults>(
+  'loftq',
+  {
+    kind: LoraKind,
+    options: {
+      ...loraOptions,
+      scheme: may(oneOf('nf4', 'int8')),
+      doubleQuant: may(t.boolean),
+      iterations: may(PositiveWhole),
+    },
+    defaults: loftqDefaults,
+    dims: ({ rank }) => ({ rank }),
+    refuse: misfits,
+    share: (_, places) => {
+      const packed = places.filter(({ weight }) => isPacked(weight)).map(quantizedAlready)
+      if (packed.length > 0) throw new TransformFailure(packed)
+    },
+    given: (options, place) => ({ ...dataOf(options), ...alternate(options, place) }),
   },
-  dims: ({ rank }) => ({ rank }),
-  refuse: misfits,
-  share: (_, places) => {
-    const packed = places.filter(({ weight }) => isPacked(weight)).map(quantizedAlready)
-    if (packed.length > 0) throw new TransformFailure(packed)
-  },
-  given: ({ alpha = 1, scaling = 'alpha', dropout = 0, ...options }, place) => ({
-    alpha,
-    scaling,
-    dropout,
-    ...alternate({ ...options, alpha, scaling }, place),
-  }),
-})
+)

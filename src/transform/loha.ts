@@ -4,7 +4,7 @@ import type { Key } from '../tree/key.ts'
 import type { Wrapping } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
 import { weightMethod } from './attach.ts'
-import { loraOptions } from './lora.ts'
+import { loraDefaults, loraOptions } from './lora.ts'
 import { Dimension, may } from './options.ts'
 import type { OptionTable } from './options.ts'
 
@@ -35,8 +35,12 @@ export const lowRankOptions: OptionTable<LohaOptions> = {
   alphaPattern,
 }
 
-/** The rank that PEFT gives LoHa and LoKr. */
-export const usualRank = 8
+/** What these are when left out; the rank is PEFT's. */
+export const lowRankDefaults: Required<Pick<LohaOptions, 'rank' | 'alpha' | 'scaling'>> = {
+  rank: 8,
+  alpha: loraDefaults.alpha,
+  scaling: loraDefaults.scaling,
+}
 
 /**
  * Adds the element-wise product of two low-rank changes: W becomes W + s·(w1a·w1b) ⊙ (w2a·w2b), of rank up to rank².
@@ -54,10 +58,12 @@ export const usualRank = 8
  */
 export const loha: Targeted<LohaOptions, Wrapping<'Loha', LohaValues>> = weightMethod<
   LohaOptions,
-  Wrapping<'Loha', LohaValues>
+  Wrapping<'Loha', LohaValues>,
+  keyof typeof lowRankDefaults
 >('loha', {
   kind: LohaKind,
   options: lowRankOptions,
-  dims: ({ rank = usualRank }) => ({ rank }),
-  given: ({ alpha: a = 1, scaling: s = 'alpha' }) => ({ alpha: a, scaling: s }),
+  defaults: lowRankDefaults,
+  dims: ({ rank }) => ({ rank }),
+  given: (options) => ({ alpha: options.alpha, scaling: options.scaling }),
 })

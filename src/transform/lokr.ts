@@ -3,8 +3,8 @@ import { PositiveWhole } from '../kind/number-codecs.ts'
 import { lokrKinds } from '../weight/index.ts'
 import type { Targeted } from '../tree/types/step.ts'
 import { weightMethod } from './attach.ts'
-import type { Sized } from './attach.ts'
-import { lowRankOptions, usualRank } from './loha.ts'
+import type { Sized } from './weight-places.ts'
+import { lowRankDefaults, lowRankOptions } from './loha.ts'
 import type { LohaOptions } from './loha.ts'
 import { may } from './options.ts'
 
@@ -52,15 +52,20 @@ const shapesOf = ({ decomposeFactor }: LokrOptions, { rows, columns }: Sized): S
  * ```
  * @source Yeh et al. 2024, "Navigating Text-To-Image Customization: From LyCORIS Fine-Tuning to Model Evaluation", §3.2.
  */
-export const lokr: Targeted<LokrOptions, 'lokr'> = weightMethod<LokrOptions, 'lokr'>('lokr', {
+export const lokr: Targeted<LokrOptions, 'lokr'> = weightMethod<
+  LokrOptions,
+  'lokr',
+  keyof typeof lowRankDefaults | 'decomposeBoth'
+>('lokr', {
   kind: lokrKinds.LokrFullLow,
-  kindAt: ({ rank = usualRank, decomposeBoth = false, ...options }, place) => {
+  kindAt: ({ rank, decomposeBoth, ...options }, place) => {
     const { in1, in2, out1, out2 } = shapesOf(options, place)
     const low1 = decomposeBoth && rank < Math.max(in1, out1) / 2
     const low2 = rank < Math.max(in2, out2) / 2
     return lokrKinds[`Lokr${low1 ? 'Low' : 'Full'}${low2 ? 'Low' : 'Full'}`]
   },
   options: { ...lowRankOptions, decomposeBoth: may(t.boolean), decomposeFactor: may(PositiveWhole) },
-  dims: ({ rank = usualRank, ...options }, place) => ({ rank, ...shapesOf(options, place) }),
-  given: ({ rank = usualRank, alpha = 1, scaling = 'alpha' }) => ({ rank, alpha, scaling }),
+  defaults: { ...lowRankDefaults, decomposeBoth: false },
+  dims: ({ rank, ...options }, place) => ({ rank, ...shapesOf(options, place) }),
+  given: ({ rank, alpha, scaling }) => ({ rank, alpha, scaling }),
 })

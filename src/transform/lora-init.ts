@@ -4,7 +4,7 @@ import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import type { Sized, WeightPlace } from './attach.ts'
+import type { Sized, WeightPlace } from './weight-places.ts'
 import { orthonormalColumns, truncatedSvd } from './svd.ts'
 
 /** How the factors of a fresh LoRA are drawn; all but `'random'` begin at a change of zero. */

@@ -2,6 +2,7 @@ import type { Either } from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { Finite, Rate } from '../kind/number-codecs.ts'
 import { LoraFromKind, LoraKind, LoraTableKind } from '../weight/index.ts'
+import { factorOf } from '../weight/lora.ts'
 import type { Scaling } from '../weight/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
@@ -59,16 +60,17 @@ export const loraOptions: OptionTable<LoraOptions> = {
   alphaPattern: may(Numbers),
 }
 
-/** The plain data of a node, as options have it or as it is by default. */
-export const dataOf = ({
-  alpha = 1,
-  scaling = 'alpha',
-  dropout = 0,
-}: LoraOptions): Required<Pick<LoraOptions, 'alpha' | 'scaling' | 'dropout'>> => ({ alpha, scaling, dropout })
+/** What the options of LoRA and its kin are when left out. */
+export const loraDefaults: Required<Pick<LoraOptions, 'alpha' | 'scaling' | 'dropout'>> = {
+  alpha: 1,
+  scaling: 'alpha',
+  dropout: 0,
+}
 
-/** The factor before A·B, before there is an A. */
-export const scaleBy = ({ alpha = 1, scaling = 'alpha', rank }: LoraOptions): number =>
-  scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank)
+type Settled = LoraOptions & typeof loraDefaults
+
+/** The plain data of a node. */
+export const dataOf = ({ alpha, scaling, dropout }: Settled): typeof loraDefaults => ({ alpha, scaling, dropout })
 
 const described = {
   ...loraOptions,
@@ -76,24 +78,29 @@ const described = {
   bias: may(t.boolean),
 }
 
-const drawn = weightMethod<LoraOptions & { readonly init: LoraInit }, 'lora'>('lora', {
+const drawn = weightMethod<LoraOptions & { readonly init: LoraInit }, 'lora', keyof typeof loraDefaults>('lora', {
   kind: LoraKind,
   options: described,
+  defaults: loraDefaults,
   dims: ({ rank }) => ({ rank }),
-  refuse: (options, place) => initIssues(options.init, options.rank, scaleBy(options), place),
+  refuse: (options, place) => initIssues(options.init, options.rank, factorOf(options, options.rank), place),
   given: (options, place) => ({ ...dataOf(options), ...drawnFactors(options.init, options.rank, place) }),
 })
 
-const started = weightMethod<LoraOptions & { readonly init: LoraStart }, 'loraFrom'>('lora', {
-  kind: LoraFromKind,
-  options: described,
-  dims: ({ rank }) => ({ rank }),
-  refuse: (options, place) => initIssues(options.init, options.rank, scaleBy(options), place),
-  given: (options, place) => {
-    const { a, b } = startOf(options.init, options.rank, scaleBy(options), place)
-    return { ...dataOf(options), a, b, a0: a, b0: b }
+const started = weightMethod<LoraOptions & { readonly init: LoraStart }, 'loraFrom', keyof typeof loraDefaults>(
+  'lora',
+  {
+    kind: LoraFromKind,
+    options: described,
+    defaults: loraDefaults,
+    dims: ({ rank }) => ({ rank }),
+    refuse: (options, place) => initIssues(options.init, options.rank, factorOf(options, options.rank), place),
+    given: (options, place) => {
+      const { a, b } = startOf(options.init, options.rank, factorOf(options, options.rank), place)
+      return { ...dataOf(options), a, b, a0: a, b0: b }
+    },
   },
-})
+)
 
 type Placed = LoraOptions & { readonly init: AnyLoraInit; readonly at: Selector }
 
@@ -111,7 +118,7 @@ const biasOfStart = (init: LoraStart): TransformFailure =>
     },
   ])
 
-const embedding = weightMethod<EmbeddingLoraOptions, 'loraEmbedding'>('lora.embedding', {
+const embedding = weightMethod<EmbeddingLoraOptions, 'loraEmbedding', 'alpha' | 'scaling'>('lora.embedding', {
   kind: LoraTableKind,
   form: 'table',
   options: {
@@ -121,8 +128,9 @@ const embedding = weightMethod<EmbeddingLoraOptions, 'loraEmbedding'>('lora.embe
     rankPattern: loraOptions.rankPattern,
     alphaPattern: loraOptions.alphaPattern,
   },
+  defaults: { alpha: loraDefaults.alpha, scaling: loraDefaults.scaling },
   dims: ({ rank }) => ({ rank }),
-  given: dataOf,
+  given: ({ alpha, scaling }) => ({ alpha, scaling }),
 })
 
 // With an init that is known at run time only, a weight may be wrapped in either.

@@ -5,7 +5,7 @@ import type { Targeted } from '../tree/types/step.ts'
 import { OftKind } from '../weight/index.ts'
 import type { OftValues } from '../weight/index.ts'
 import { weightMethod } from './attach.ts'
-import type { Sized } from './attach.ts'
+import type { Sized } from './weight-places.ts'
 import { Dimension, Ranks, may } from './options.ts'
 
 /** How OFT is put on. */
@@ -57,16 +57,18 @@ export const blockIssues = (blockSize: number, { path, rows }: Sized): readonly 
  */
 export const oft: Targeted<OftOptions, Wrapping<'Oft', OftValues>> = weightMethod<
   OftOptions,
-  Wrapping<'Oft', OftValues>
+  Wrapping<'Oft', OftValues>,
+  'blockSize'
 >('oft', {
   kind: OftKind,
   options: { blockSize: may(Dimension), blockSizePattern: may(Ranks) },
-  dims: ({ blockSize = 32 }, place) => ({
+  defaults: { blockSize: 32 },
+  dims: ({ blockSize }, place) => ({
     blockSize,
     ...(blockIssues(blockSize, place).length === 0 && {
       blocks: place.rows / blockSize,
       pairs: (blockSize * (blockSize - 1)) / 2,
     }),
   }),
-  refuse: ({ blockSize = 32 }, place) => blockIssues(blockSize, place),
+  refuse: ({ blockSize }, place) => blockIssues(blockSize, place),
 })

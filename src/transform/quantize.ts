@@ -14,11 +14,11 @@ import type { WeightWrapper } from '../tree/types/rewrite.ts'
 import type { Targeted, Whole } from '../tree/types/step.ts'
 import { leaves, replaceAt, showPath } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
-import { formOf, isPacked, isWrappedWeight, labelOf } from '../tree/wrap.ts'
+import { isPacked, isWrappedWeight, labelOf } from '../tree/wrap.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { quantizeValues } from '../weight/quantized.ts'
 import type { Quantized, QuantizedAs } from '../weight/index.ts'
-import { notTwoAxes } from './attach.ts'
+import { notTwoAxes, weightsOf } from './weight-places.ts'
 import { may, oneOf } from './options.ts'
 import type { OptionTable } from './options.ts'
 import { targeted } from './targeted.ts'
@@ -48,14 +48,7 @@ declare module '../tree/types/rewrite.ts' {
 
 type Bare = Param | Packed
 
-const matrices: Taste<Bare> = {
-  verdict: (node) => {
-    const wrapped = isWrappedWeight(node)
-    if (formOf(node) === 'matrix') return wrapped ? 'adapted' : 'take'
-    return wrapped || isPacked(node) ? 'pass' : 'into'
-  },
-  wants: 'a weight matrix',
-}
+const matrices = weightsOf('matrix')
 
 const isEmbedding = (node: unknown): node is Embedding => (node as { _tag?: unknown } | null)?._tag === 'Embedding'
 

@@ -17,7 +17,7 @@ import { showPath } from '../tree/walk.ts'
 import { isWrappedWeight } from '../tree/wrap.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { weightMethod } from './attach.ts'
-import type { Sized } from './attach.ts'
+import type { Sized } from './weight-places.ts'
 import { must } from './options.ts'
 import { targeted } from './targeted.ts'
 

@@ -11,7 +11,7 @@ import type { Wrapping } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
 import { leaves } from '../tree/walk.ts'
 import { weightMethod } from './attach.ts'
-import type { WeightPlace } from './attach.ts'
+import type { WeightPlace } from './weight-places.ts'
 import { Dimension, may } from './options.ts'
 
 /** How VeRA is put on. */
@@ -28,8 +28,6 @@ interface Projections {
   readonly projectionA: Constant
   readonly projectionB: Constant
 }
-
-const usualRank = 256
 
 /** What the labels of all places begin with, so that two models with names of their own keep apart what each shares. */
 const commonPrefix = (places: readonly WeightPlace[]): readonly string[] => {
@@ -78,16 +76,18 @@ const projectionOf = (
 export const vera: Targeted<VeraOptions, Wrapping<'Vera', VeraValues>> = weightMethod<
   VeraOptions,
   Wrapping<'Vera', VeraValues>,
+  'rank' | 'dInitial',
   Projections
 >('vera', {
   kind: VeraKind,
   options: { rank: may(Dimension), dInitial: may(Finite) },
-  dims: ({ rank = usualRank }) => ({ rank }),
-  share: ({ rank = usualRank, key }, places, model) => {
+  defaults: { rank: 256, dInitial: 0.1 },
+  dims: ({ rank }) => ({ rank }),
+  share: ({ rank, key }, places, model) => {
     return {
       projectionA: projectionOf(model, places, 'A', [Math.max(...places.map((p) => p.rows)), rank], key),
       projectionB: projectionOf(model, places, 'B', [rank, Math.max(...places.map((p) => p.columns))], key),
     }
   },
-  given: ({ rank = usualRank, dInitial = 0.1 }, _, projections) => ({ ...projections, d: full([rank], dInitial) }),
+  given: ({ rank, dInitial }, _, projections) => ({ ...projections, d: full([rank], dInitial) }),
 })

@@ -76,7 +76,7 @@ const factor = (w: Dora, dense: Tensor): Tensor => {
 
 const still = <P extends { readonly value: Tensor }>(p: P): P => ({ ...p, value: stopGradient(p.value) })
 
-const factorOf = (w: Dora, ctx: Ctx): Tensor => {
+const columnFactor = (w: Dora, ctx: Ctx): Tensor => {
   if (!w.detachNorm) return factor(w, directed(w, ctx))
   // Stopped at the factors already, so that nothing of the dense matrix is kept for the backward pass.
   const dense = directed({ ...w, a: still(w.a), b: still(w.b) }, ctx)
@@ -95,13 +95,13 @@ export const DoraKind: Kind<Dora, 'weight', 'in' | 'out' | 'rank'> = {
     detachNorm: fixed(false),
   },
   ops: {
-    project: (x, w, ctx) => mul(add(project(x, w.base, ctx), change.times(x, w, ctx)), factorOf(w, ctx)),
+    project: (x, w, ctx) => mul(add(project(x, w.base, ctx), change.times(x, w, ctx)), columnFactor(w, ctx)),
     projectT: (x, w, ctx) => {
-      const scaled = mul(x, factorOf(w, ctx))
+      const scaled = mul(x, columnFactor(w, ctx))
       return add(projectT(scaled, w.base, ctx), change.timesT(scaled, w, ctx))
     },
-    lookup: (ids, w, ctx) => mul(add(lookup(ids, w.base, ctx), change.rows(ids, w, ctx)), factorOf(w, ctx)),
+    lookup: (ids, w, ctx) => mul(add(lookup(ids, w.base, ctx), change.rows(ids, w, ctx)), columnFactor(w, ctx)),
     shape: (w, ctx) => shapeOf(w.base, ctx),
-    materialize: (w, ctx) => mul(directed(w, ctx), factorOf(w, ctx)),
+    materialize: (w, ctx) => mul(directed(w, ctx), columnFactor(w, ctx)),
   },
 }

@@ -1,6 +1,7 @@
 import { allZeros, dropout, fanIn, fixed, gaussian, matrix } from '../kind/index.ts'
 import type { Ctx, Field, Kind, Weight } from '../kind/index.ts'
 import { gather, matmul, mul } from '../ops/index.ts'
+import { fail } from '../tree/error.ts'
 import type { Matrix, Param, Status } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { Packed } from '../tree/wrap.ts'
@@ -83,7 +84,25 @@ export const scaleOf = (weight: Pick<LowRank, 'alpha' | 'scaling' | 'a'>): numbe
 export const factorOf = (
   { alpha, scaling }: { readonly alpha: number; readonly scaling: Scaling },
   rank: number,
-): number => (scaling === 'alpha' ? alpha : scaling === 'alpha/rank' ? alpha / rank : alpha / Math.sqrt(rank))
+): number => {
+  switch (scaling) {
+    case 'alpha':
+      return alpha
+    case 'alpha/rank':
+      return alpha / rank
+    case 'alpha/sqrt(rank)':
+      return alpha / Math.sqrt(rank)
+    default:
+      // A file may hold anything.
+      return fail({
+        _tag: 'BadOption',
+        path: 'scaling',
+        expected: "'alpha', 'alpha/rank' or 'alpha/sqrt(rank)'",
+        found: String(scaling),
+        hint: 'Put the adapter on again, or mend its file.',
+      })
+  }
+}
 
 /** s·A·B without building it; `between`, if given, scales each of the rank's directions. */
 export const lowRank = <N extends LowRank>(between?: (weight: N) => Tensor): Required<Delta<N>> => {

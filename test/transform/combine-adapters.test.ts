@@ -386,7 +386,7 @@ describe('combining', () => {
           ),
         ),
       ),
-    ).toEqual(['NotFinite w'])
+    ).toEqual(['NonFinite w'])
     expect(
       brief(
         issuesOf(() =>
@@ -399,7 +399,7 @@ describe('combining', () => {
           ),
         ),
       ),
-    ).toEqual(['NotFinite w'])
+    ).toEqual(['NonFinite w'])
   })
 
   test('what cancels out is one column of zeros', () => {

@@ -101,7 +101,7 @@ test('what cannot stand beside one base says so', () => {
   ])
   const two = of(2)
   const nan = { ...two, parts: two.parts.map((p) => ({ ...p, node: withNaN(p.node) })) }
-  expect(brief(issuesOf(() => byRow({ nan })))).toContain('NotFinite nan.transformer_blocks.0.mlp.ln_1.weight.b')
+  expect(brief(issuesOf(() => byRow({ nan })))).toContain('NonFinite nan.transformer_blocks.0.mlp.ln_1.weight.b')
   expect(brief(issuesOf(() => byRow({})))).toEqual(['BadOption '])
   expect(brief(issuesOf(() => sllm.apply(all, ids)))).toEqual(['NoRows rows'])
   expect(brief(issuesOf(() => sllm.apply(all, ids, { rows: ['fr'] })))).toEqual(['ShapeMismatch rows'])
