@@ -6,7 +6,7 @@ import type { Issue } from '../tree/error.ts'
 import { relabel } from '../tree/labels.ts'
 import { BASE, leaves, showPath } from '../tree/walk.ts'
 import type { ByRow } from '../weight/index.ts'
-import { chainOf, otherBases } from './change.ts'
+import { chainOf, otherBases, trainedBases } from './change.ts'
 import type { Adaptable } from './adaptable.ts'
 import { wear } from './wear.ts'
 import type { Adapter, AdapterPart } from './wear.ts'
@@ -19,6 +19,8 @@ const withoutBase = (node: Weight): Weight =>
 
 const run = (adapters: Readonly<Record<string, Adapter>>, own: Kinds): Adapter => {
   const { kinds } = context({ kinds: own })
+  const carried = trainedBases(adapters)
+  if (carried.length > 0) throw new TransformFailure(carried)
   const all = Object.entries(adapters)
   const issues: Issue[] = [...otherBases(adapters)]
   const nothing = Object.fromEntries(all.map(([name]) => [name, []]))
@@ -85,7 +87,7 @@ const byRowKnowing = (own: Kinds): ByRows =>
  * Names go to the model as `rows`, null for the base alone. It takes methods that add to a weight (LoRA and its kin); `mixed`
  * takes any, at the price of a run for each name.
  *
- * @throws TransformFailure `NotAdditive` at each place that is no sum, `NonFinite`, `OtherBase`, and what `wear` throws; `NoRows`, `UnknownAdapter` and
+ * @throws TransformFailure `NotAdditive` at each place that is no sum, `BaseTrained`, `NonFinite`, `OtherBase`, and what `wear` throws; `NoRows`, `UnknownAdapter` and
  *   `ShapeMismatch` when the model runs.
  * @example
  * ```ts

@@ -1,10 +1,11 @@
 import type { Kind, Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { read } from '../ops/index.ts'
-import { EspalierError, fail } from '../tree/error.ts'
+import { EspalierError, fail, issue } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
-import { isHole } from '../tree/leaf.ts'
-import { isWrapper } from '../tree/wrap.ts'
+import { isHole, isParam } from '../tree/leaf.ts'
+import { showPath } from '../tree/walk.ts'
+import { innermost, isWrapper } from '../tree/wrap.ts'
 import { scaleOf } from '../weight/index.ts'
 import type { Lora } from '../weight/index.ts'
 import type { Dense, Factors } from './low-rank.ts'
@@ -86,6 +87,23 @@ const denseOf = (nodes: readonly Weight[], spot: Spot, kinds: Kinds): Dense | un
   }
   return { rows, columns, data }
 }
+
+/** Adapters that carry weights of their base because these were trainable when the adapter was taken. */
+export const trainedBases = (adapters: Readonly<Record<string, Adapter>>): readonly Issue[] =>
+  Object.entries(adapters).flatMap(([path, { parts }]) => {
+    const carried = parts.filter(({ node }) => isWrapper(node) && isParam(innermost(node)))
+    return carried.length === 0
+      ? []
+      : [
+          issue(
+            'BaseTrained',
+            path,
+            'an adapter of a frozen base',
+            `${carried.length} adapted weights of a base that is trainable itself, such as ${showPath(carried[0]!.path)}`,
+            'Freeze the base before the adapter is put on: pipe(base, freeze, …, adapterOf).',
+          ),
+        ]
+  })
 
 /** What keeps adapters from standing on one base together: each was made on another one than the first. */
 export const otherBases = (adapters: Readonly<Record<string, Adapter>>): readonly Issue[] => {

@@ -3,14 +3,14 @@ import { initialise } from '../kind/index.ts'
 import type { Kinds } from '../kind/index.ts'
 import { PositiveWhole } from '../kind/number-codecs.ts'
 import { adopt, scope } from '../ops/index.ts'
-import { TransformFailure } from '../tree/error.ts'
+import { issue, TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import type { Hole } from '../tree/leaf.ts'
 import { showPath } from '../tree/walk.ts'
 import { LoraKind } from '../weight/index.ts'
-import { beside, changeOf, otherBases } from './change.ts'
+import { beside, changeOf, otherBases, trainedBases } from './change.ts'
 import type { Change } from './change.ts'
 import { lowRank, lowRankOf, product } from './low-rank.ts'
 import type { Dense, Factors } from './low-rank.ts'
@@ -55,14 +55,6 @@ const tables = {
 
 const hows = Object.keys(tables) as (keyof typeof tables)[]
 
-const issue = (_tag: string, path: string, expected: string, found: string, hint: string): Issue => ({
-  _tag,
-  path,
-  expected,
-  found,
-  hint,
-})
-
 const requireSense = (terms: readonly Term[], options: Combination): void => {
   const how = (options as { readonly how?: keyof typeof tables }).how ?? ('' as never)
   const table = Object.hasOwn(tables, how) ? tables[how] : {}
@@ -74,7 +66,8 @@ const requireSense = (terms: readonly Term[], options: Combination): void => {
   )
   if (terms.length === 0)
     issues.push(issue('BadOption', '', 'at least one adapter', 'none', 'combineAdapters([[a, 0.5], [b, 0.5]], …)'))
-  issues.push(...otherBases(Object.fromEntries(terms.map(([adapter], i) => [`[${i}]`, adapter]))))
+  const named = Object.fromEntries(terms.map(([adapter], i) => [`[${i}]`, adapter]))
+  issues.push(...trainedBases(named), ...otherBases(named))
   if (issues.length > 0) throw new TransformFailure(issues)
 }
 
@@ -256,16 +249,16 @@ const combineKnowing = (own: Kinds): CombineAdapters =>
  * down to LoRA of rank `rank` by singular values. A place that only some of them have is as if the others changed nothing there.
  * The result is LoRA, trainable and without dropout; where only one adapter has a place, `cat` with weight 1 keeps what is there.
  *
- * @throws TransformFailure `BadOption`, `BadDimension`, `OtherBase`, `NotAdditive` for what is no sum (DoRA, prompts, what is
+ * @throws TransformFailure `BadOption`, `BadDimension`, `BaseTrained`, `OtherBase`, `NotAdditive` for what is no sum (DoRA, prompts, what is
  *   trained in full), `NotLowRank`, `RankMismatch`, `NonFinite`; all places at once.
  * @example
  * ```ts
- * import { adapterOf, bytesAtRest, combineAdapters, freeze, key, lora, pipe, sllm, wear } from 'espalier'
+ * import { adapterOf, bytesAtRest, combineAdapters, detach, freeze, key, lora, pipe, sllm, wear } from 'espalier'
  * const base = freeze(sllm.init({ ...sllm.config.seed, vocab_size: 100 }, key(0)))
  * const of = (rank: number) => adapterOf(pipe(base, lora({ at: '**.ln_1', rank, key: key(rank) })))
  * const both = combineAdapters([[of(2), 0.7], [of(3), -0.3]], { how: 'cat' })
  * bytesAtRest(both) // => 10_240
- * pipe(base, wear(both)).out_head === base.out_head // => true
+ * detach(pipe(base, wear(both))).out_head === base.out_head // => true
  * combineAdapters([[of(2), 1]], { how: 'ties', density: 1.5, rank: 2 }) // => Error: BadOption
  * ```
  * @source Ilharco et al. 2023, "Editing Models with Task Arithmetic", §2; Yadav et al. 2023, "TIES-Merging", §4; Yu et al. 2024,

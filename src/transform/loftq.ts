@@ -3,7 +3,7 @@ import { materialize } from '../kind/index.ts'
 import { PositiveWhole } from '../kind/number-codecs.ts'
 import { context } from '../nn/index.ts'
 import { adopt, matmul, mul, read, scope, sub } from '../ops/index.ts'
-import { TransformFailure } from '../tree/error.ts'
+import { issue, TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -49,14 +49,6 @@ const loftqDefaults: typeof loraDefaults & Required<Pick<LoftqOptions, 'scheme' 
   doubleQuant: false,
   iterations: 1,
 }
-
-const issue = (_tag: string, path: string, expected: string, found: unknown, hint: string): Issue => ({
-  _tag,
-  path,
-  expected,
-  found: String(found),
-  hint,
-})
 
 const misfits = (options: Settled, { path, rows, columns }: Sized): readonly Issue[] => {
   const most = Math.min(rows, columns)

@@ -1,6 +1,6 @@
 import { fanIn } from '../kind/index.ts'
 import { adopt, matmul, mul, normal, read, scope } from '../ops/index.ts'
-import { TransformFailure } from '../tree/error.ts'
+import { issue, TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -126,14 +126,6 @@ export const startOf = (start: LoraStart, rank: number, scale: number, place: We
     ])
   return start === 'pissa' ? pissa(data, place, rank, scale) : olora(w, data, place, rank)
 }
-
-const issue = (_tag: string, path: string, expected: string, found: unknown, hint: string): Issue => ({
-  _tag,
-  path,
-  expected,
-  found: String(found),
-  hint,
-})
 
 /** What does not fit about an initialisation at one weight. */
 export const initIssues = (init: AnyLoraInit, rank: number, scale: number, place: Sized): readonly Issue[] => {

@@ -3,15 +3,17 @@ import type { Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
 import { sameStructure } from '../tree/equal.ts'
+import { explained } from '../tree/error.ts'
 import { requireSound } from '../tree/labels.ts'
 import { isParam, param, withStatus, withValue } from '../tree/leaf.ts'
 import type { Param } from '../tree/leaf.ts'
 import { allTargets, targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Whole, Targeted } from '../tree/types/step.ts'
-import { replaceAt } from '../tree/walk.ts'
+import { replaceAt, showPath } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
-import { innermost, isPacked, isWrappedWeight, labelOf } from '../tree/wrap.ts'
+import { innermost, isWrappedWeight, labelOf } from '../tree/wrap.ts'
+import type { Packed } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
 const wrapped: Taste<Weight> = {
@@ -19,33 +21,33 @@ const wrapped: Taste<Weight> = {
   wants: 'an adapted weight',
 }
 
-/** What a wrapped weight is once merged; undefined for what has no weight at its bottom. */
-const mergedOf = (node: Weight, kinds: Kinds): Param | undefined => {
-  const base = innermost(node)
-  if (!isParam(base) && !isPacked(base)) return undefined
-  const dense = materialize(node, context({ kinds }))
+/** What a wrapped weight is once merged. */
+const mergedOf = ({ node, path }: Place<Weight>, kinds: Kinds): Param => {
+  const base = innermost(node) as Param | Packed
+  const dense = explained(
+    () => materialize(node, context({ kinds })),
+    (found) => ({ ...found, path: showPath(path) }),
+  )
   return isParam(base) ? withValue(base, dense) : withStatus(param(base.form, labelOf(base), dense), 'frozen')
 }
 
 /** The merged model; one adapted weight that stands in several places is one leaf in all of them afterwards too. */
 const mergeAt = (model: unknown, at: readonly Place<Weight>[], kinds: Kinds): unknown =>
   scope(() => {
-    const done = new Map<unknown, readonly { readonly node: Weight; readonly value: Param | undefined }[]>()
-    const once = (node: Weight): Param | undefined => {
-      const known = done.get(innermost(node)) ?? []
+    const done = new Map<unknown, readonly { readonly node: Weight; readonly value: Param }[]>()
+    const once = (place: Place<Weight>): Param => {
+      const base = innermost(place.node)
+      const known = done.get(base) ?? []
       // Training builds the nodes anew around leaves that stay one leaf, so that nodes are compared by what they hold.
-      const earlier = known.find((k) => sameStructure(k.node, node))
+      const earlier = known.find((k) => sameStructure(k.node, place.node))
       if (earlier !== undefined) return earlier.value
-      const value = mergedOf(node, kinds)
-      done.set(innermost(node), [...known, { node, value }])
+      const value = mergedOf(place, kinds)
+      done.set(base, [...known, { node: place.node, value }])
       return value
     }
     const merged = replaceAt(
       model,
-      at.flatMap(({ node, route }) => {
-        const value = once(node)
-        return value === undefined ? [] : [{ route, value }]
-      }),
+      at.map((place) => ({ route: place.route, value: once(place) })),
     )
     // A base that is shared with another model would stand there unmerged, under the same label.
     requireSound(merged)

@@ -1,5 +1,5 @@
 import { concat, gather, scope, tensor } from '../ops/index.ts'
-import { EspalierError } from '../tree/error.ts'
+import { EspalierError, issue } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { isTensor } from '../tree/tensor.ts'
@@ -7,14 +7,6 @@ import type { Tensor } from '../tree/tensor.ts'
 
 /** What a model is run on: a tensor, or a record of tensors such as ids and their mask, each with the batch as first axis. */
 export type Batch = Tensor | { readonly [name: string]: unknown }
-
-const problem = (_tag: string, path: string, expected: string, found: string, hint: string): Issue => ({
-  _tag,
-  path,
-  expected,
-  found,
-  hint,
-})
 
 const rowsIn = (input: unknown): readonly (readonly [string, number | undefined])[] =>
   isTensor(input)
@@ -26,12 +18,12 @@ const check = (models: object, names: readonly string[], input: unknown): void =
   const issues: Issue[] = names.flatMap((name, i) =>
     Object.hasOwn(models, name)
       ? []
-      : [problem('UnknownAdapter', `names.${i}`, `one of ${known.join(', ')}`, `"${name}"`, didYouMean(name, known))],
+      : [issue('UnknownAdapter', `names.${i}`, `one of ${known.join(', ')}`, `"${name}"`, didYouMean(name, known))],
   )
   for (const [path, rows] of rowsIn(input))
     if (rows !== names.length)
       issues.push(
-        problem(
+        issue(
           'ShapeMismatch',
           path,
           `${names.length} rows, one for each name`,
@@ -40,7 +32,7 @@ const check = (models: object, names: readonly string[], input: unknown): void =
         ),
       )
   if (names.length === 0)
-    issues.push(problem('ShapeMismatch', 'names', 'at least one row', 'none', 'Give each row a name.'))
+    issues.push(issue('ShapeMismatch', 'names', 'at least one row', 'none', 'Give each row a name.'))
   if (issues.length > 0) throw new EspalierError(issues)
 }
 
@@ -63,7 +55,7 @@ const requireAlike = (outputs: readonly (readonly [string, Tensor, number])[]): 
   const issues = outputs.flatMap(([name, out, rows]) => {
     if (out.shape[0] !== rows)
       return [
-        problem(
+        issue(
           'ShapeMismatch',
           name,
           `outputs of ${rows} rows, one for each input`,
@@ -73,7 +65,7 @@ const requireAlike = (outputs: readonly (readonly [string, Tensor, number])[]): 
       ]
     if (first === undefined || rest(out) === rest(first[1])) return []
     return [
-      problem(
+      issue(
         'MixedLengths',
         name,
         `outputs of shape ${rest(first[1])}, as ${first[0]} gives`,

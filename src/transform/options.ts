@@ -1,7 +1,7 @@
 import * as t from 'io-ts'
 import { Finite, PositiveWhole } from '../kind/number-codecs.ts'
 import type { Issue } from '../tree/error.ts'
-import { TransformFailure } from '../tree/error.ts'
+import { TransformFailure, written } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 
 /** One option of a method: what it may be, and whether it must be given. */
@@ -86,16 +86,6 @@ const patterns = (value: t.Type<number>): t.Type<Readonly<Record<string, number>
 export const Ranks: t.Type<Readonly<Record<string, number>>> = patterns(PositiveWhole)
 /** A number for each pattern. */
 export const Numbers: t.Type<Readonly<Record<string, number>>> = patterns(Finite)
-
-/** A value as a message shows it. */
-export const written = (x: unknown): string => {
-  if (x === undefined) return 'nothing'
-  try {
-    return JSON.stringify(x) ?? `a ${typeof x}`
-  } catch {
-    return `a ${typeof x}`
-  }
-}
 
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   typeof x === 'object' && x !== null && !Array.isArray(x)

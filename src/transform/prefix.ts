@@ -5,7 +5,7 @@ import { PositiveWhole } from '../kind/number-codecs.ts'
 import { PrefixMlpKind } from '../nn/index.ts'
 import type { PrefixMlp, Prefixed } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
-import { TransformFailure } from '../tree/error.ts'
+import { issue, TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
@@ -94,14 +94,6 @@ const sizesOf = (attention: Node): Omit<Sizes, 'layers'> & { readonly values: nu
   // Fewer heads of keys than of queries are as wide as those.
   return { d, width, values, heads: (Number(attention['heads']) * width) / queries }
 }
-
-const issue = (_tag: string, path: string, expected: string, found: string, hint: string): Issue => ({
-  _tag,
-  path,
-  expected,
-  found,
-  hint,
-})
 
 /** Whether a model, or what is inside everything that wraps it, has a prefix. */
 const hasPrefix = (node: unknown): boolean => tagOf(node) === 'Prefixed' || (isWrapper(node) && hasPrefix(node.base))

@@ -1,26 +1,18 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { TransformFailure } from '../tree/error.ts'
+import { explained, issue, TransformFailure, written } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { AfterRecipe } from './adaptable.ts'
 import { methods } from './methods.ts'
-import { optionIssues, written } from './options.ts'
+import { optionIssues } from './options.ts'
 
 /** One step of a recipe: the name of a method, and its options. */
 export type RecipeStep = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 
 /** Transforms as data: stored, compared and repeated as JSON. */
 export type Recipe = readonly RecipeStep[]
-
-const issue = (_tag: string, path: string, expected: string, found: unknown, hint: string): Issue => ({
-  _tag,
-  path,
-  expected,
-  found: written(found),
-  hint,
-})
 
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   typeof x === 'object' && x !== null && !Array.isArray(x)
@@ -30,10 +22,12 @@ const stepIssues = (step: unknown, i: number): readonly Issue[] => {
   const names = isRecord(step) ? Object.keys(step) : []
   const [name] = names
   if (!isRecord(step) || name === undefined || names.length !== 1)
-    return [issue('BadRecipe', path, 'an object with one key, the method', step, 'For example { "freeze": {} }.')]
+    return [
+      issue('BadRecipe', path, 'an object with one key, the method', written(step), 'For example { "freeze": {} }.'),
+    ]
   const method = Object.hasOwn(methods, name) ? methods[name] : undefined
   return method === undefined
-    ? [issue('BadRecipe', path, 'a method', name, didYouMean(name, Object.keys(methods)))]
+    ? [issue('BadRecipe', path, 'a method', written(name), didYouMean(name, Object.keys(methods)))]
     : optionIssues(name, method.options, step[name], `${path}.${name}`, () => 'BadRecipe')
 }
 
@@ -50,7 +44,7 @@ const stepIssues = (step: unknown, i: number): readonly Issue[] => {
  */
 export const decodeRecipe = (json: unknown): E.Either<readonly Issue[], Recipe> => {
   if (!Array.isArray(json))
-    return E.left([issue('BadRecipe', '', 'a list of steps', json, 'For example [{ "freeze": {} }].')])
+    return E.left([issue('BadRecipe', '', 'a list of steps', written(json), 'For example [{ "freeze": {} }].')])
   const issues = json.flatMap(stepIssues)
   return issues.length > 0 ? E.left(issues) : E.right(json as Recipe)
 }
@@ -74,6 +68,9 @@ export const applyRecipe =
     if (E.isLeft(decoded)) throw new TransformFailure(decoded.left)
     return decoded.right.reduce<unknown>((m, step, i) => {
       const [[name, options] = ['', {}]] = Object.entries(step)
-      return methods[name]?.step(options as never, fold(key, i))(m as never)
+      return explained(
+        () => methods[name]?.step(options as never, fold(key, i))(m as never),
+        (found) => ({ ...found, hint: `${found.hint} (Step [${i}], ${name}.)`.trim() }),
+      )
     }, model) as AfterRecipe<M, R>
   }

@@ -79,3 +79,33 @@ export class TransformFailure extends EspalierError {
 export const fail = (issue: Issue): never => {
   throw new EspalierError([issue])
 }
+
+/** An issue from its parts, what was found as a word. @internal */
+export const issue = (tag: string, path: string, expected: string, found: unknown, hint: string): Issue => ({
+  _tag: tag,
+  path,
+  expected,
+  found: typeof found === 'string' ? found : typeof found === 'number' ? String(found) : written(found),
+  hint,
+})
+
+/** A value as a message shows it. @internal */
+export const written = (x: unknown): string => {
+  if (x === undefined) return 'nothing'
+  try {
+    return JSON.stringify(x) ?? `a ${typeof x}`
+  } catch {
+    return `a ${typeof x}`
+  }
+}
+
+/** What `f` gives; an error of ours comes out with its issues as they are after `more`. @internal */
+export const explained = <A>(f: () => A, more: (issue: Issue) => Issue): A => {
+  try {
+    return f()
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error
+    const issues = error.issues.map(more)
+    throw error instanceof TransformFailure ? new TransformFailure(issues) : new EspalierError(issues)
+  }
+}

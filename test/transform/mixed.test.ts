@@ -108,7 +108,7 @@ test('what cannot stand beside one base says so', () => {
   expect(brief(issuesOf(() => sllm.apply(all, ids, { rows: ['fr', 'en', 'de', null] })))).toEqual([
     'UnknownAdapter rows',
   ])
-  expect(brief(issuesOf(() => merge(all)))).toEqual(['NoRows rows'])
+  expect(brief(issuesOf(() => merge(all)))).toEqual(['NoRows transformer_blocks.0.mlp.ln_1.weight'])
 })
 
 const withNaN = (node: unknown): unknown => {

@@ -80,7 +80,7 @@ describe('bake', () => {
     const Doubled = variant('Doubled', { fields: {}, materialize: (w, ctx) => mul(materialize(w.base, ctx), 2) })
     const { prompt: rows, ...rest } = prompt({ length: 2 })(base).embedding_block.token_embdgs
     const own = { ...rest, prompt: { _tag: 'Doubled', base: rows } }
-    expect(brief(issuesOf(() => bake(own)))).toEqual(['UnknownKind '])
+    expect(brief(issuesOf(() => bake(own)))).toEqual(['UnknownKind prompt'])
     const baked = bake.knowing({ Doubled })(own) as unknown as { readonly prompt: typeof rows }
     expect(data(baked.prompt.value)).toEqual(data(rows.value).map((x) => 2 * x))
   })

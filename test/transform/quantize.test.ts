@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   applyRecipe,
+  bottleneck,
   context,
   count,
   decodeRecipe,
@@ -176,4 +177,12 @@ describe('recipes', () => {
       '[0].quantize.scheme',
     ])
   })
+})
+
+test('quantise keeps out of what was put on', () => {
+  const base = freeze(sllm.init({ ...sllm.config.seed, vocab_size: 9 }, key(0)))
+  const adapted = pipe(base, bottleneck({ placement: 'pfeiffer' }))
+  const packed = quantize({ at: '**' })(adapted)
+  expect(count(packed).trainable).toBe(count(adapted).trainable)
+  expect(get(packed as never, 'transformer_blocks.0.mlp.adapter.down.weight' as never)).toMatchObject({ _tag: 'Param' })
 })

@@ -83,7 +83,7 @@ test('its dimensions are options, its fields parameters and plain data under the
 test('merge of a variant of one’s own: with its kind it works, without it says which kind is missing', () => {
   const model = pipe(tinySllm(), freeze, scaled({ at: '**.ln_1' }))
   expect(count(model).trainable).toBe(12)
-  expect(brief(refused(model, merge as never))).toEqual(['UnknownKind '])
+  expect(brief(refused(model, merge as never))).toEqual(['UnknownKind transformer_blocks.0.mlp.ln_1.weight'])
   const merged = merge.knowing(own)(model)
   expect(count(merged)).toEqual(count(freeze(tinySllm())))
   const weight: Matrix<'frozen'> = merged.transformer_blocks[0]!.mlp.ln_1.weight
