@@ -62,7 +62,7 @@ export const run = async (method: Method, { base, tuned }: Prepared, setting: Se
   const total = EPOCHS * Math.ceil(train.length / BATCH)
   const started = performance.now()
   const fitted: Fitted<AnySllm, unknown> = await fit<AnySllm, ClassExample, Parameters<typeof task.loss>[1], unknown>(
-    tuned as never,
+    tuned,
     {
       data: train,
       collate: task.collate,

@@ -1,18 +1,23 @@
 // Fine-tunes SLLM to tell complaints from other customer feedback: npm start
-// Another method: npm start -- --method qlora. All of them in one run: npm start -- --compare
+// Another method: npm start -- --method qlora. All of them in one run: npm start -- --compare. An engine: --engine wasm
 import { parseArgs } from 'node:util'
 import { join } from 'node:path'
 import { count, curveText, diff, engine, freeze, key, show, sllm } from 'espalier'
 import type { Sllm } from 'espalier'
 import { loadModel, orThrow } from 'espalier/io'
 import { currentEngine } from 'espalier/ops'
+import type { EngineName } from 'espalier/ops'
 import { compare } from './compare.ts'
 import { prepare, run } from './job.ts'
 import { methods } from './methods.ts'
 import { complaints, configFor, here, openTokenizer, readSplit } from './task.ts'
 
 const { values } = parseArgs({
-  options: { method: { type: 'string', default: 'lora' }, compare: { type: 'boolean', default: false } },
+  options: {
+    method: { type: 'string', default: 'lora' },
+    compare: { type: 'boolean', default: false },
+    engine: { type: 'string' },
+  },
 })
 const method = Object.hasOwn(methods, values.method) ? methods[values.method] : undefined
 if (method === undefined) {
@@ -27,7 +32,7 @@ const say = (title: string, text: string): void =>
 const percent = (x: number): string => `${(100 * x).toFixed(1)} %`
 const color = process.stdout.isTTY
 
-await engine()
+await engine(values.engine === undefined ? {} : { prefer: values.engine as EngineName })
 const tokenizer = await openTokenizer()
 const task = complaints(tokenizer)
 const [train, heldout] = await Promise.all([readSplit('train', tokenizer), readSplit('heldout', tokenizer)])

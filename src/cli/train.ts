@@ -100,7 +100,7 @@ const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, 
   const total = epochs * Math.ceil(job.data.length / batchSize)
   await mkdir(output, { recursive: true })
   const before = job.evaluate?.(tuned)
-  const fitted: Fitted<AnySllm, unknown> = await fit<AnySllm, T, B, unknown>(tuned as never, {
+  const fitted: Fitted<AnySllm, unknown> = await fit<AnySllm, T, B, unknown>(tuned, {
     ...job,
     optimiser: adamw({
       rate: warmupCosine({ peak: rate, warmup, total: total / accumulate }),

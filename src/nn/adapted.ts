@@ -30,7 +30,7 @@ type FeedForwardTag = 'Mlp'
 /** The tag of an attention or a feed-forward layer. */
 export type SublayerTag = AttentionTag | FeedForwardTag
 
-/** The tags of attention layers and of feed-forward layers, by which the placements of the literature are found. @internal */
+/** The tags of attention layers and of feed-forward layers, by which the placements of the literature are found. */
 export const placeTags: {
   readonly attention: readonly AttentionTag[]
   readonly feedForward: readonly FeedForwardTag[]

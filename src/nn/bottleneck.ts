@@ -76,5 +76,5 @@ export const BottleneckKind: Kind<BottleneckShell, 'layer', 'in' | 'width' | 'ou
   ops: { layer: call },
 }
 
-/** The sum of what several adapters add. @internal */
+/** The sum of what several adapters add. */
 export const addAll = (parts: readonly Tensor[]): Tensor => parts.reduce((total, part) => add(total, part))

@@ -23,7 +23,7 @@ const firstOf = <A>(way: string, parts: readonly A[]): readonly [A, readonly A[]
 
 const isStack = (node: LayerAdapter): node is AdapterStack => node._tag === 'AdapterStack'
 
-/** Adapters one after the other; a stack of stacks is one stack. @internal */
+/** Adapters one after the other; a stack of stacks is one stack. */
 export const stackOf = <const P extends Parts>(...parts: P): AdapterStack<Flat<P[number]>> => {
   const flat = parts.flatMap((part): readonly unknown[] => (isStack(part) ? partsOf(part) : [part]))
   const [base, others] = firstOf('stack', flat as readonly Flat<P[number]>[])
@@ -43,7 +43,7 @@ const shares = (parts: number, weights: readonly number[]): readonly number[] =>
   return Math.abs(total - 1) < 1e-12 ? weights : weights.map((w) => w / total)
 }
 
-/** The weighted mean of adapters. @internal */
+/** The weighted mean of adapters. */
 export const averageOf = <const P extends Parts>(
   parts: P,
   weights: readonly number[] = parts.map(() => 1),
@@ -52,7 +52,7 @@ export const averageOf = <const P extends Parts>(
   return { _tag: 'AdapterAverage', base, others, weights: shares(parts.length, weights) }
 }
 
-/** Adapters side by side, each with its own part of the batch. @internal */
+/** Adapters side by side, each with its own part of the batch. */
 export const parallelOf = <const P extends Parts>(...parts: P): AdapterParallel<P[0], P[number]> => {
   const [base, others] = firstOf('parallel', parts)
   return { _tag: 'AdapterParallel', base, others }
@@ -66,7 +66,7 @@ export interface FuseOptions {
   readonly key?: Key
 }
 
-/** Attention over adapters, its value projection the identity at first. @internal */
+/** Attention over adapters, its value projection the identity at first. */
 export const fuseOf = <const P extends Parts>(
   parts: P,
   { label = 'fusion', key = seedKey('fuse') }: FuseOptions = {},

@@ -29,8 +29,6 @@ const shapes = (node: unknown): readonly Shaped[] => {
 /**
  * The widths of a layer as its weights tell them: inputs of the first matrix in path order, outputs of the last; those of its
  * tables or vectors where it has no matrix.
- *
- * @internal
  */
 export const widthsOf = (layer: unknown): Widths | undefined => {
   const all = shapes(layer)

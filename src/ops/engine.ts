@@ -67,6 +67,14 @@ export const engine = (options: EngineOptions = {}): Promise<EngineInfo> => {
 
 const choose = async ({ prefer, quiet = false }: EngineOptions): Promise<EngineInfo> => {
   if (chosen && (prefer === undefined || prefer === current.name)) return current
+  if (prefer !== undefined && !Object.hasOwn(attempts, prefer))
+    return fail({
+      _tag: 'EngineUnavailable',
+      path: 'engine',
+      expected: "'native', 'wasm' or 'js'",
+      found: `"${prefer}"`,
+      hint: 'Leave "prefer" out to take the fastest engine there is.',
+    })
   const wanted: readonly EngineName[] = prefer === undefined ? ['native', 'wasm', 'js'] : [prefer]
   const skipped: { name: EngineName; why: string }[] = []
   for (const name of wanted) {

@@ -201,7 +201,7 @@ export interface CountState {
  * ```
  */
 export const scaleByRate = (rate: number | Schedule): Optimiser<CountState> => {
-  if (typeof rate === 'number')
+  if (typeof rate !== 'function')
     requireSetting('scaleByRate.rate', rate, Number.isFinite(rate) && rate >= 0, 'a finite number >= 0')
   const factorAt = (count: Tensor): Tensor | number => (typeof rate === 'number' ? -rate : mul(rate(count), -1))
   return {

@@ -100,6 +100,13 @@ export interface FitOptions<M, T, B, S> extends GradOptions {
 /** Refuses options under which nothing sensible could be trained, and counts the steps. @internal */
 export const stepsPerEpoch = <M, T, B, S>(options: FitOptions<M, T, B, S>): number => {
   const { data, epochs, batchSize, dropLast = false, accumulate, evaluate, evaluateEvery, patience } = options
+  const { update } = (options.optimiser as Partial<Optimiser<S>> | undefined) ?? {}
+  requireSetting(
+    'fit.optimiser',
+    typeof options.optimiser,
+    typeof update === 'function',
+    'an optimiser, such as adamw({ rate })',
+  )
   requireSetting('fit.data', `${data.length} examples`, data.length > 0, 'at least one example')
   requireParts('fit.batchSize', batchSize)
   requireSetting('fit.epochs', epochs, isCount(epochs), 'a whole number >= 0')

@@ -99,7 +99,7 @@ const joinIssues = (
   ]
 }
 
-/** Another adapter beside those that are there. @internal */
+/** Another adapter beside those that are there. */
 export const join: Join = targeted<JoinOptions, 'join'>(
   (model, { at = '**', ...options }: AtAll<JoinOptions>) => {
     const chosen = targets(model, at, adaptedLayers)

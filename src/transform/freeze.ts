@@ -1,10 +1,11 @@
+import { TransformFailure, issue } from '../tree/error.ts'
 import { requireSound } from '../tree/labels.ts'
 import { isParam, withStatus } from '../tree/leaf.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Whole, Targeted } from '../tree/types/step.ts'
-import { mapLeaves } from '../tree/walk.ts'
+import { isBranch, mapLeaves } from '../tree/walk.ts'
 import { targeted } from './targeted.ts'
 
 declare module '../tree/types/rewrite.ts' {
@@ -19,9 +20,18 @@ const parameters: Taste<Param> = { verdict: (node) => (isParam(node) ? 'take' : 
 const setStatus = (model: unknown, which: (p: Param) => boolean, status: Status): unknown =>
   mapLeaves(model, (leaf) => (isParam(leaf) && which(leaf) ? withStatus(leaf, status) : leaf))
 
+// Options in place of a model would be frozen as a tree without parameters, in silence.
+const requireModel = (model: unknown, name: string): void => {
+  if (isBranch(model) && Object.keys(model).join() === 'at')
+    throw new TransformFailure([
+      issue('NotATarget', name, 'a model', 'options', `For a part of a model: ${name}.only({ at: … }).`),
+    ])
+}
+
 const setAll =
   (status: Status) =>
   (model: unknown): unknown => {
+    requireModel(model, status === 'frozen' ? 'freeze' : 'unfreeze')
     requireSound(model)
     return setStatus(model, () => true, status)
   }

@@ -4,7 +4,7 @@ import { Finite, Rate } from '../kind/number-codecs.ts'
 import { LoraFromKind, LoraKind, LoraTableKind } from '../weight/index.ts'
 import { factorOf } from '../weight/lora.ts'
 import type { Scaling } from '../weight/index.ts'
-import { TransformFailure } from '../tree/error.ts'
+import { TransformFailure, explained } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
 import type { Selector } from '../tree/select.ts'
@@ -107,6 +107,11 @@ type Placed = LoraOptions & { readonly init: AnyLoraInit; readonly at: Selector 
 const plainly = ({ init, ...options }: Placed): ((model: unknown) => unknown) =>
   isStart(init) ? started.unchecked({ ...options, init }) : drawn.unchecked({ ...options, init })
 
+const towardsTables = (found: Issue): Issue =>
+  found._tag === 'NotATarget' && /Embedding|a table/.test(found.found)
+    ? { ...found, hint: `Embedding tables have a form of their own: lora.embedding({ at: …, rank: … }). ${found.hint}` }
+    : found
+
 const biasOfStart = (init: LoraStart): TransformFailure =>
   new TransformFailure([
     {
@@ -207,7 +212,7 @@ export interface LoraTransform {
 export const lora: LoraTransform = Object.assign(
   targeted<MatrixLoraOptions, 'lora'>(
     (model, { init = 'kaiming', bias = false, ...options }) => {
-      if (!bias) return plainly({ ...options, init })(model)
+      if (!bias) return explained(() => plainly({ ...options, init })(model), towardsTables)
       if (isStart(init)) throw biasOfStart(init)
       return shiftLayers((at) => plainly({ ...options, init, at }))(model, options.at)
     },

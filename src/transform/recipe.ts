@@ -9,7 +9,7 @@ import { methods } from './methods.ts'
 import { optionIssues } from './options.ts'
 
 /** One step of a recipe: the name of a method, and its options. */
-export type RecipeStep = Readonly<Record<string, Readonly<Record<string, unknown>>>>
+export type RecipeStep = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
 
 /** Transforms as data: stored, compared and repeated as JSON. */
 export type Recipe = readonly RecipeStep[]
@@ -17,9 +17,13 @@ export type Recipe = readonly RecipeStep[]
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   typeof x === 'object' && x !== null && !Array.isArray(x)
 
+// The compiler gives alike steps of a list each other's keys, as undefined.
+const namesIn = (step: Readonly<Record<string, unknown>>): readonly string[] =>
+  Object.keys(step).filter((k) => step[k] !== undefined)
+
 const stepIssues = (step: unknown, i: number): readonly Issue[] => {
   const path = `[${i}]`
-  const names = isRecord(step) ? Object.keys(step) : []
+  const names = isRecord(step) ? namesIn(step) : []
   const [name] = names
   if (!isRecord(step) || name === undefined || names.length !== 1)
     return [
@@ -67,7 +71,8 @@ export const applyRecipe =
     const decoded = decodeRecipe(recipe)
     if (E.isLeft(decoded)) throw new TransformFailure(decoded.left)
     return decoded.right.reduce<unknown>((m, step, i) => {
-      const [[name, options] = ['', {}]] = Object.entries(step)
+      const [name = ''] = namesIn(step)
+      const options = step[name]
       return explained(
         () => methods[name]?.step(options as never, fold(key, i))(m as never),
         (found) => ({ ...found, hint: `${found.hint} (Step [${i}], ${name}.)`.trim() }),

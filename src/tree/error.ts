@@ -13,7 +13,7 @@ export interface Issue {
 }
 
 /**
- * Issues as one readable message, a paragraph each.
+ * Issues as one readable message, a paragraph each; what is wrong alike at many places is one of them.
  *
  * @example
  * ```ts
@@ -22,12 +22,26 @@ export interface Issue {
  * // => 'NoMatch at **.a: expected a hit, found none.\n  Did you mean "**.b"?'
  * ```
  */
-export const formatIssues = (issues: readonly Issue[]): string => issues.map(formatIssue).join('\n')
+export const formatIssues = (issues: readonly Issue[]): string => {
+  const alike = new Map<string, Issue[]>()
+  for (const one of issues) {
+    const { path: _, ...rest } = one
+    const said = JSON.stringify(rest)
+    alike.set(said, [...(alike.get(said) ?? []), one])
+  }
+  return [...alike.values()].map(formatAlike).join('\n')
+}
 
-const formatIssue = ({ _tag, path, expected, found, hint }: Issue): string =>
-  [`${_tag} at ${path === '' ? 'the root' : path}: expected ${expected}, found ${found}.`, hint && `  ${hint}`]
-    .filter(Boolean)
-    .join('\n')
+// One mistake is often made at every weight of a model: it is told once, with a few of the places.
+const SHOWN = 3
+
+const formatAlike = ([first, ...others]: readonly Issue[]): string => {
+  const { _tag, expected, found, hint } = first!
+  const paths = [first!, ...others].map(({ path }) => (path === '' ? 'the root' : path))
+  const more = paths.length - SHOWN
+  const places = paths.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '')
+  return [`${_tag} at ${places}: expected ${expected}, found ${found}.`, hint && `  ${hint}`].filter(Boolean).join('\n')
+}
 
 /**
  * The only class this library throws: an `Error` that carries its issues as data.

@@ -48,5 +48,11 @@ export const nearestPattern = (paths: readonly (readonly string[])[], like: stri
   const written = like.startsWith('**')
     ? full.filter((p) => p.length >= tail && p.at(-1) !== '*').map((p) => `**.${p.slice(p.length - tail).join('.')}`)
     : full.map((p) => p.join('.'))
+  // A bare name, as other libraries take it, stands for itself at any depth.
+  const anywhere = `**.${like}`
+  if (full.some((p) => endsWith(p, segments))) return `Did you mean "${anywhere}"?`
   return didYouMean(starred(segments).join('.'), written)
 }
+
+const endsWith = (path: readonly string[], tail: readonly string[]): boolean =>
+  path.length > tail.length && tail.every((segment, i) => segment === path[path.length - tail.length + i])

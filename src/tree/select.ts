@@ -120,6 +120,13 @@ export const find = (tree: unknown, selector: Selector): readonly Place[] => {
   // Each alone, since all that one pattern hits may lie inside the hits of another.
   const missed = globs.filter((g) => match(tree, [g], ofKind, excluded).length === 0)
   if (missed.length > 0) throw new TransformFailure(missed.map((g) => noMatch(tree, g, kind, excluded)))
+  const idle = excluded.filter((g) => match(tree, [g], () => true, []).length === 0)
+  if (idle.length > 0)
+    throw new TransformFailure(
+      idle.map((g) =>
+        noHit('a pattern of `except` that matches this model', `no match for "${g.source}"`, tree, g.source),
+      ),
+    )
   return match(tree, globs, ofKind, excluded)
 }
 

@@ -16,6 +16,15 @@ type HalfAt<T, S extends Status> =
         ? T
         : { readonly [K in keyof T]: HalfAt<T[K], S> }
 
+// A place of which only the role is known: whatever stands there may be trainable.
+type IsOpen<T> = T extends { readonly _tag: infer Tag }
+  ? string extends Tag
+    ? Exclude<keyof T, '_tag' | `~${string}`> extends never
+      ? true
+      : false
+    : false
+  : false
+
 /** True when a model may have something to train; `never` when every parameter is known to be frozen. */
 export type HasTrainable<T> =
   T extends Param<infer P>
@@ -26,4 +35,6 @@ export type HasTrainable<T> =
       ? never
       : T extends readonly (infer E)[]
         ? HasTrainable<E>
-        : { [K in keyof T]-?: K extends '_tag' | `~${string}` ? never : HasTrainable<T[K]> }[keyof T]
+        : IsOpen<T> extends true
+          ? true
+          : { [K in keyof T]-?: K extends '_tag' | `~${string}` ? never : HasTrainable<T[K]> }[keyof T]
