@@ -22,7 +22,6 @@ import type {
   Lora,
   Matrix,
   Param,
-  Prefixed,
   PromptMlp,
   PromptLstm,
   Prompted,
