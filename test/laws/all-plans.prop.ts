@@ -19,6 +19,7 @@ import type { AnyTransform } from '../../src/laws/index.ts'
 import { libraryTools } from '../../src/laws/tools.ts'
 import { memory, read, scope, tensor } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/index.ts'
+import { runsOf } from './suite.ts'
 import { Scaled } from './table.ts'
 import { beginnings, described } from './plans/described.ts'
 import type { Beginnings } from './plans/described.ts'
@@ -133,6 +134,9 @@ const expectFile = ({ tree, outputs }: State): void => {
   expect(outputsOf(libraryTools({ Scaled }).throughFile(tree))).toEqual(outputs)
 }
 
+// Half a minute where nothing else runs.
+const minutes = 5 * 60_000
+
 once('the paths of the naive model are those of the SLLM', () => {
   const base = sllm.init({ ...sllm.config.seed, ...config }, key(0))
   expect(leafPlaces(base).map((p) => [showPath(p.path), p.node.value.shape])).toEqual(
@@ -141,23 +145,27 @@ once('the paths of the naive model are those of the SLLM', () => {
 })
 
 test.prop([fc.array(planned, { minLength: 1, maxLength: 12 }), fc.nat(99)], {
-  numRuns: 28 * Object.keys(steps).length,
-})('any plan of transforms does what a Map of paths does, refusals included', (plan, seed) => {
-  scope(() => {
-    const tree = sllm.init({ ...sllm.config.seed, ...config }, key(seed))
-    const values: Beginnings = new Map<string, Tensor>(leafPlaces(tree).map((p) => [showPath(p.path), p.node.value]))
-    const begin: State = { tree, world: start, first: values, outputs: outputsOf(tree) }
-    const end = plan.reduce<State>((state, step) => expectStep(step, state), begin)
-    expectFile(end)
-    expectMerge(end, seed)
-    // What was neither trained nor merged comes back as the very leaf that it was, codes included.
-    const { parameters, nodes } = described(detach(end.tree), end.first)
-    expect(parameters).toEqual(new Map([...end.world.parameters].map(([path, s]) => [path, bare(s)])))
-    expect([...nodes.values()].every((a) => a === undefined)).toBe(true)
-    return null
-  })
-  expect(plan.length).toBeGreaterThan(0)
-})
+  numRuns: runsOf(24 * Object.keys(steps).length),
+})(
+  'any plan of transforms does what a Map of paths does, refusals included',
+  (plan, seed) => {
+    scope(() => {
+      const tree = sllm.init({ ...sllm.config.seed, ...config }, key(seed))
+      const values: Beginnings = new Map<string, Tensor>(leafPlaces(tree).map((p) => [showPath(p.path), p.node.value]))
+      const begin: State = { tree, world: start, first: values, outputs: outputsOf(tree) }
+      const end = plan.reduce<State>((state, step) => expectStep(step, state), begin)
+      expectFile(end)
+      expectMerge(end, seed)
+      // What was neither trained nor merged comes back as the very leaf that it was, codes included.
+      const { parameters, nodes } = described(detach(end.tree), end.first)
+      expect(parameters).toEqual(new Map([...end.world.parameters].map(([path, s]) => [path, bare(s)])))
+      expect([...nodes.values()].every((a) => a === undefined)).toBe(true)
+      return null
+    })
+    expect(plan.length).toBeGreaterThan(0)
+  },
+  minutes,
+)
 
 once('each transform was taken many times, and refused where it can be', () => {
   const total = (tally: Readonly<Record<string, number>>) => Object.values(tally).reduce((n, x) => n + x, 0)
@@ -169,7 +177,7 @@ once('each transform was taken many times, and refused where it can be', () => {
   const tags = Object.values(steps).flatMap((step) => step.merges ?? [])
   for (const tag of tags) expect(merges[tag] ?? 0, tag).toBeGreaterThan(5)
   // A part without parameters there is hardly ever: all packed, or none at all.
-  const never = ['freeze', 'unfreeze', 'train', 'bake', 'wear']
+  const never = ['freeze', 'unfreeze', 'train', 'bake', 'wear', 'requantize']
   for (const name of Object.keys(steps).filter((n) => !never.includes(n)))
     expect(refused[name] ?? 0, name).toBeGreaterThan(0)
 })

@@ -1,6 +1,6 @@
 import type { AnyTransform } from '../../../src/laws/index.ts'
 import { key } from '../../../src/index.ts'
-import { below, changed, named, nodesAt, rewritten, specsAt, start } from './world.ts'
+import { below, changed, named, nodesAt, rewritten, specsAt } from './world.ts'
 import type { Attached, Own, Spec, World } from './world.ts'
 
 /** Options as a plan draws them: one of a few values each, and `undefined` for one that is not given. */
@@ -32,7 +32,10 @@ export const attached = (tag: string, own: Readonly<Record<string, number>>): At
 })
 
 /** What wraps a weight is named, frozen and trained as one. */
-export const onWeight = (tag: string, parameters: number): Attached => attached(tag, { '': parameters })
+export const onWeight = (tag: string, parameters: number, status: Own['status'] = 'trainable'): Attached => ({
+  tag,
+  own: { '': { parameters, status } },
+})
 
 export type Shape = readonly [inputs: number, outputs: number]
 export const shapeOf = (s: Spec): Shape => s.shape as Shape
@@ -153,6 +156,3 @@ export const marked = (
 export const namesParameter = (world: World, at: string | undefined): boolean =>
   specsAt(world, at).some((s) => !s.packed || s.adapter !== undefined) ||
   [...world.nodes].some(([path, a]) => Object.keys(a?.own ?? {}).some((name) => named(at)(below(path, name))))
-
-/** The parameters that the SLLM begins with. */
-export const isOfBase = (path: string): boolean => start.parameters.has(path)

@@ -10,6 +10,8 @@ import {
   merge,
   norms,
   quantize,
+  requantize,
+  toLora,
   unfreeze,
   wear,
 } from '../../../src/index.ts'
@@ -17,7 +19,7 @@ import { perturbed } from '../../../src/laws/index.ts'
 import type { AnyTransform } from '../../../src/laws/index.ts'
 import { Scaled } from '../table.ts'
 import { nodeSteps } from './nodes.ts'
-import { marked, namesParameter } from './step.ts'
+import { marked, namesParameter, onWeight } from './step.ts'
 import type { PlanStep } from './step.ts'
 import { weightSteps } from './weights.ts'
 import { bare, changed, namesNode, nodesAt, rewritten, specsAt } from './world.ts'
@@ -185,6 +187,30 @@ const dequantizing: PlanStep = {
   keepsOutputs: true,
 }
 
+/** What stands on codes becomes codes again, other ones than there were. */
+const requantizing: PlanStep = {
+  options: {},
+  where: 'whole',
+  really: () => (model: never) => requantize(model, { Scaled }).model,
+  naively: (world) => changed(world, undefined, (s) => (s.packed && s.adapter ? { ...bare(s), original: false } : s)),
+}
+
+const doubled = (a: Attached): Attached => onWeight('Lora', 2 * a.own['']!.parameters, a.own['']!.status)
+
+/** A LoRA that began from a part of its weight as a plain one of twice the rank. */
+const plainLora: PlanStep = {
+  options: {},
+  where: 'part',
+  really: wholeOrPart(toLora),
+  naively: (world, at) => {
+    const isStarted = (s: Spec): boolean => s.adapter?.tag === 'LoraFrom'
+    return at === undefined || specsAt(world, at).some(isStarted)
+      ? changed(world, at, (s) => (isStarted(s) ? { ...s, adapter: doubled(s.adapter!) } : s))
+      : undefined
+  },
+  keepsOutputs: true,
+}
+
 /**
  * Every transform with options. A method more is a line more: a weight method by what it adds to a weight [in, out], in
  * `weights.ts`; a method that wraps nodes in `nodes.ts`.
@@ -202,6 +228,8 @@ export const steps: Readonly<Record<string, PlanStep>> = {
   quantize: quantizing,
   quantizeTables: quantizingTables,
   dequantize: dequantizing,
+  requantize: requantizing,
+  toLora: plainLora,
   ...weightSteps,
   ...nodeSteps,
 }
