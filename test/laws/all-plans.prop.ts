@@ -9,7 +9,10 @@ import {
   key,
   leafPlaces,
   merge,
+  kinds,
   places,
+  shapeIssues,
+  trainableOf,
   showPath,
   sllm,
   unsound,
@@ -17,7 +20,7 @@ import {
 import { perturbed } from '../../src/laws/index.ts'
 import type { AnyTransform } from '../../src/laws/index.ts'
 import { libraryTools } from '../../src/laws/tools.ts'
-import { memory, read, scope, tensor } from '../../src/ops/index.ts'
+import { memory, read, scope, sum, tensor } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/index.ts'
 import { runsOf } from './suite.ts'
 import { Scaled } from './table.ts'
@@ -111,6 +114,7 @@ const expectStep = (step: Planned, state: State): State => {
   expect(described(next, now), shown).toEqual(wanted)
   expect(count(next), shown).toEqual(counted(wanted))
   expect(unsound(next), shown).toEqual([])
+  expect(shapeIssues(next, sllm.kind, { ...kinds, ...sllm.kinds, Scaled }), shown).toEqual([])
   // What went in is as it was, and still works.
   expect(described(tree, first), shown).toEqual(world)
   const outputs = outputsOf(next)
@@ -127,6 +131,16 @@ const expectMerge = ({ tree, world }: State, seed: number): void => {
   for (const tag of adapters) merges[tag] = (merges[tag] ?? 0) + 1
   expect(furthest(outputsOf(trained), outputsOf(merged)), adapters.join()).toBeLessThan(2e-3)
   expect([...places(merged)].filter((p) => isWrappedWeight(p.node))).toEqual([])
+}
+
+const lossOf = (tree: unknown): Tensor => sum(sllm.apply(tree as never, ids, { kinds: { Scaled } }))
+
+/** Every trainable parameter has a gradient of finite numbers, and nothing else has one. */
+const expectGradients = ({ tree }: State): void => {
+  if (count(tree).trainable === 0) return
+  const grads = libraryTools({ Scaled }).grad(tree, lossOf)
+  expect(Object.keys(grads).toSorted()).toEqual(Object.keys(trainableOf(tree)).toSorted())
+  for (const [label, g] of Object.entries(grads)) expect(read(g).every(Number.isFinite), label).toBe(true)
 }
 
 /** Through a file and back, what stands at the end computes the same to the last bit. */
@@ -155,6 +169,7 @@ test.prop([fc.array(planned, { minLength: 1, maxLength: 12 }), fc.nat(99)], {
       const begin: State = { tree, world: start, first: values, outputs: outputsOf(tree) }
       const end = plan.reduce<State>((state, step) => expectStep(step, state), begin)
       expectFile(end)
+      expectGradients(end)
       expectMerge(end, seed)
       // What was neither trained nor merged comes back as the very leaf that it was, codes included.
       const { parameters, nodes } = described(detach(end.tree), end.first)
