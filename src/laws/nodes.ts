@@ -1,9 +1,12 @@
 import * as fc from 'fast-check'
 import { initialise } from '../kind/index.ts'
 import type { AnyField, AnyKind, Dims } from '../kind/index.ts'
-import { key } from '../tree/key.ts'
-import { param } from '../tree/leaf.ts'
-import type { Form } from '../tree/leaf.ts'
+import { read } from '../ops/index.ts'
+import { fold, key } from '../tree/key.ts'
+import type { Key } from '../tree/key.ts'
+import { isConstant, param, withValue } from '../tree/leaf.ts'
+import type { Constant, Form } from '../tree/leaf.ts'
+import { mapLeaves } from '../tree/walk.ts'
 import { drawn, perturbed } from './values.ts'
 import type { Style } from './values.ts'
 
@@ -84,6 +87,16 @@ const baseOf = (
   return { base: param(form, 'base', drawn(key(seed), [dims['in'] ?? 1, dims['out'] ?? 1], 'dyadic')) }
 }
 
+// Whole numbers are codes, ids and positions, for which zero is as good as any.
+const isZeros = (leaf: unknown): leaf is Constant =>
+  isConstant(leaf) && leaf.value.dtype === 'float32' && read(leaf.value).every((x) => x === 0)
+
+/** The node with constants drawn that begin at zero, where half of a formula would not show. */
+const withoutZeros = (node: unknown, key: Key, style: Style): unknown =>
+  mapLeaves(node, (leaf) =>
+    isZeros(leaf) ? withValue(leaf, drawn(fold(key, `${leaf.label} zeros`), leaf.value.shape, style)) : leaf,
+  )
+
 /** Draws nodes of a kind together with their dimensions. */
 export const nodeSamples = (
   kind: AnyKind,
@@ -104,13 +117,15 @@ export const nodeSamples = (
       const under = baseOf(kind, base, form, sample.dims, sample.seed)
       const { _tag, ...rest } = initialise(kind, sample.dims, key(sample.seed), statics) as { _tag: string }
       const usual = kind.tag === 'Param' ? under['base'] : { _tag, ...under, ...rest }
-      const node = make?.(sample.dims, sample.seed) ?? usual
+      // Tensors that belong together stay together.
+      const node = make?.(sample.dims, sample.seed) ?? withoutZeros(usual, key(sample.seed), sample.style)
       return { ...sample, node: perturbed(node, key(sample.seed), sample) }
     })
 }
 
 /**
- * Nodes of a kind, derived from its fields: every named dimension small, every parameter drawn and none of them zero.
+ * Nodes of a kind, derived from its fields: every named dimension small, every parameter drawn and none of them zero,
+ * nor any constant of float32 that begins at zero.
  *
  * @example
  * ```ts

@@ -2,6 +2,7 @@ import { allZeros, fixed, layer, vector } from '../kind/index.ts'
 import type { Kind, Layer, Weight } from '../kind/index.ts'
 import { add, mul } from '../ops/index.ts'
 import type { Param, Status, Vector } from '../tree/leaf.ts'
+import type { WeightWrapper } from '../tree/types/rewrite.ts'
 import type { Packed } from '../tree/wrap.ts'
 import type { Lora } from '../weight/index.ts'
 import type { Linear } from './linear.ts'
@@ -21,15 +22,17 @@ export interface Shifted<L extends Layer = Layer, S extends Status = 'trainable'
 
 declare module '../tree/types/rewrite.ts' {
   interface Rewrites<T> {
-    readonly loraBias: T extends {
-      readonly _tag: 'Linear'
-      readonly weight: infer W extends Weight & (Param<Status, 'matrix'> | Packed<'matrix'>)
-      readonly bias: infer B
-    }
-      ? Shifted<Linear<Lora<W>, B>>
-      : T extends { readonly _tag: 'Shifted' }
-        ? Keep
-        : never
+    readonly loraBias: WeightWrapper<T> extends true
+      ? Keep
+      : T extends {
+            readonly _tag: 'Linear'
+            readonly weight: infer W extends Weight & (Param<Status, 'matrix'> | Packed<'matrix'>)
+            readonly bias: infer B
+          }
+        ? Shifted<Linear<Lora<W>, B>>
+        : T extends { readonly _tag: 'Shifted' }
+          ? Keep
+          : never
   }
 }
 

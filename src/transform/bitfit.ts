@@ -3,10 +3,11 @@ import type { Param, Status } from '../tree/leaf.ts'
 import type { Selector } from '../tree/select.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
-import type { RewriteAll } from '../tree/types/rewrite.ts'
+import type { RewriteAll, WeightWrapper } from '../tree/types/rewrite.ts'
 import type { Step, Targeted } from '../tree/types/step.ts'
 import { below, isBranch } from '../tree/walk.ts'
 import { optionless, trained } from './mark.ts'
+import { isWrapper } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
 /** The fields that hold a bias: of a linear layer, and of a norm. */
@@ -20,24 +21,32 @@ type BiasOf<T> = T extends { readonly bias: infer B } ? B : T extends { readonly
 
 declare module '../tree/types/rewrite.ts' {
   interface Rewrites<T> {
-    readonly bitfit: [Extract<BiasOf<T>, Param>] extends [never]
-      ? never
-      : {
-          readonly [P in keyof T]: P extends BiasField
-            ? Trained<T[P]>
-            : P extends `~${string}`
-              ? T[P]
-              : RewriteAll<T[P], 'bitfit'>
-        }
+    readonly bitfit: WeightWrapper<T> extends true
+      ? Keep
+      : [Extract<BiasOf<T>, Param>] extends [never]
+        ? never
+        : T extends { readonly base: unknown }
+          ? { readonly [P in keyof T]: P extends 'base' ? RewriteAll<T[P], 'bitfit'> : T[P] }
+          : {
+              readonly [P in keyof T]: P extends BiasField
+                ? Trained<T[P]>
+                : P extends `~${string}`
+                  ? T[P]
+                  : RewriteAll<T[P], 'bitfit'>
+            }
   }
 }
 
+// What wraps a layer has added its own: the shift of a LoRA with a bias is no bias of the model.
 const biasesOf = (node: unknown): readonly Param[] =>
-  isBranch(node) ? biasFields.map((name) => (node as Readonly<Record<string, unknown>>)[name]).filter(isParam) : []
+  isBranch(node) && !isWrapper(node)
+    ? biasFields.map((name) => (node as Readonly<Record<string, unknown>>)[name]).filter(isParam)
+    : []
 
 const biased: Taste<unknown> = {
   verdict: (node) => (biasesOf(node).length > 0 ? 'take' : 'into'),
   wants: 'a layer with a bias',
+  baseOnly: true,
 }
 
 /** `bitfit` for all biases, or for those of the layers that a selector names. */

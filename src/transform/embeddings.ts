@@ -3,7 +3,8 @@ import { scope } from '../ops/index.ts'
 import type { Selector } from '../tree/select.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
-import { leaves, replaceAt } from '../tree/walk.ts'
+import { replaceAt } from '../tree/walk.ts'
+import { labelOf } from '../tree/wrap.ts'
 
 /** A token embedding, as far as what stands before it is concerned. */
 export interface EmbeddingNode {
@@ -32,8 +33,8 @@ export const putRows = (model: unknown, at: Selector, rowsOf: (place: EmbeddingP
     replaceAt(
       model,
       targets(model, at, embeddings).map(({ node, route }) => {
-        const weight = leaves(node)[0]?.label ?? 'weight'
-        const label = [...weight.split('.').slice(0, -1), 'prompt'].join('.')
+        // Of a packed weight the first leaf is its codes, and what is drawn by label must not depend on that.
+        const label = [...labelOf(node.weight).split('.').slice(0, -1), 'prompt'].join('.')
         return { route, value: { _tag: 'Prompted', base: node, prompt: rowsOf({ node, route, label }) } }
       }),
     ),

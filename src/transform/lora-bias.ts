@@ -26,6 +26,7 @@ const layers: Taste<LinearNode> = {
     return isWrappedWeight(weight) ? 'adapted' : 'take'
   },
   wants: 'a linear layer, whose output a bias can shift',
+  baseOnly: true,
 }
 
 /** LoRA on the weights of linear layers, by what is given, and a shift of the outputs of each, times the same factor. */

@@ -11,8 +11,11 @@ import { attempt, optionsOf } from './targeted.ts'
 type Options = MatrixLoraOptions & { readonly at: Selector; readonly key: Key }
 type Patterns = Readonly<Record<string, number>>
 
-const hits = (model: unknown, at: Selector, form: 'matrix' | 'table'): boolean =>
-  E.isRight(attempt(() => targets(model, at, weightsOf(form))))
+/** Whether a pattern names weights of a form; one that is adapted already is named all the same. */
+const names = (model: unknown, at: Selector, form: 'matrix' | 'table'): boolean => {
+  const found = attempt(() => targets(model, at, weightsOf(form)))
+  return E.isRight(found) || found.left.some((issue) => issue._tag === 'AlreadyAdapted')
+}
 
 /** Each pattern of a selector by itself, and the selector that some of them make again. */
 const patternsOf = (
@@ -42,7 +45,7 @@ const patternsFor = (patterns: Patterns | undefined, passes: (glob: string) => b
 const whatever = ({ at, rankPattern, alphaPattern, ...rest }: Options) => {
   const { each, only } = patternsOf(at)
   return (model: unknown): unknown => {
-    const isTable = (pattern: Selector): boolean => !hits(model, pattern, 'matrix') && hits(model, pattern, 'table')
+    const isTable = (pattern: Selector): boolean => !names(model, pattern, 'matrix') && names(model, pattern, 'table')
     const tables = each.filter(isTable)
     if (tables.length === 0) return lora.unchecked({ at, rankPattern, alphaPattern, ...rest } as Options)(model)
     const some = (passes: (glob: string) => boolean): object => ({

@@ -22,6 +22,7 @@ declare module '../tree/types/rewrite.ts' {
 const normNodes: Taste<unknown> = {
   verdict: (node) => (normTags.includes(String((node as { _tag?: unknown } | null)?._tag)) ? 'take' : 'into'),
   wants: 'a norm',
+  baseOnly: true,
 }
 
 /** `norms` for all norms, or for those a selector names. */

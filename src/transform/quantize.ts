@@ -55,6 +55,7 @@ const isEmbedding = (node: unknown): node is Embedding => (node as { _tag?: unkn
 const embeddings: Taste<Embedding> = {
   verdict: (node) => (!isEmbedding(node) ? 'into' : isWrappedWeight(node.weight) ? 'adapted' : 'take'),
   wants: 'a token embedding',
+  baseOnly: true,
 }
 
 const alreadyQuantized = ({ path, node }: Place<Bare>): Issue => ({

@@ -1,7 +1,19 @@
 import { fc } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
-import { EmbeddingKind, key, kinds, show, sllm } from '../../src/index.ts'
-import type { AnyKind } from '../../src/index.ts'
+import {
+  EmbeddingKind,
+  allZeros,
+  buffer,
+  key,
+  kinds,
+  materialize,
+  project,
+  show,
+  sllm,
+  variant,
+} from '../../src/index.ts'
+import type { AnyKind, Constant } from '../../src/index.ts'
+import { matmul, read, sub, zeros } from '../../src/ops/index.ts'
 import { kindLaws, nodesOf, runLaw, weightLaws } from '../../src/laws/index.ts'
 import type { KindRun, WeightRun } from '../../src/laws/index.ts'
 import { nodeSamples } from '../../src/laws/nodes.ts'
@@ -89,4 +101,28 @@ test('nodes are drawn in the dimensions given', () => {
     weight: { value: { shape: number[] } }
   }[]
   expect(nodes.map((n) => n.weight.value.shape[0])).toEqual(Array.from({ length: 10 }, () => 5))
+})
+
+/** A weight that is its base less a constant, which a node begins with as zeros; `broken` leaves it out where it shows. */
+const lessA = (broken: boolean): AnyKind =>
+  variant('Less', {
+    fields: { less: buffer(['in', 'out'], allZeros), ids: buffer(['out'], (_, shape) => zeros(shape, 'int32')) },
+    materialize: (w, ctx) => sub(materialize(w.base, ctx), w.less.value),
+    project: (x, w, ctx) => (broken ? project(x, w.base, ctx) : sub(project(x, w.base, ctx), matmul(x, w.less.value))),
+  })
+
+test('constants that begin at zero are drawn, so that a formula without them is caught; ids are not', () => {
+  const [law] = weightLaws
+  const runs = (kind: AnyKind) =>
+    nodeSamples(kind).map((s): WeightRun => ({
+      weight: s.node as never,
+      kinds: { ...all, Less: kind },
+      key: key(s.seed),
+      style: s.style,
+      batch: [2],
+    }))
+  expect(runLaw(law!, runs(lessA(false)), String, { runs: 20 }).passed).toBe(true)
+  expect(runLaw(law!, runs(lessA(true)), String, { runs: 20 }).passed).toBe(false)
+  const [node] = fc.sample(nodesOf(lessA(false)), 1) as { ids: Constant }[]
+  expect(read(node!.ids.value).every((x) => x === 0)).toBe(true)
 })

@@ -1,6 +1,7 @@
 import type { NodeOptions } from '../../../src/laws/index.ts'
 import type { Row } from '../row.ts'
 import { bottleneckKinds, bottleneckRows } from './bottleneck.ts'
+import { compositionRows } from './compositions.ts'
 import { deltaKinds, deltaRows } from './deltas.ts'
 import { loraFamilyKinds, loraFamilyRows } from './lora.ts'
 import { manyKinds, manyRows } from './many.ts'
@@ -23,6 +24,7 @@ export const methodRows: readonly Row[] = [
   ...bottleneckRows,
   ...promptRows,
   ...manyRows,
+  ...compositionRows,
 ]
 
 /** The kinds of each method file. */

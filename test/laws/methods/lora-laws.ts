@@ -25,6 +25,11 @@ const started: Formula = (node, base, rows) => {
   return plus(plus(base, times(a, b), scale(node, b.length)), times(a0, b0), -scale(node, b.length))
 }
 
+const added: Formula = (node, base, rows) => {
+  const [a, b] = [rows(node['a']), rows(node['b'])]
+  return plus(base, times(a, b), scale(node, b.length))
+}
+
 const magnified: Formula = (node, base, rows) => {
   const [a, b, m] = ['a', 'b', 'magnitude'].map((name) => rows(node[name])) as [Rows, Rows, Rows]
   const direction = plus(base, times(a, b), scale(node, b.length))
@@ -44,7 +49,7 @@ const triplets: Formula = (node, base, rows) => {
   )
 }
 
-export const formulas = { LoraFrom: started, Dora: magnified, AdaLora: triplets }
+export const formulas = { Lora: added, LoraFrom: started, Dora: magnified, AdaLora: triplets }
 // Roots, and singular vectors, are no dyadic numbers.
 export const rounding = 2 ** -18
 

@@ -1,39 +1,29 @@
 import {
-  attach,
-  boft,
+  adapterOf,
+  bake,
+  bitfit,
+  dequantize,
   detach,
   freeze,
-  hra,
   isParam,
   key,
-  lora,
   merge,
-  oft,
-  prompt,
+  norms,
+  quantize,
+  requantize,
+  toLora,
   unfreeze,
+  wear,
 } from '../../../src/index.ts'
 import { perturbed } from '../../../src/laws/index.ts'
 import type { AnyTransform } from '../../../src/laws/index.ts'
 import { Scaled } from '../table.ts'
-import { bare, changed, nodesAt, specsAt } from './world.ts'
+import { nodeSteps } from './nodes.ts'
+import { marked, namesParameter, onWeight } from './step.ts'
+import type { PlanStep } from './step.ts'
+import { weightSteps } from './weights.ts'
+import { bare, changed, namesNode, nodesAt, rewritten, specsAt } from './world.ts'
 import type { Attached, Spec, Status, World } from './world.ts'
-
-/** Options as a plan draws them: one of a few values each. */
-export type Choices = Readonly<Record<string, readonly unknown[]>>
-export type Options = Readonly<Record<string, number>>
-
-/** A transform that plans are drawn from: what it is, and what it does to a world; undefined where it must refuse. */
-export interface PlanStep {
-  readonly options: Choices
-  readonly really: (at: string | undefined, options: Options, seed: number) => AnyTransform
-  readonly naively: (world: World, at: string | undefined, options: Options) => World | undefined
-  /** Whether a recipe knows it by its name. */
-  readonly inRecipes: boolean
-  /** Whether outputs stay, but for rounding, whenever it is taken. */
-  readonly keepsOutputs?: boolean
-  /** The tag of a weight that merge makes dense again. */
-  readonly merges?: string
-}
 
 interface Part {
   readonly only: { readonly unchecked: (o: { readonly at: string }) => unknown }
@@ -44,172 +34,202 @@ const wholeOrPart =
   (at) =>
     at === undefined ? all : (all.only.unchecked({ at }) as AnyTransform)
 
-const marking = (all: unknown, status: Status): PlanStep => ({
+const marking = (recipe: string, all: unknown, status: Status): PlanStep => ({
   options: {},
+  where: 'part',
   really: wholeOrPart(all as never),
-  naively: (world, at) =>
-    changed(
-      world,
-      at,
-      (s) => ({ ...s, status, ...(s.adapter && { adapter: { ...s.adapter, status } }) }),
-      (a) => a && { ...a, status },
-    ),
-  inRecipes: true,
+  naively: (world, at) => (at === undefined || namesParameter(world, at) ? marked(world, at, status) : undefined),
+  recipe,
   keepsOutputs: true,
 })
+
+const dense = (s: Spec): Spec => ({
+  ...bare(s),
+  packed: false,
+  status: s.packed ? 'frozen' : s.status,
+  original: false,
+})
+
+/** The rows that an encoder computes stand at its table: of all that it has, that alone is left. */
+const rowsOf = (a: Attached): string => (a.tag === 'Prefixed' ? 'prefix' : 'prompt')
+const isEncoded = (a: Attached | undefined): a is Attached =>
+  a !== undefined && ['Prompted', 'Prefixed'].includes(a.tag) && Object.keys(a.own).length > 1
+
+/** Rows in place of their encoder, as many and as wide as they are, with the status of its table. */
+const baked = (a: Attached | undefined): Attached | undefined => {
+  if (!isEncoded(a)) return a
+  const rows = rowsOf(a)
+  const { parameters, status } = a.own[rows]!
+  // A table of the encoder of a prefix is as wide as the model; the prefix holds keys and values of 2 layers, 6 wide each.
+  return {
+    tag: a.tag,
+    own: { [rows]: { parameters: a.tag === 'Prefixed' ? (parameters / 4) * 24 : parameters, status } },
+  }
+}
 
 const isAttached = (world: World, at: string | undefined): boolean => specsAt(world, at).some((s) => s.adapter)
 
 const merging: PlanStep = {
   options: {},
+  where: 'part',
   really: wholeOrPart(merge.knowing({ Scaled })),
-  naively: (world, at) =>
-    at === undefined || isAttached(world, at)
-      ? changed(world, at, (s) => (s.adapter ? { ...bare(s), original: false } : s))
-      : undefined,
+  naively: (world, at) => {
+    const encoded = nodesAt(world, at).some((path) => isEncoded(world.nodes.get(path)))
+    return at === undefined || isAttached(world, at) || encoded
+      ? changed(world, at, (s) => (s.adapter ? dense(s) : s), baked)
+      : undefined
+  },
   // In recipes there is no telling it of a kind of one's own.
-  inRecipes: false,
+  keepsOutputs: true,
+}
+
+const baking: PlanStep = {
+  options: {},
+  where: 'whole',
+  really: () => bake,
+  naively: (world) => changed(world, undefined, (s) => s, baked),
+  recipe: 'bake',
   keepsOutputs: true,
 }
 
 const detaching: PlanStep = {
   options: {},
+  where: 'part',
   really: wholeOrPart(detach),
   naively: (world, at) => {
     const found = isAttached(world, at) || nodesAt(world, at).some((path) => world.nodes.get(path) !== undefined)
     return at === undefined || found ? changed(world, at, bare, () => undefined) : undefined
   },
-  inRecipes: true,
+  recipe: 'detach',
 }
-
-const trainable = (tag: string, parameters: number): Attached => ({ tag, parameters, status: 'trainable' })
-
-/** What of a weight method a plan must know: its tag, what it adds to a weight, and which weights it cannot take. */
-interface WeightMethod<O> {
-  readonly tag: string
-  readonly make: (o: never) => unknown
-  readonly options: Choices
-  /** Parameters added to a weight [in, out], by the method's own formula. */
-  readonly adds: (shape: readonly [inputs: number, outputs: number], options: O) => number
-  readonly fits?: (shape: readonly [inputs: number, outputs: number], options: O) => boolean
-  readonly form?: Spec['form']
-  readonly changes?: boolean
-  readonly inRecipes?: boolean
-}
-
-/** A method that wraps weights: all that a pattern names, or none. */
-const onWeights = <O>({
-  tag,
-  make,
-  options,
-  adds,
-  fits = () => true,
-  form = 'matrix',
-  changes = false,
-  inRecipes = true,
-}: WeightMethod<O>): PlanStep => ({
-  options,
-  really: (at = '**', drawn, seed) =>
-    make({ at, ...drawn, ...(inRecipes && { key: key(seed) }) } as never) as AnyTransform,
-  naively: (world, at, drawn) => {
-    const shapeOf = (s: Spec) => s.shape as readonly [number, number]
-    const taken = specsAt(world, at).filter((s) => s.form === form)
-    if (taken.length === 0 || taken.some((s) => s.adapter || !fits(shapeOf(s), drawn as O))) return undefined
-    return changed(world, at, (s) =>
-      s.form === form ? { ...s, adapter: trainable(tag, adds(shapeOf(s), drawn as O)) } : s,
-    )
-  },
-  inRecipes,
-  keepsOutputs: !changes,
-  merges: tag,
-})
-
-/** A method that wraps nodes, such as an embedding: `parameters` each. */
-const onNodes = (
-  tag: string,
-  make: (o: never) => unknown,
-  options: Choices,
-  takes: (path: string) => boolean,
-  parameters: (options: Options) => number,
-): PlanStep => ({
-  options,
-  really: (at = '**', drawn, seed) => make({ at, ...drawn, key: key(seed) } as never) as AnyTransform,
-  naively: (world, at, drawn) => {
-    const taken = nodesAt(world, at).filter(takes)
-    if (taken.length === 0 || taken.some((path) => world.nodes.get(path) !== undefined)) return undefined
-    return {
-      ...world,
-      nodes: new Map(
-        [...world.nodes].map(([path, a]) => [path, taken.includes(path) ? trainable(tag, parameters(drawn)) : a]),
-      ),
-    }
-  },
-  inRecipes: true,
-})
 
 /** As training would: every trainable value becomes another, what is attached included. */
 const training: PlanStep = {
   options: {},
+  where: 'whole',
   really: (_, __, seed) => (model: never) =>
     perturbed<unknown>(model, key(seed), {
       style: 'float',
       only: (leaf) => isParam(leaf) && leaf.status === 'trainable',
     }),
   naively: (world) => changed(world, undefined, (s) => (s.status === 'trainable' ? { ...s, original: false } : s)),
-  inRecipes: false,
 }
 
-const isWords = (path: string): boolean => path === 'embedding_block.token_embdgs'
+/** An adapter taken off and put on again is what it was: what is trained is its own, and the rest is frozen. */
+const wearing: PlanStep = {
+  options: {},
+  where: 'whole',
+  really: () => (model: never) => wear(adapterOf<unknown>(model))(detach(model)),
+  naively: (world) => world,
+  keepsOutputs: true,
+}
+
+const parentOf = (path: string): string => path.split('.').slice(0, -1).join('.')
+const lastOf = (path: string): string => path.split('.').at(-1) ?? ''
+
+/** A method that trains some of the parameters of the layers that a pattern names, and adds none. */
+const onLayers = (recipe: string, make: (o: never) => unknown, has: (path: string) => boolean): PlanStep => ({
+  options: {},
+  where: 'at',
+  really: (at = '**') => make({ at } as never) as AnyTransform,
+  naively: (world, at) => {
+    const taken = new Set([...world.parameters.keys()].filter((path) => has(path) && namesNode(at, parentOf(path))))
+    if (taken.size === 0) return undefined
+    return rewritten(world, (s, path) => (taken.has(path) ? { ...s, status: 'trainable' } : s))
+  },
+  recipe,
+  keepsOutputs: true,
+})
+
+const isBias = (path: string): boolean => ['bias', 'shift'].includes(lastOf(path))
+const isOfNorm = (path: string): boolean => ['scale', 'shift'].includes(lastOf(path))
+
+const packed = (s: Spec): Spec => ({ ...s, packed: true, status: 'frozen', original: true })
+
+const fits = ({ scheme, doubleQuant }: Readonly<Record<string, unknown>>): boolean =>
+  scheme !== 'int8' || doubleQuant !== true
+
+const quantizing: PlanStep = {
+  options: { scheme: [undefined, 'nf4', 'int8'], doubleQuant: [undefined, undefined, true] },
+  where: 'at',
+  really: (at = '**', options) => quantize.unchecked({ at, ...options }) as AnyTransform,
+  naively: (world, at, options) => {
+    const taken = specsAt(world, at).filter((s) => s.form === 'matrix')
+    const refused = !fits(options) || taken.some((s) => s.adapter !== undefined || s.packed)
+    return taken.length === 0 || refused ? undefined : changed(world, at, (s) => (s.form === 'matrix' ? packed(s) : s))
+  },
+  recipe: 'quantize',
+}
+
+const words = 'embedding_block.token_embdgs'
+
+const quantizingTables: PlanStep = {
+  options: { scheme: [undefined, 'int8'] },
+  where: 'at',
+  really: (at = '**', options) => quantize.tables.unchecked({ at, ...options }) as AnyTransform,
+  naively: (world, at) => {
+    const { adapter, packed: already } = world.parameters.get(`${words}.weight`)!
+    if (!namesNode(at, words) || adapter !== undefined || already) return undefined
+    return rewritten(world, (s, path) => (path === `${words}.weight` ? packed(s) : s))
+  },
+  patterns: ['**', '**.token_embdgs', 'embedding_block', '**.weight'],
+}
+
+const dequantizing: PlanStep = {
+  options: {},
+  where: 'part',
+  really: wholeOrPart(dequantize),
+  naively: (world, at) =>
+    at === undefined || specsAt(world, at).some((s) => s.packed)
+      ? changed(world, at, (s) => (s.packed ? { ...s, packed: false, original: false } : s))
+      : undefined,
+  recipe: 'dequantize',
+  keepsOutputs: true,
+}
+
+/** What stands on codes becomes codes again, other ones than there were. */
+const requantizing: PlanStep = {
+  options: {},
+  where: 'whole',
+  really: () => (model: never) => requantize(model, { Scaled }).model,
+  naively: (world) => changed(world, undefined, (s) => (s.packed && s.adapter ? { ...bare(s), original: false } : s)),
+}
+
+const doubled = (a: Attached): Attached => onWeight('Lora', 2 * a.own['']!.parameters, a.own['']!.status)
+
+/** A LoRA that began from a part of its weight as a plain one of twice the rank. */
+const plainLora: PlanStep = {
+  options: {},
+  where: 'part',
+  really: wholeOrPart(toLora),
+  naively: (world, at) => {
+    const isStarted = (s: Spec): boolean => s.adapter?.tag === 'LoraFrom'
+    return at === undefined || specsAt(world, at).some(isStarted)
+      ? changed(world, at, (s) => (isStarted(s) ? { ...s, adapter: doubled(s.adapter!) } : s))
+      : undefined
+  },
+  keepsOutputs: true,
+}
 
 /**
- * Every transform with options. A method more is a line more here: a weight method by what it adds to a weight [in, out]; a
- * method that wraps nodes also names those in `start.nodes`.
+ * Every transform with options. A method more is a line more: a weight method by what it adds to a weight [in, out], in
+ * `weights.ts`; a method that wraps nodes in `nodes.ts`.
  */
 export const steps: Readonly<Record<string, PlanStep>> = {
-  freeze: marking(freeze, 'frozen'),
-  unfreeze: marking(unfreeze, 'trainable'),
+  freeze: marking('freeze', freeze, 'frozen'),
+  unfreeze: marking('unfreeze', unfreeze, 'trainable'),
   merge: merging,
+  bake: baking,
   detach: detaching,
   train: training,
-  lora: onWeights<{ rank: number }>({
-    tag: 'Lora',
-    make: lora.unchecked,
-    options: { rank: [1, 3], alpha: [1, 0.5], scaling: ['alpha', 'alpha/rank'] },
-    adds: ([i, o], { rank }) => rank * (i + o),
-  }),
-  oft: onWeights<{ blockSize: number }>({
-    tag: 'Oft',
-    make: oft.unchecked,
-    options: { blockSize: [2, 3, 4] },
-    adds: ([i], { blockSize: b }) => (i / b) * ((b * (b - 1)) / 2),
-    fits: ([i], { blockSize }) => i % blockSize === 0,
-  }),
-  boft: onWeights<{ blockSize: number; factors: number }>({
-    tag: 'Boft',
-    make: boft.unchecked,
-    options: { blockSize: [2, 2, 3], factors: [1, 2] },
-    adds: ([i, o], { blockSize: b, factors }) => factors * (i / b) * b * b + o,
-    fits: ([i], { blockSize: b, factors }) => i % (b * 2 ** (factors - 1)) === 0 && (factors === 1 || b % 2 === 0),
-  }),
-  hra: onWeights<{ rank: number }>({
-    tag: 'Hra',
-    make: hra.unchecked,
-    options: { rank: [2, 3, 4] },
-    adds: ([i], { rank }) => rank * i,
-    fits: (_, { rank }) => rank % 2 === 0,
-  }),
-  scaled: onWeights<object>({
-    tag: 'Scaled',
-    make: attach(Scaled).unchecked,
-    options: {},
-    adds: ([, o]) => o,
-    inRecipes: false,
-  }),
-  prompt: onNodes(
-    'Prompted',
-    prompt.unchecked,
-    { length: [1, 2], init: ['random', 'vocabulary'] },
-    isWords,
-    ({ length }) => 4 * (length ?? Number.NaN),
-  ),
+  wear: wearing,
+  bitfit: onLayers('bitfit', bitfit.unchecked, isBias),
+  norms: onLayers('norms', norms.unchecked, isOfNorm),
+  quantize: quantizing,
+  quantizeTables: quantizingTables,
+  dequantize: dequantizing,
+  requantize: requantizing,
+  toLora: plainLora,
+  ...weightSteps,
+  ...nodeSteps,
 }

@@ -5,11 +5,16 @@
 
 export type Status = 'trainable' | 'frozen'
 
-/** What something attached is known by. */
-export interface Attached {
-  readonly tag: string
+/** Some of what a method has added: how many parameters, and whether they are trained. */
+export interface Own {
   readonly parameters: number
   readonly status: Status
+}
+
+/** What something attached is known by: its tag, and its parameters by their paths below the place it wraps. */
+export interface Attached {
+  readonly tag: string
+  readonly own: Readonly<Record<string, Own>>
 }
 
 /** A parameter of the base. */
@@ -17,7 +22,9 @@ export interface Spec {
   readonly form: 'matrix' | 'table' | 'vector'
   readonly shape: readonly number[]
   readonly status: Status
-  /** Whether its value is still the one of the beginning. */
+  /** Whether it is held in few bits; then it is never trained, though it is counted. */
+  readonly packed: boolean
+  /** Whether its value, or its codes, are still those that it began with: of the model, or of the last quantisation. */
   readonly original: boolean
   readonly adapter?: Attached
 }
@@ -59,6 +66,27 @@ const tables: readonly (readonly [string, readonly number[]])[] = [
   ['embedding_block.position_embdgs.weight', [length, d]],
 ]
 
+/** The path of the model as a whole. */
+export const root = ''
+
+/** Every linear layer. */
+export const linears: readonly string[] = [
+  ...[0, 1].flatMap((i) =>
+    ['mha.Wq', 'mha.Wk', 'mha.Wv', 'mha.projection_out', 'mlp.ln_1', 'mlp.c_proj'].map(
+      (name) => `transformer_blocks.${i}.${name}`,
+    ),
+  ),
+  'out_head',
+]
+
+/** Every node that some method wraps. */
+const wrappable: readonly string[] = [
+  root,
+  'embedding_block.token_embdgs',
+  ...[0, 1].flatMap((i) => [`transformer_blocks.${i}.mha`, `transformer_blocks.${i}.mlp`]),
+  ...linears,
+]
+
 /** The SLLM as it begins. */
 export const start: World = {
   parameters: new Map(
@@ -69,13 +97,13 @@ export const start: World = {
           form: path.startsWith('embedding_block') ? 'table' : shape.length === 2 ? 'matrix' : 'vector',
           shape,
           status: 'trainable',
+          packed: false,
           original: true,
         },
       ],
     ),
   ),
-  // Every node that some method wraps.
-  nodes: new Map([['embedding_block.token_embdgs', undefined]]),
+  nodes: new Map(wrappable.map((path) => [path, undefined])),
 }
 
 const part = (name: string) => (path: string) => path.split('.').includes(name)
@@ -101,38 +129,62 @@ const everything = (): boolean => true
 export const named = (at: string | undefined): ((path: string) => boolean) =>
   at === undefined ? everything : patterns[at]!
 
-/** What a node's wrapper adds lies below the node, so that patterns name it with the node. */
-const inNode = (path: string): string => `${path}.own`
+/** A path below another. */
+export const below = (path: string, name: string): string => [path, name].filter((p) => p !== '').join('.')
+
+/** What only a pattern names that names the node itself, or something above it. */
+const inNode = (path: string): string => below(path, 'own')
+
+/** Whether a pattern names a node, and not only something in it. */
+export const namesNode = (at: string | undefined, path: string): boolean => named(at)(inNode(path))
 
 /** The paths of nodes that methods wrap, under a pattern. */
 export const nodesAt = ({ nodes }: World, at: string | undefined): readonly string[] =>
-  [...nodes.keys()].filter((path) => named(at)(inNode(path)))
+  [...nodes.keys()].filter((path) => namesNode(at, path))
 
 export const specsAt = ({ parameters }: World, at: string | undefined): readonly Spec[] =>
   [...parameters].filter(([path]) => named(at)(path)).map(([, spec]) => spec)
 
+/** The world with some parameters and some nodes changed, whatever names them. */
+export const rewritten = (
+  { parameters, nodes }: World,
+  parameter: (s: Spec, path: string) => Spec,
+  node: (a: Attached | undefined, path: string) => Attached | undefined = (a) => a,
+): World => ({
+  parameters: new Map([...parameters].map(([path, s]) => [path, parameter(s, path)])),
+  nodes: new Map([...nodes].map(([path, a]) => [path, node(a, path)])),
+})
+
 /** The world with what a pattern names changed. */
 export const changed = (
-  { parameters, nodes }: World,
+  world: World,
   at: string | undefined,
   parameter: (s: Spec) => Spec,
   node: (a: Attached | undefined) => Attached | undefined = (a) => a,
-): World => ({
-  parameters: new Map([...parameters].map(([path, s]) => [path, named(at)(path) ? parameter(s) : s])),
-  nodes: new Map([...nodes].map(([path, a]) => [path, named(at)(inNode(path)) ? node(a) : a])),
-})
+): World =>
+  rewritten(
+    world,
+    (s, path) => (named(at)(path) ? parameter(s) : s),
+    (a, path) => (namesNode(at, path) ? node(a) : a),
+  )
 
-export const bare = ({ form, shape, status, original }: Spec): Spec => ({ form, shape, status, original })
+export const bare = ({ form, shape, status, packed, original }: Spec): Spec => ({
+  form,
+  shape,
+  status,
+  packed,
+  original,
+})
 
 const size = (shape: readonly number[]): number => shape.reduce((n, x) => n * x, 1)
 
 /** How many parameters there are, and how many of them are trained. */
 export const counted = ({ parameters, nodes }: World) => {
-  const all = [...parameters.values()].flatMap((s) => [
-    { parameters: size(s.shape), status: s.status },
-    ...(s.adapter === undefined ? [] : [s.adapter]),
-  ])
-  const each = [...all, ...[...nodes.values()].filter((a) => a !== undefined)]
-  const sum = (status: Status) => each.reduce((n, a) => n + (a.status === status ? a.parameters : 0), 0)
+  const attached = [...[...parameters.values()].map((s) => s.adapter), ...nodes.values()]
+  const all: readonly Own[] = [
+    ...[...parameters.values()].map((s) => ({ parameters: size(s.shape), status: s.status })),
+    ...attached.flatMap((a) => Object.values(a?.own ?? {})),
+  ]
+  const sum = (status: Status) => all.reduce((n, a) => n + (a.status === status ? a.parameters : 0), 0)
   return { parameters: sum('trainable') + sum('frozen'), trainable: sum('trainable'), frozen: sum('frozen') }
 }
