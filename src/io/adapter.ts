@@ -196,16 +196,31 @@ const valueIssues = (names: ReturnType<typeof byName>, base: ReadonlyMap<string,
 const quantizeFirst =
   'The adapter was made on a quantised base: apply the same `quantize` to this one, and load onto that.'
 
-/** The same issues, with a better hint for weights that the adapter knows in few bits and the base has dense. */
-const hinted = (issues: Issues, tree: Json, base: Json): Issues => {
-  const params = new Set([...entries(base)].map(({ path, entry }) => `${entry._tag} ${showPath(path)}`))
-  const dense = [...entries(bare(tree))]
+const denseFirst = 'The adapter was made on the dense base, and this one is quantised: load it onto the dense one.'
+const detachFirst =
+  'Something is attached to this base already: load the adapter onto detach(base), or onto the base itself.'
+
+/** The weights that one tree holds in few bits and the other dense, by path. */
+const packedIn = (packed: Json, dense: Json): readonly string[] => {
+  const params = new Set([...entries(dense)].map(({ path, entry }) => `${entry._tag} ${showPath(path)}`))
+  return [...entries(packed)]
     .filter(({ entry }) => entry._tag === 'Constant' && entry.standsFor !== undefined)
     .map(({ path }) => showPath(path.slice(0, -1)))
     .filter((path) => params.has(`Param ${path}`))
-  const concerns = ({ path }: Issue): boolean =>
-    dense.some((weight) => path === weight || path.startsWith(`${weight}.`))
-  return issues.map((i) => (concerns(i) ? { ...i, hint: quantizeFirst } : i))
+}
+
+/** The same issues, with a better hint where the base is the right one in another state. */
+const hinted = (issues: Issues, tree: Json, base: Json): Issues => {
+  const [wanted, given] = [bare(tree), bare(base)]
+  const [toQuantize, quantized] = [packedIn(wanted, given), packedIn(given, wanted)]
+  const attached = JSON.stringify(given) !== JSON.stringify(base)
+  const among = (weights: readonly string[], { path }: Issue): boolean =>
+    weights.some((weight) => path === weight || path.startsWith(`${weight}.`))
+  return issues.map((i) => {
+    if (among(toQuantize, i)) return { ...i, hint: quantizeFirst }
+    if (among(quantized, i)) return { ...i, hint: denseFirst }
+    return attached ? { ...i, hint: detachFirst } : i
+  })
 }
 
 const unique = (issues: Issues): Issues => [...new Map(issues.map((i) => [`${i._tag} ${i.path}`, i])).values()]

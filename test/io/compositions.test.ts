@@ -90,3 +90,19 @@ test.each(Object.entries(methods))('%s over a quantised base goes through a file
     }
   }),
 )
+
+test('a base in another state than the adapter was made on says what to do', () =>
+  inFolder(async (folder, hold) => {
+    const dense = hold(freeze(sllm.init(config, key(0))))
+    const packed = hold(quantize({ at: '**' })(dense))
+    const put = lora({ at: '**.mlp', rank: 2 })
+    const hints = async (base: unknown): Promise<readonly string[]> => {
+      const loaded = await loadAdapter<unknown>(base, folder)()
+      return loaded._tag === 'Left' ? [...new Set(loaded.left.map((i) => i.hint))] : []
+    }
+    await orThrow(saveAdapter(hold(put(dense)), folder))
+    expect(await hints(packed)).toEqual([expect.stringContaining('load it onto the dense one')])
+    expect(await hints(hold(put(dense)))).toEqual([expect.stringContaining('detach(base)')])
+    await orThrow(saveAdapter(hold(put(packed)), folder))
+    expect(await hints(dense)).toEqual([expect.stringContaining('apply the same `quantize`')])
+  }))
