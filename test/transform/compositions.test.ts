@@ -37,7 +37,8 @@ import {
   wear,
 } from '../../src/index.ts'
 import { perturbed } from '../../src/laws/index.ts'
-import { read, scope } from '../../src/ops/index.ts'
+import { scope } from '../../src/ops/index.ts'
+import type { Tensor } from '../../src/ops/index.ts'
 import { brief, data, distance, idsOf, refused, tiny } from '../support.ts'
 
 const base = freeze(sllm.init({ ...tiny, bias: true }, key(0)))
@@ -151,7 +152,7 @@ describe.each(Object.entries(additive))('several at once, over a quantised base:
     )
     const at = 'transformer_blocks.0.mlp.ln_1.weight'
     const denseOf = (model: unknown) =>
-      data((get(dequantize(merge(model)) as never, at as never) as { value: Parameters<typeof read>[0] }).value)
+      data((get(dequantize(merge(model)) as never, at as never) as { value: Tensor }).value)
     const plain = denseOf(small)
     const weights = [fr, de].map((m) => denseOf(m))
     const wanted = plainOf(plain, weights)
