@@ -37,8 +37,8 @@ import {
   wear,
 } from '../../src/index.ts'
 import { perturbed } from '../../src/laws/index.ts'
-import type { Tensor } from '../../src/index.ts'
 import { scope } from '../../src/ops/index.ts'
+import type { Tensor } from '../../src/ops/index.ts'
 import { brief, data, distance, idsOf, refused, tiny } from '../support.ts'
 
 const base = freeze(sllm.init({ ...tiny, bias: true }, key(0)))

@@ -133,7 +133,7 @@ const loraRows: readonly Row[] = [
   },
   {
     name: 'lora.embedding',
-    covers: ['lora.embedding'],
+    covers: [],
     transform: lora.embedding({ at: '**', rank: 2, alpha: 3, scaling: 'alpha/rank' }),
     ...onWords,
     declare: { adds: adds(2, undefined, 'table'), touches: 'words' },

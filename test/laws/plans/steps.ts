@@ -115,11 +115,11 @@ const training: PlanStep = {
   naively: (world) => changed(world, undefined, (s) => (s.status === 'trainable' ? { ...s, original: false } : s)),
 }
 
-/** An adapter taken off and put on again is what it was: what is trained is its own, and the rest is frozen. */
+/** An adapter put on its base again, whatever is trainable there, is what it was: what is trained is its own, the rest is frozen. */
 const wearing: PlanStep = {
   options: {},
   where: 'whole',
-  really: () => (model: never) => wear(adapterOf<unknown>(model))(detach(model)),
+  really: () => (model: never) => wear(adapterOf<unknown>(model))(unfreeze(detach(model))),
   naively: (world) => world,
   keepsOutputs: true,
 }
