@@ -15,7 +15,6 @@ import { ia3Both } from './ia3.ts'
 import { loftq } from './loftq.ts'
 import { loha } from './loha.ts'
 import { lokr } from './lokr.ts'
-import { loraOfRecipes } from './lora-recipe.ts'
 import { merge } from './merge.ts'
 import { norms } from './norms.ts'
 import { oft } from './oft.ts'
@@ -24,7 +23,8 @@ import type { Option } from './options.ts'
 import { prefix } from './prefix.ts'
 import { prompt } from './prompt.ts'
 import { ptuning } from './ptuning.ts'
-import { dequantize, quantize } from './quantize.ts'
+import { dequantize } from './quantize.ts'
+import { loraOfRecipes, quantizeOfRecipes } from './recipe-forms.ts'
 import { optionsOf } from './targeted.ts'
 import { tokens } from './tokens.ts'
 import { vera } from './vera.ts'
@@ -85,7 +85,7 @@ export const methods: Readonly<Record<string, RecipeMethod>> = {
   detach: part(detach, detach.only),
   bake: { options: {}, step: () => bake },
   loftq: placed(loftq),
-  quantize: placed(quantize),
+  quantize: placed(quantizeOfRecipes),
   dequantize: part(dequantize, dequantize.only),
   oft: placed(oft),
   boft: placed(boft),

@@ -179,6 +179,12 @@ describe('bytes at rest', () => {
     expect((bytesAtRest - rest) / linear).toBeGreaterThan(0.515)
   })
 
+  test('an embedding, where a pattern names it', async () => {
+    const { bytesAtRest } = await inspected('table', [{ quantize: { at: ['**.token_embdgs', '**.mlp'] } }])
+    const packed = 52_000 * 128 + 4 * 128 * 128
+    expect((bytesAtRest - 4 * (BASE - packed)) / packed).toBeCloseTo(0.5625, 4)
+  })
+
   test('int8: about one byte a weight', async () => {
     const { bytesAtRest } = await inspected('int8', [{ quantize: { at: '**', scheme: 'int8' } }])
     expect((bytesAtRest - rest) / linear).toBeGreaterThan(1)
