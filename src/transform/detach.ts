@@ -45,10 +45,12 @@ export interface Detach {
  * ```
  */
 export const detach: Detach = Object.assign(whole as <M>(model: M) => Whole<M, 'detach'>, {
-  only: targeted<unknown, 'detach'>((model, { at }) =>
-    replaceAt(
-      model,
-      targets(model, at, wrappers).map(({ node, route }) => ({ route, value: bare(node) })),
-    ),
+  only: targeted<unknown, 'detach'>(
+    (model, { at }) =>
+      replaceAt(
+        model,
+        targets(model, at, wrappers).map(({ node, route }) => ({ route, value: bare(node) })),
+      ),
+    { name: 'detach.only', options: {} },
   ),
 })

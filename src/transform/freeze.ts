@@ -65,7 +65,7 @@ export interface Freeze {
  * ```
  */
 export const freeze: Freeze = Object.assign(setAll('frozen') as <M>(model: M) => Whole<M, 'freeze'>, {
-  only: targeted<unknown, 'freeze'>(setAt('frozen')),
+  only: targeted<unknown, 'freeze'>(setAt('frozen'), { name: 'freeze.only', options: {} }),
 })
 
 /** `unfreeze` itself, and `unfreeze.only` for a part of a model. */
@@ -86,5 +86,5 @@ export interface Unfreeze {
  * ```
  */
 export const unfreeze: Unfreeze = Object.assign(setAll('trainable') as <M>(model: M) => Whole<M, 'unfreeze'>, {
-  only: targeted<unknown, 'unfreeze'>(setAt('trainable')),
+  only: targeted<unknown, 'unfreeze'>(setAt('trainable'), { name: 'unfreeze.only', options: {} }),
 })

@@ -1,6 +1,7 @@
 import { Ia3InputsKind, Ia3Kind } from '../weight/index.ts'
 import type { Ia3Values } from '../weight/index.ts'
 import type { Selector } from '../tree/select.ts'
+import { TransformFailure, issue } from '../tree/error.ts'
 import { targets } from '../tree/target.ts'
 import type { Wrapping } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
@@ -39,12 +40,16 @@ export const ia3: Ia3Transform = Object.assign(
 
 /** Both at once, for recipes: what both selectors name is scaled at its inputs. */
 export const ia3Both =
-  ({ at, inputs }: { readonly at: Selector; readonly inputs?: Selector }) =>
+  ({ at, inputs }: { readonly at?: Selector; readonly inputs?: Selector }) =>
   (model: unknown): unknown => {
+    if (at === undefined && inputs === undefined)
+      throw new TransformFailure([
+        issue('BadOption', 'ia3', '`at`, `inputs` or both', 'neither', '`at` scales outputs, `inputs` inputs.'),
+      ])
     const places = (selector: Selector): readonly string[] =>
       targets(model, selector, weightsOf('matrix')).map((p) => showPath(p.path))
     const scaledAtInputs = inputs === undefined ? [] : places(inputs)
-    const scaledAtOutputs = places(at).filter((path) => !scaledAtInputs.includes(path))
+    const scaledAtOutputs = (at === undefined ? [] : places(at)).filter((path) => !scaledAtInputs.includes(path))
     const only = (paths: readonly string[]) => ({ at: (path: string) => paths.includes(path) })
     const half = scaledAtInputs.length === 0 ? model : ia3.inputs.unchecked(only(scaledAtInputs))(model)
     return scaledAtOutputs.length === 0 ? half : ia3.unchecked(only(scaledAtOutputs))(half)

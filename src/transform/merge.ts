@@ -69,7 +69,10 @@ export interface Merge {
 
 const mergeKnowing = (own: Kinds): Merge =>
   Object.assign(<M>(model: M) => mergeAt(model, outermost(model), own) as Whole<M, 'merge'>, {
-    only: targeted<unknown, 'merge'>((model, { at }) => mergeAt(model, targets(model, at, wrapped), own)),
+    only: targeted<unknown, 'merge'>((model, { at }) => mergeAt(model, targets(model, at, wrapped), own), {
+      name: 'merge.only',
+      options: {},
+    }),
     knowing: (more: Kinds) => mergeKnowing({ ...own, ...more }),
   })
 

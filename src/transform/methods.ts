@@ -99,7 +99,7 @@ export const methods: Readonly<Record<string, RecipeMethod>> = {
   loha: placed(loha),
   lokr: placed(lokr),
   vera: placed(vera),
-  ia3: { options: { at: must(At), inputs: may(At) }, step: ia3Both },
+  ia3: { options: { at: may(At), inputs: may(At) }, step: ia3Both },
   fourierft: placed(fourierft),
   tokens: anywhere(tokens),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),

@@ -1,3 +1,4 @@
+import * as t from 'io-ts'
 import { initialiseField, lookup } from '../kind/index.ts'
 import { gaussian, table } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
@@ -12,6 +13,7 @@ import type { Step, Targeted } from '../tree/types/step.ts'
 import { putRows } from './embeddings.ts'
 import type { EmbeddingPlace } from './embeddings.ts'
 import { bareShape, roomIssues } from './room.ts'
+import { may } from './options.ts'
 import { targeted } from './targeted.ts'
 
 /** Where the rows of a fresh soft prompt come from. */
@@ -132,4 +134,8 @@ const run = (model: unknown, { at = '**', ...options }: PromptOptions & { readon
  * ```
  * @source Lester et al. 2021, "The Power of Scale for Parameter-Efficient Prompt Tuning", §2.
  */
-export const prompt: Prompt = targeted<PromptOptions, 'prompt'>(run) as Prompt
+export const prompt: Prompt = targeted<PromptOptions, 'prompt'>(run, {
+  name: 'prompt',
+  // What they must be depends on each other and on the embedding, and is checked there.
+  options: { length: may(t.unknown), init: may(t.unknown) },
+}) as Prompt

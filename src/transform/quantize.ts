@@ -222,5 +222,8 @@ const everywhere = (model: unknown): unknown => {
  * ```
  */
 export const dequantize: Dequantize = Object.assign(everywhere as <M>(model: M) => Whole<M, 'dequantize'>, {
-  only: targeted<unknown, 'dequantize'>((model, { at }) => dequantizeAt(model, targets(model, at, packed))),
+  only: targeted<unknown, 'dequantize'>((model, { at }) => dequantizeAt(model, targets(model, at, packed)), {
+    name: 'dequantize.only',
+    options: {},
+  }),
 })

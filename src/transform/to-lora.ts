@@ -77,5 +77,10 @@ export const toLora: ToLora = Object.assign(
     requireSound(model)
     return convert(model, allTargets(model, started)) as Whole<M, 'toLora'>
   },
-  { only: targeted<unknown, 'toLora'>((model, { at }) => convert(model, targets(model, at, started))) },
+  {
+    only: targeted<unknown, 'toLora'>((model, { at }) => convert(model, targets(model, at, started)), {
+      name: 'toLora.only',
+      options: {},
+    }),
+  },
 )

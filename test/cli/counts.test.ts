@@ -76,6 +76,7 @@ const counts: Readonly<Record<string, Expected>> = {
     trainable: 2 * (256 + 256 + 128),
   },
   'ia3 without feed-forward layers': { recipe: [{ ia3: { at: ['**.Wk', '**.Wv'] } }], trainable: 2 * (256 + 256) },
+  'ia3 at inputs only': { recipe: [{ ia3: { inputs: '**.c_proj' } }], trainable: 2 * 128 },
   // Blocks of 32: 128 / 32 blocks of 32 · 31 / 2 numbers.
   oft: { recipe: [{ oft: { at: mlp } }], trainable: 4 * 4 * ((32 * 31) / 2) },
   boft: { recipe: [{ boft: { at: mlp } }], trainable: 4 * ((128 / 4) * 4 * 4 + 128) },

@@ -179,7 +179,7 @@ describe('ia3 of recipes', () => {
     const issues = (recipe: object) => brief(issuesOf(() => tags(recipe)))
     expect(issues({ at: '**.nope', inputs: '**.c_proj' })).toEqual(['NoMatch **.nope'])
     expect(issues({ at: '**.mlp', inputs: '**.nope' })).toEqual(['NoMatch **.nope'])
-    expect(issues({ inputs: '**.c_proj' })).toEqual(['BadRecipe [0].ia3.at'])
+    expect(issues({})).toEqual(['BadOption ia3'])
   })
 })
 

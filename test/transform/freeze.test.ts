@@ -99,3 +99,8 @@ test('order does not matter between freeze and lora on what they leave: the adap
   expect(names(before)).toEqual(names(after))
   expect([count(before).trainable, count(after).trainable]).toEqual([48, 0])
 })
+
+test('options in place of a model, and options that there are not, are refused', () => {
+  expect(() => unfreeze({ at: 'out_head' } as never)).toThrow('unfreeze.only({ at: … })')
+  expect(() => freeze.only({ at: '**', except: '**.bias' } as never)(base)).toThrow('BadOption at freeze.only.except')
+})
