@@ -153,8 +153,12 @@ const quantizing: PlanStep = {
   options: { scheme: [undefined, 'nf4', 'int8'], doubleQuant: [undefined, undefined, true] },
   where: 'at',
   really: (at = '**', options) => quantize.unchecked({ at, ...options }) as AnyTransform,
-  naively: (world, at, options) => {
-    const taken = specsAt(world, at).filter((s) => s.form === 'matrix')
+  naively: (world, at, options, byRecipe) => {
+    const named = specsAt(world, at)
+    const taken = named.filter((s) => s.form === 'matrix')
+    // A recipe has one word for both.
+    if (byRecipe && taken.length === 0 && named.some((s) => s.form === 'table'))
+      return fits(options) ? quantizingTables.naively(world, at, options, byRecipe) : undefined
     const refused = !fits(options) || taken.some((s) => s.adapter !== undefined || s.packed)
     return taken.length === 0 || refused ? undefined : changed(world, at, (s) => (s.form === 'matrix' ? packed(s) : s))
   },
