@@ -1,10 +1,11 @@
 import { gaussian, layer, matrix, project, projectT } from '../kind/index.ts'
 import type { AnyField, Init, Kind } from '../kind/index.ts'
-import { add, adopt, concat, mul, slice, softmax, sum } from '../ops/index.ts'
+import { add, concat, mul, slice, softmax, sum } from '../ops/index.ts'
 import { fail } from '../tree/error.ts'
 import type { Matrix, Status } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { leaves } from '../tree/walk.ts'
+import { identity } from '../weight/rotation.ts'
 import { BottleneckKind, addAll } from './bottleneck.ts'
 import type { LayerAdapter, Bottleneck } from './bottleneck.ts'
 
@@ -95,11 +96,7 @@ const others: AnyField = {
   length: 'others',
 }
 
-const identity: Init = (_, [n = 0]) =>
-  adopt(
-    Float32Array.from({ length: n * n }, (_value, i) => (i % (n + 1) === 0 ? 1 : 0)),
-    [n, n],
-  )
+const asIdentity: Init = (_, [n = 0]) => identity(n)
 
 type Dims = 'in' | 'width' | 'out' | 'others'
 
@@ -161,7 +158,7 @@ export const AdapterFusionKind: Kind<AdapterFusion, 'layer', Dims> = {
     others,
     query: matrix('in', 'out', gaussian(0.02)),
     key: matrix('out', 'out', gaussian(0.02)),
-    value: matrix('out', 'out', identity),
+    value: matrix('out', 'out', asIdentity),
   },
   ops: {
     layer: (n, x, ctx) => {

@@ -28,6 +28,7 @@ import { fail } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { places } from '../tree/walk.ts'
 import type { AdaLora } from '../weight/index.ts'
+import { identity } from '../weight/rotation.ts'
 import { mapLabelled } from './labelled.ts'
 import type { Labelled } from './labelled.ts'
 import { zerosLike } from './optimiser.ts'
@@ -231,14 +232,7 @@ export const adaloraSchedule = (options: AdaLoraOptions) => {
 
 const isAdaLora = (node: unknown): node is AdaLora => (node as { readonly _tag?: unknown } | null)?._tag === 'AdaLora'
 
-const fromIdentity = (product: Tensor): Tensor => {
-  const n = product.shape[0] ?? 0
-  const identity = tensor(
-    Float32Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0)),
-    [n, n],
-  )
-  return sum(square(sub(product, identity)))
-}
+const fromIdentity = (product: Tensor): Tensor => sum(square(sub(product, identity(product.shape[0] ?? 0))))
 
 /**
  * How far the A and B of `adalora` are from orthonormal: the sum over the weights of ‖AᵀA − I‖² + ‖BBᵀ − I‖², a scalar.

@@ -6,7 +6,7 @@ import type { Taste } from '../tree/target.ts'
 import type { RewriteAll, WeightWrapper } from '../tree/types/rewrite.ts'
 import type { Step, Targeted } from '../tree/types/step.ts'
 import { below, isBranch } from '../tree/walk.ts'
-import { optionless, trained } from './mark.ts'
+import { marked, optionless } from './mark.ts'
 import { isWrapper } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
@@ -57,7 +57,7 @@ export interface Bitfit extends Targeted<unknown, 'bitfit'> {
 const run = (model: unknown, { at = '**' }: { readonly at?: Selector }): unknown => {
   const places = targets(model, at, biased).flatMap((place) => [...below(place)])
   const chosen = new Set(places.flatMap(({ node }) => biasesOf(node)))
-  return trained(model, (p) => chosen.has(p))
+  return marked(model, (p) => chosen.has(p), 'trainable')
 }
 
 /**

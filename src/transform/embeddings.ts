@@ -1,10 +1,11 @@
 import type { Weight } from '../kind/index.ts'
+import type { Embedding } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
 import type { Selector } from '../tree/select.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import { replaceAt } from '../tree/walk.ts'
-import { labelOf } from '../tree/wrap.ts'
+import { isWrappedWeight, labelOf } from '../tree/wrap.ts'
 
 /** A token embedding, as far as what stands before it is concerned. */
 export interface EmbeddingNode {
@@ -23,6 +24,15 @@ const embeddings: Taste<EmbeddingNode> = {
   verdict: (node) => {
     const tag = (node as { _tag?: unknown } | null)?._tag
     return tag === 'Prompted' ? 'adapted' : tag === 'Embedding' ? 'take' : 'into'
+  },
+  wants: 'a token embedding',
+}
+
+/** A taste for token embeddings whose table nothing wraps; a table of positions is looked up by row too, but is none of them. */
+export const tokenTables: Taste<Embedding> = {
+  verdict: (node) => {
+    if ((node as { _tag?: unknown } | null)?._tag !== 'Embedding') return 'into'
+    return isWrappedWeight((node as Embedding).weight) ? 'adapted' : 'take'
   },
   wants: 'a token embedding',
 }

@@ -1,11 +1,12 @@
 import { TransformFailure, issue } from '../tree/error.ts'
 import { requireSound } from '../tree/labels.ts'
-import { isParam, withStatus } from '../tree/leaf.ts'
+import { isParam } from '../tree/leaf.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import { targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Whole, Targeted } from '../tree/types/step.ts'
-import { isBranch, mapLeaves } from '../tree/walk.ts'
+import { isBranch } from '../tree/walk.ts'
+import { marked } from './mark.ts'
 import { targeted } from './targeted.ts'
 
 declare module '../tree/types/rewrite.ts' {
@@ -16,9 +17,6 @@ declare module '../tree/types/rewrite.ts' {
 }
 
 const parameters: Taste<Param> = { verdict: (node) => (isParam(node) ? 'take' : 'into'), wants: 'a parameter' }
-
-const setStatus = (model: unknown, which: (p: Param) => boolean, status: Status): unknown =>
-  mapLeaves(model, (leaf) => (isParam(leaf) && which(leaf) ? withStatus(leaf, status) : leaf))
 
 // Options in place of a model would be frozen as a tree without parameters, in silence.
 const requireModel = (model: unknown, name: string): void => {
@@ -33,14 +31,14 @@ const setAll =
   (model: unknown): unknown => {
     requireModel(model, status === 'frozen' ? 'freeze' : 'unfreeze')
     requireSound(model)
-    return setStatus(model, () => true, status)
+    return marked(model, () => true, status)
   }
 
 const setAt =
   (status: Status) =>
   (model: unknown, { at }: { readonly at: Parameters<typeof targets>[1] }): unknown => {
     const chosen = new Set(targets(model, at, parameters).map((p) => p.node))
-    return setStatus(model, (p) => chosen.has(p), status)
+    return marked(model, (p) => chosen.has(p), status)
   }
 
 /** `freeze` itself, and `freeze.only` for a part of a model. */

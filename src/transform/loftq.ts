@@ -2,7 +2,7 @@ import * as t from 'io-ts'
 import { materialize } from '../kind/index.ts'
 import { PositiveWhole } from '../kind/number-codecs.ts'
 import { context } from '../nn/index.ts'
-import { adopt, matmul, mul, read, scope, sub } from '../ops/index.ts'
+import { matmul, mul, read, scope, sub } from '../ops/index.ts'
 import { issue, TransformFailure } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import type { Param, Status } from '../tree/leaf.ts'
@@ -20,7 +20,7 @@ import type { Sized, WeightPlace } from './weight-places.ts'
 import { dataOf, loraDefaults, loraOptions } from './lora.ts'
 import type { LoraOptions } from './lora.ts'
 import { may, oneOf } from './options.ts'
-import { truncatedSvd } from './svd.ts'
+import { nearestFactors } from './lora-init.ts'
 
 /** How LoftQ is put on: the options of LoRA, those of quantisation, and how often the two take turns. */
 export interface LoftqOptions extends LoraOptions, QuantizedAs {
@@ -66,23 +66,6 @@ const misfits = (options: Settled, { path, rows, columns }: Sized): readonly Iss
   ]
 }
 
-/** A and B of which s·A·B is the nearest of this rank to a residual, the singular values shared out between the two. */
-const factors = (residual: Tensor, { rows, columns }: Sized, rank: number, factor: number) => {
-  const { u, s, v } = truncatedSvd(rows, columns, read(residual) as Float32Array, rank)
-  const root = Array.from(s, (x) => Math.sqrt(x / factor))
-  const b = Float32Array.from(
-    { length: rank * columns },
-    (_, i) => root[Math.floor(i / columns)]! * v[(i % columns) * rank + Math.floor(i / columns)]!,
-  )
-  return {
-    a: adopt(
-      u.map((x, i) => x * root[i % rank]!),
-      [rows, rank],
-    ),
-    b: adopt(b, [rank, columns]),
-  }
-}
-
 /** The quantised base and the factors that begin as what it has rounded off. */
 const alternate = (options: Settled, place: WeightPlace) => {
   const { iterations, rank } = options
@@ -91,7 +74,8 @@ const alternate = (options: Settled, place: WeightPlace) => {
   const round = (target: Tensor) =>
     scope(() => {
       const base = quantizeValues(target, { label: place.label, form: 'matrix' }, options)
-      return { base, ...factors(sub(w, materialize(base, context())), place, rank, factor) }
+      const residual = read(sub(w, materialize(base, context()))) as Float32Array
+      return { base, ...nearestFactors(residual, place, rank, factor) }
     })
   return scope(() => {
     let made = round(w)

@@ -73,7 +73,13 @@ export const drawnFactors = (init: LoraInit, rank: number, place: WeightPlace): 
   }
 }
 
-const pissa = (data: Float32Array, { rows, columns }: Sized, rank: number, scale: number): Required<Factors> => {
+/** A and B of which scale·A·B is the nearest of this rank to a matrix, the singular values shared out between the two. */
+export const nearestFactors = (
+  data: Float32Array,
+  { rows, columns }: Sized,
+  rank: number,
+  scale: number,
+): Required<Factors> => {
   const { u, s, v } = truncatedSvd(rows, columns, data, rank)
   const root = (k: number): number => Math.sqrt(s[k]! / scale)
   const b = Float32Array.from({ length: rank * columns }, (_, i) => {
@@ -124,7 +130,7 @@ export const startOf = (start: LoraStart, rank: number, scale: number, place: We
         hint: "Mend the weight, or take an `init` that does not look at it, such as 'kaiming'.",
       },
     ])
-  return start === 'pissa' ? pissa(data, place, rank, scale) : olora(w, data, place, rank)
+  return start === 'pissa' ? nearestFactors(data, place, rank, scale) : olora(w, data, place, rank)
 }
 
 /** What does not fit about an initialisation at one weight. */

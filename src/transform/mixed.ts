@@ -4,6 +4,7 @@ import type { Issue } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { isTensor } from '../tree/tensor.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { inverseOf } from '../weight/by-row.ts'
 
 /** What a model is run on: a tensor, or a record of tensors such as ids and their mask, each with the batch as first axis. */
 export type Batch = Tensor | { readonly [name: string]: unknown }
@@ -115,12 +116,11 @@ export const mixed =
       requireAlike(outputs)
       if (outputs.length === 1) return outputs[0]![1]
       const order = groups.flatMap(({ rows }) => rows)
-      const back = order.map((_, row) => order.indexOf(row))
       return gather(
         concat(
           outputs.map(([, out]) => out),
           0,
         ),
-        indices(back),
+        indices(inverseOf(order)),
       )
     })

@@ -4,7 +4,7 @@ import type { Taste } from '../tree/target.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
 import type { Step, Targeted } from '../tree/types/step.ts'
 import { leaves } from '../tree/walk.ts'
-import { optionless, trained } from './mark.ts'
+import { marked, optionless } from './mark.ts'
 import { targeted } from './targeted.ts'
 
 /** The tags of norms, whatever they divide by. */
@@ -32,7 +32,7 @@ export interface Norms extends Targeted<unknown, 'norms'> {
 
 const run = (model: unknown, { at = '**' }: { readonly at?: Selector }): unknown => {
   const chosen = new Set<unknown>(targets(model, at, normNodes).flatMap(({ node }) => leaves(node)))
-  return trained(model, (p) => chosen.has(p))
+  return marked(model, (p) => chosen.has(p), 'trainable')
 }
 
 /**

@@ -14,11 +14,12 @@ import type { WeightWrapper } from '../tree/types/rewrite.ts'
 import type { Targeted, Whole } from '../tree/types/step.ts'
 import { leaves, replaceAt, showPath } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
-import { isPacked, isWrappedWeight, labelOf } from '../tree/wrap.ts'
+import { isPacked, labelOf } from '../tree/wrap.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { quantizeValues } from '../weight/quantized.ts'
 import type { Quantized, QuantizedAs } from '../weight/index.ts'
 import { notTwoAxes, weightsOf } from './weight-places.ts'
+import { tokenTables } from './embeddings.ts'
 import { may, oneOf } from './options.ts'
 import type { OptionTable } from './options.ts'
 import { targeted } from './targeted.ts'
@@ -49,14 +50,6 @@ declare module '../tree/types/rewrite.ts' {
 type Bare = Param | Packed
 
 const matrices = weightsOf('matrix')
-
-const isEmbedding = (node: unknown): node is Embedding => (node as { _tag?: unknown } | null)?._tag === 'Embedding'
-
-const embeddings: Taste<Embedding> = {
-  verdict: (node) => (!isEmbedding(node) ? 'into' : isWrappedWeight(node.weight) ? 'adapted' : 'take'),
-  wants: 'a token embedding',
-  baseOnly: true,
-}
 
 const alreadyQuantized = ({ path, node }: Place<Bare>): Issue => ({
   _tag: 'AlreadyQuantized',
@@ -160,7 +153,7 @@ export const quantize: Quantize = Object.assign(
       (model, { at, ...how }) =>
         quantizeAt(
           model,
-          targets(model, at, embeddings).map(({ node, path, route }) => ({
+          targets(model, at, tokenTables).map(({ node, path, route }) => ({
             node: node.weight as Bare,
             path: [...path, 'weight'],
             route: [...route, 'weight'],

@@ -10,13 +10,12 @@ import type { Issue } from '../tree/error.ts'
 import type { Param, Status } from '../tree/leaf.ts'
 import type { Selector } from '../tree/select.ts'
 import { targets } from '../tree/target.ts'
-import type { Taste } from '../tree/target.ts'
 import type { Wrapping } from '../tree/types/rewrite.ts'
 import type { Step, Targeted } from '../tree/types/step.ts'
 import { showPath } from '../tree/walk.ts'
-import { isWrappedWeight } from '../tree/wrap.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { weightMethod } from './attach.ts'
+import { tokenTables } from './embeddings.ts'
 import type { Sized } from './weight-places.ts'
 import { must } from './options.ts'
 import { targeted } from './targeted.ts'
@@ -35,14 +34,6 @@ declare module '../tree/types/rewrite.ts' {
         : Keep
       : never
   }
-}
-
-const embeddings: Taste<Embedding> = {
-  verdict: (node) => {
-    if ((node as { _tag?: unknown } | null)?._tag !== 'Embedding') return 'into'
-    return isWrappedWeight((node as Embedding).weight) ? 'adapted' : 'take'
-  },
-  wants: 'a token embedding',
 }
 
 const problem = (path: string, expected: string, found: unknown): Issue => ({
@@ -82,7 +73,7 @@ export interface TokensTransform extends Targeted<TokensOptions, 'tokens'> {
 
 // A table of positions is looked up by row as well, but its rows are no tokens.
 const run = (model: unknown, { at = '**', ids }: TokensOptions & { readonly at?: Selector }): unknown => {
-  const paths = new Set(targets(model, at, embeddings).map((p) => showPath([...p.path, 'weight'])))
+  const paths = new Set(targets(model, at, tokenTables).map((p) => showPath([...p.path, 'weight'])))
   return onTables.unchecked({ at: (path: string) => paths.has(path), ids })(model)
 }
 

@@ -6,7 +6,7 @@ import { isHole, isLeaf, isParam } from '../tree/leaf.ts'
 import type { Form, Hole, Param, Status } from '../tree/leaf.ts'
 import type { Whole } from '../tree/types/step.ts'
 import { childrenOf, isBranch, rebuild, showPath } from '../tree/walk.ts'
-import { isPacked, isWrapper, labelOf } from '../tree/wrap.ts'
+import { innermost, isPacked, isWrapper, labelOf } from '../tree/wrap.ts'
 import { freeze } from './freeze.ts'
 import type { Adaptable } from './adaptable.ts'
 import { attempt } from './targeted.ts'
@@ -49,13 +49,11 @@ type Visit = (path: readonly string[], node: unknown) => void
 /** Each place of a tree without what it wraps, and each wrapper, outermost first; a packed weight is one place. */
 const walkBare = (node: unknown, path: readonly string[], { wrapper, spot }: { wrapper: Visit; spot: Visit }): void => {
   if (isWrapper(node)) wrapper(path, node)
-  const bare = stripped(node)
+  const bare = innermost(node)
   if (isLeaf(bare) || isPacked(bare)) spot(path, bare)
   else if (isBranch(bare))
     for (const [key, child] of childrenOf(bare)) walkBare(child, [...path, key], { wrapper, spot })
 }
-
-const stripped = (node: unknown): unknown => (isWrapper(node) ? stripped(node.base) : node)
 
 const spotOf = (node: unknown): Spot => {
   if (isPacked(node)) return { label: labelOf(node), form: node.form, shape: [node.rows, node.columns] }

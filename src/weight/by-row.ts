@@ -43,6 +43,13 @@ const groups = ({ among }: ByRow, rows: readonly (string | null)[]): ReadonlyMap
   return found
 }
 
+/** Where each row has gone, from which row stands where. */
+export const inverseOf = (order: readonly number[]): readonly number[] => {
+  const back: number[] = []
+  for (const [at, row] of order.entries()) back[row] = at
+  return back
+}
+
 const ids = (rows: readonly number[]): Tensor => tensor(Int32Array.from(rows), [rows.length], 'int32')
 
 type Op = 'times' | 'timesT' | 'rows'
@@ -92,7 +99,7 @@ const oneByOne = (x: Tensor, w: ByRow, ctx: Ctx, op: Op, grouped: Groups, width:
   })
   if (parts.length === 1) return parts[0]!
   const order = grouped.flatMap(([, own]) => own)
-  return gather(concat(parts, 0), ids(order.map((_, row) => order.indexOf(row))))
+  return gather(concat(parts, 0), ids(inverseOf(order)))
 }
 
 /** The outputs of the base plus what each row's own change adds. */
