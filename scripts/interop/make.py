@@ -14,8 +14,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import transformers as hf
 
+from adapters import ADAPTERS
 from models import MODELS
 from sizes import sizes
+from write_adapters import write_adapter
 from write_models import write_model
 
 
@@ -33,6 +35,12 @@ def main() -> None:
         if fnmatch(f"models/{name}", args.only):
             write_model(name, out / "models", size, args.seed)
             print(f"models/{name}", flush=True)
+    # PEFT writes the name of the base into its config: here a folder beside it, on no particular machine.
+    os.chdir(out / "models")
+    for name, adapter in ADAPTERS.items():
+        if fnmatch(f"peft/{name}", args.only):
+            write_adapter(name, adapter, out, args.seed)
+            print(f"peft/{name}", flush=True)
 
 
 if __name__ == "__main__":
