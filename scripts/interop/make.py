@@ -17,6 +17,7 @@ import transformers as hf
 from adapters import ADAPTERS
 from models import MODELS
 from sizes import sizes
+from text import write_text
 from write_adapters import write_adapter
 from write_models import write_model
 
@@ -35,6 +36,9 @@ def main() -> None:
         if fnmatch(f"models/{name}", args.only):
             write_model(name, out / "models", size, args.seed)
             print(f"models/{name}", flush=True)
+    if fnmatch("text/expected", args.only):
+        write_text(out)
+        print("text/expected", flush=True)
     # PEFT writes the name of the base into its config: here a folder beside it, on no particular machine.
     os.chdir(out / "models")
     for name, adapter in ADAPTERS.items():
