@@ -4,7 +4,22 @@ import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import type { AnyKind, Embed, Embedded, Kinds, Layer, Model, Past, Role, RoleOps, Tokens, Weight } from './kind.ts'
+import type {
+  AnyKind,
+  Embed,
+  Embedded,
+  Kinds,
+  KeysValues,
+  Layer,
+  Model,
+  Output,
+  Past,
+  Role,
+  RoleOps,
+  Rotary,
+  Tokens,
+  Weight,
+} from './kind.ts'
 
 /** The one explicit environment that goes down through a model. */
 export interface Ctx {
@@ -19,8 +34,14 @@ export interface Ctx {
   readonly mask?: Tensor
   /** The adapter of each row of the batch, by name, and null for none; only weights that hold several look at it. */
   readonly rows?: readonly (string | null)[]
+  /** int32 [1 or batch, length]: where each hidden state stands; absent for one after the other, after the past. */
+  readonly positions?: Tensor
   /** What attention looks at before the tokens at hand; their positions count from its end. */
   readonly past?: Past
+  /** Is handed the keys and values of the tokens at hand by each attention layer in turn, as a cache wants them. */
+  readonly keep?: (own: KeysValues) => void
+  /** How rotary attention layers turn the tokens at hand. */
+  readonly rotary?: Rotary
 }
 
 /**
@@ -76,6 +97,22 @@ const kindOf = <R extends Role>(node: { readonly _tag: string }, role: R, ctx: C
 export const layer = (node: Layer, x: Tensor, ctx: Ctx): Tensor => kindOf(node, 'layer', ctx).layer(node, x, ctx)
 
 /**
+ * What a sublayer has computed, and what it was given, through whatever joins the two.
+ *
+ * @throws EspalierError `UnknownKind`, and what it throws itself.
+ * @example
+ * ```ts
+ * import { context, outputOf } from 'espalier'
+ * import type { Kind, Output } from 'espalier'
+ * import { add, ones } from 'espalier/ops'
+ * const Sum: Kind<Output, 'output'> = { tag: 'Sum', role: 'output', fields: {}, ops: { output: (_, x, r) => add(x, r) } }
+ * outputOf({ _tag: 'Sum' }, ones([1, 2]), ones([1, 2]), context({ kinds: { Sum } })).shape // => [1, 2]
+ * ```
+ */
+export const outputOf = (node: Output, x: Tensor, residual: Tensor, ctx: Ctx): Tensor =>
+  kindOf(node, 'output', ctx).output(node, x, residual, ctx)
+
+/**
  * Token ids through whatever stands at an embedding's place.
  *
  * @throws EspalierError `UnknownKind`, and what the embedding throws.
@@ -90,20 +127,6 @@ export const layer = (node: Layer, x: Tensor, ctx: Ctx): Tensor => kindOf(node, 
  */
 export const embed = (node: Embed, tokens: Tokens, ctx: Ctx): Embedded =>
   kindOf(node, 'embed', ctx).embed(node, tokens, ctx)
-
-/**
- * The environment for the i-th attention layer of a model, which sees its own keys and values of the past.
- *
- * @example
- * ```ts
- * import { atLayer, context } from 'espalier'
- * import { zeros } from 'espalier/ops'
- * const of = (d: number) => ({ keys: zeros([1, 1, 3, d]), values: zeros([1, 1, 3, d]) })
- * atLayer(context({ past: { length: 3, layers: [of(2), of(4)] } }), 1).past?.layers.length // => 1
- * ```
- */
-export const atLayer = (ctx: Ctx, i: number): Ctx =>
-  ctx.past === undefined ? ctx : { ...ctx, past: { ...ctx.past, layers: ctx.past.layers.slice(i, i + 1) } }
 
 /**
  * Token ids through whatever stands at a model's place, up to its head: hidden states [batch, length, d_model].

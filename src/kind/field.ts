@@ -84,6 +84,8 @@ export interface ListField {
   readonly _tag: 'ListField'
   readonly of: AnyField
   readonly length: string
+  /** Each element's own field where their plain data differs, in their order. */
+  readonly each?: readonly AnyField[]
 }
 
 /** A field of plain data: a number of heads, an epsilon. */

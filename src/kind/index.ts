@@ -1,5 +1,4 @@
 export {
-  atLayer,
   dropout,
   embed,
   headOf,
@@ -7,6 +6,7 @@ export {
   layer,
   lookup,
   materialize,
+  outputOf,
   project,
   projectT,
   runModel,
@@ -14,6 +14,7 @@ export {
   under,
 } from './context.ts'
 export type { Ctx } from './context.ts'
+export { at, atLayer, positionsOf } from './sequence.ts'
 export { absent, allOnes, allZeros, buffer, fanIn, fixed, gaussian, list, matrix, table, vector } from './field.ts'
 export type {
   AnyField,
@@ -27,8 +28,8 @@ export type {
   ParamField,
   StaticField,
 } from './field.ts'
-export { axisLength, initialise, initialiseField } from './init.ts'
-export type { Dims } from './init.ts'
+export { axisLength, grow, initialise, initialiseField } from './init.ts'
+export type { Dims, GrowLeaf } from './init.ts'
 export { shapeIssues } from './check.ts'
 export type {
   Added,
@@ -40,9 +41,11 @@ export type {
   Kinds,
   Layer,
   Model,
+  Output,
   Past,
   Role,
   RoleOps,
+  Rotary,
   Tokens,
   Weight,
   WeightOps,

@@ -5,7 +5,7 @@ import { didYouMean } from '../tree/nearest.ts'
 import { constant, param } from '../tree/leaf.ts'
 import { isTensor } from '../tree/tensor.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import type { AnyField } from './field.ts'
+import type { AnyField, ConstantField, ParamField } from './field.ts'
 import type { AnyKind } from './kind.ts'
 
 /** Lengths of the named dimensions. */
@@ -39,25 +39,26 @@ const lengthOf = (name: string, dims: Dims): number => {
   ])
 }
 
+/** Makes the leaf of a field: what stands there, by its label and its lengths. */
+export type GrowLeaf = (field: ParamField | ConstantField, label: string, shape: readonly number[]) => unknown
+
 /**
- * A fresh node of a kind.
+ * A node of a kind whose leaves come from the caller: drawn, read from a file, or only described.
  *
- * Every parameter's key is the given one folded by its label, so no parameter depends on which others exist. `given`
- * holds what takes a field's place: a tensor becomes the value of its leaf, anything else stands there as it is.
+ * `given` holds what takes a field's place: a tensor becomes the value of its leaf, anything else stands there as it is.
  *
- * @throws EspalierError `BadDimension`, `ShapeMismatch` for a given tensor of another shape.
+ * @throws EspalierError `BadDimension`, `BadOption`, `ShapeMismatch` for a given tensor of another shape.
  * @example
  * ```ts
- * import { initialise, key, LinearKind } from 'espalier'
- * import type { Linear, Matrix } from 'espalier'
- * const fc = initialise(LinearKind, { in: 3, out: 2 }, key(0), {}, 'net.fc') as Linear<Matrix>
- * fc.weight.label // => 'net.fc.weight'
+ * import { grow, LinearKind } from 'espalier'
+ * grow(LinearKind, { in: 3, out: 2 }, (_, label, shape) => `${label} ${shape.join('x')}`)
+ * // => { _tag: 'Linear', weight: 'weight 3x2', bias: 'bias 2' }
  * ```
  */
-export const initialise = (
+export const grow = (
   kind: AnyKind,
   dims: Dims,
-  key: Key,
+  leaf: GrowLeaf,
   given: Readonly<Record<string, unknown>> = {},
   label = '',
 ): unknown => {
@@ -76,10 +77,56 @@ export const initialise = (
     const here = label === '' ? name : `${label}.${name}`
     const own = Object.hasOwn(given, name) ? given[name] : undefined
     if (isTensor(own)) return [name, leafOf(field, here, fitting(field, own, dims, here))] as const
-    return [name, own === undefined ? initialiseField(field, dims, key, here) : own] as const
+    return [name, own === undefined ? growField(field, dims, leaf, here) : own] as const
   })
   return { _tag: kind.tag, ...Object.fromEntries(entries) }
 }
+
+const growField = (field: AnyField, dims: Dims, leaf: GrowLeaf, label: string): unknown => {
+  switch (field._tag) {
+    case 'ParamField':
+    case 'ConstantField':
+      return leaf(field, label, lengths(field.axes, dims))
+    case 'NodeField':
+      return grow(field.kind, childDims(field.dims, dims), leaf, field.statics, label)
+    case 'ListField':
+      return Array.from({ length: axisLength(field.length, dims) }, (_, i) =>
+        growField(field.each?.[i] ?? field.of, dims, leaf, `${label}.${i}`),
+      )
+    case 'StaticField':
+      return field.value
+    case 'AbsentField':
+      return null
+  }
+}
+
+const drawn =
+  (key: Key): GrowLeaf =>
+  (field, label, shape) =>
+    leafOf(field, label, field.init(fold(key, label), shape))
+
+/**
+ * A fresh node of a kind.
+ *
+ * Every parameter's key is the given one folded by its label, so no parameter depends on which others exist. `given`
+ * holds what takes a field's place: a tensor becomes the value of its leaf, anything else stands there as it is.
+ *
+ * @throws EspalierError `BadDimension`, `BadOption`, `ShapeMismatch` for a given tensor of another shape.
+ * @example
+ * ```ts
+ * import { initialise, key, LinearKind } from 'espalier'
+ * import type { Linear, Matrix } from 'espalier'
+ * const fc = initialise(LinearKind, { in: 3, out: 2 }, key(0), {}, 'net.fc') as Linear<Matrix>
+ * fc.weight.label // => 'net.fc.weight'
+ * ```
+ */
+export const initialise = (
+  kind: AnyKind,
+  dims: Dims,
+  key: Key,
+  given: Readonly<Record<string, unknown>> = {},
+  label = '',
+): unknown => grow(kind, dims, drawn(key), given, label)
 
 const leafOf = (field: AnyField, label: string, value: Tensor): unknown =>
   field._tag === 'ParamField' ? param(field.form, label, value) : constant(label, value)
@@ -112,23 +159,8 @@ const lengths = (axes: readonly string[], dims: Dims): readonly number[] => axes
  * bias.value.shape // => [2]
  * ```
  */
-export const initialiseField = (field: AnyField, dims: Dims, key: Key, label: string): unknown => {
-  switch (field._tag) {
-    case 'ParamField':
-    case 'ConstantField':
-      return leafOf(field, label, field.init(fold(key, label), lengths(field.axes, dims)))
-    case 'NodeField':
-      return initialise(field.kind, childDims(field.dims, dims), key, field.statics, label)
-    case 'ListField':
-      return Array.from({ length: axisLength(field.length, dims) }, (_, i) =>
-        initialiseField(field.of, dims, key, `${label}.${i}`),
-      )
-    case 'StaticField':
-      return field.value
-    case 'AbsentField':
-      return null
-  }
-}
+export const initialiseField = (field: AnyField, dims: Dims, key: Key, label: string): unknown =>
+  growField(field, dims, drawn(key), label)
 
 const childDims = (names: Readonly<Record<string, string>>, dims: Dims): Dims =>
   Object.fromEntries(Object.entries(names).map(([child, axis]) => [child, axisLength(axis, dims)]))

@@ -25,6 +25,12 @@ export interface Layer {
   readonly '~role'?: 'layer'
 }
 
+/** What a sublayer has computed, and what it was given, to hidden states: BERT's dense, add and norm. */
+export interface Output {
+  readonly _tag: string
+  readonly '~role'?: 'output'
+}
+
 /** A batch of token ids to hidden states, and those to logits. */
 export interface Model {
   readonly _tag: string
@@ -37,6 +43,10 @@ export interface Tokens {
   readonly ids: Tensor
   /** 1 for a real token, 0 for padding, [batch, tokens]; absent when nothing is padding. */
   readonly mask?: Tensor | undefined
+  /** int32 [batch, tokens]: where each token stands; absent for one after the other, after the past. */
+  readonly positions?: Tensor | undefined
+  /** int32 [batch, tokens]: the segment of each token, in models that tell segments apart. */
+  readonly types?: Tensor | undefined
 }
 
 /** What an embedding hands on; it may be longer than the tokens it was given. */
@@ -59,6 +69,15 @@ export interface Past {
   readonly length: number
   /** From the first attention layer to the last. */
   readonly layers: readonly KeysValues[]
+  /** 1 for what may be attended to, [batch, length]; absent when all of it may. */
+  readonly mask?: Tensor | undefined
+}
+
+/** The angles by which rotary position embeddings turn queries and keys. */
+export interface Rotary {
+  /** [batch or 1, 1, length, d_head], the two halves alike. */
+  readonly cos: Tensor
+  readonly sin: Tensor
 }
 
 /** The operations of every representation of a weight; layers call these and nothing else. */
@@ -100,10 +119,14 @@ export interface RoleOps<N> {
     /** Hidden states [..., in] to hidden states [..., out]. */
     readonly layer: (node: N, x: Tensor, ctx: Ctx) => Tensor
   }
+  readonly output: {
+    /** What a sublayer gives [..., in] and what it was given [..., out] to hidden states [..., out]. */
+    readonly output: (node: N, x: Tensor, residual: Tensor, ctx: Ctx) => Tensor
+  }
   readonly model: {
     /** Token ids to the hidden states before the head, and their mask. */
     readonly hidden: (node: N, tokens: Tokens, ctx: Ctx) => Embedded
-    /** Hidden states [..., d_model] to logits [..., vocab]. */
+    /** Hidden states [..., d_model] to logits [..., vocab], or to what the model is asked for; those themselves without a head. */
     readonly head: (node: N, hidden: Tensor, ctx: Ctx) => Tensor
   }
 }

@@ -1,6 +1,6 @@
-import { gaussian, lookup, shapeOf, table } from '../kind/index.ts'
+import { gaussian, lookup, positionsOf, shapeOf, table } from '../kind/index.ts'
 import type { AnyField, DimsIn, Embed, Field, Kind, Layer, Weight } from '../kind/index.ts'
-import { add, slice, tensor } from '../ops/index.ts'
+import { add, slice } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import { isParam } from '../tree/leaf.ts'
 import type { Table } from '../tree/leaf.ts'
@@ -54,6 +54,7 @@ export const PositionsKind: Kind<Positions<Weight>, 'layer', 'length' | 'd'> = {
   ops: {
     layer: (n, x, ctx) => {
       const [, length = 0, d = 0] = x.shape
+      if (ctx.positions?.shape[1] === length) return add(x, lookup(ctx.positions, n.weight, ctx))
       const from = ctx.past?.length ?? 0
       const longest = shapeOf(n.weight, ctx)[0] ?? 0
       if (from + length > longest)
@@ -67,8 +68,7 @@ export const PositionsKind: Kind<Positions<Weight>, 'layer', 'length' | 'd'> = {
           },
         ])
       if (isParam(n.weight)) return add(x, slice(n.weight.value, [from, 0], [length, d]))
-      const places = Int32Array.from({ length }, (_, i) => from + i)
-      return add(x, lookup(tensor(places, [length], 'int32'), n.weight, ctx))
+      return add(x, lookup(positionsOf(length, ctx), n.weight, ctx))
     },
   },
 }

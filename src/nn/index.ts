@@ -36,3 +36,11 @@ export type {
   Joined,
 } from './composed.ts'
 export type { FuseOptions } from './compose.ts'
+export { attend, splitHeads } from './attend.ts'
+export type { Attending } from './attend.ts'
+export { RmsNormKind, rmsNorm } from './rms-norm.ts'
+export type { RmsNorm } from './rms-norm.ts'
+export { activate, activationNames } from './activation.ts'
+export type { ActivationName } from './activation.ts'
+export { TiedHeadKind } from './tied-head.ts'
+export type { TiedHead } from './tied-head.ts'

@@ -13,13 +13,16 @@ import { LayerNormKind } from './norm.ts'
 import { PrefixedKind } from './prefixed.ts'
 import { PrefixMlpKind, PromptLstmKind, PromptMlpKind } from './prompt-encoder.ts'
 import { PromptedKind } from './prompted.ts'
+import { RmsNormKind } from './rms-norm.ts'
 import { ShiftedKind } from './shifted.ts'
+import { TiedHeadKind } from './tied-head.ts'
 
 /** The kinds that every model may be built of, by tag; add your own with `{ ...kinds, Mine }`. */
 export const kinds: Kinds = {
   ...weightKinds,
   Linear: LinearKind,
   LayerNorm: LayerNormKind,
+  RmsNorm: RmsNormKind,
   Embedding: EmbeddingKind,
   Positions: PositionsKind,
   Attention: AttentionKind,
@@ -37,6 +40,7 @@ export const kinds: Kinds = {
   PromptLstm: PromptLstmKind,
   PrefixMlp: PrefixMlpKind,
   Shifted: ShiftedKind,
+  TiedHead: TiedHeadKind,
 }
 
 /**

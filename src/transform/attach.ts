@@ -87,6 +87,19 @@ const settled = <O, D extends keyof O>(options: O, defaults: object): Settled<O,
   return { ...defaults, ...Object.fromEntries(given) } as Settled<O, D>
 }
 
+/** A weight in a kind that wraps it: what is not given is drawn, and a `base` that is given stands in place of the weight. @internal */
+export const wrapIn = (
+  kind: AnyKind,
+  { weight, rows, columns, key, label }: Omit<WeightPlace, 'path' | 'dense'>,
+  dims: Dims,
+  given: Readonly<Record<string, unknown>>,
+): unknown => {
+  const { base = weight, ...own } = given
+  const lengths = { ...dims, in: rows, out: columns }
+  const { _tag, ...fields } = initialise(kind, lengths, key, own, label) as { _tag: string }
+  return { _tag, base, ...fields }
+}
+
 /** Wraps each weight that a selector takes as a method says; all mistakes are found before anything is allocated. */
 const wrapWeights = <O, D extends keyof O, S>(
   model: unknown,
@@ -120,10 +133,9 @@ const wrapWeights = <O, D extends keyof O, S>(
       model,
       places.map((p, i) => {
         const place = all[i]!
-        const lengths = { ...dims(of(p), place), in: place.rows, out: place.columns }
-        const { base = p.node, ...own } = given?.(of(p), place, shared as S) ?? {}
-        const { _tag, ...fields } = initialise(kindAt(of(p), place), lengths, key, own, place.label) as { _tag: string }
-        return { route: p.route, value: { _tag, base, ...fields } }
+        const lengths = dims(of(p), place)
+        const value = wrapIn(kindAt(of(p), place), place, lengths, given?.(of(p), place, shared as S) ?? {})
+        return { route: p.route, value }
       }),
     )
   })

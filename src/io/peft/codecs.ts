@@ -1,0 +1,15 @@
+import * as t from 'io-ts'
+import { Finite } from '../../kind/number-codecs.ts'
+import { dictionary } from '../codec.ts'
+
+/** One name or pattern, or several names. */
+export const Names: t.Type<string | readonly string[]> = t.union(
+  [t.string, t.readonlyArray(t.string)],
+  'a name or a list of names',
+)
+
+/** A number for each pattern. */
+export const Numbers: t.Type<Readonly<Record<string, number>>> = dictionary(
+  Finite as t.Type<number, unknown>,
+  'an object of numbers',
+) as t.Type<Readonly<Record<string, number>>>

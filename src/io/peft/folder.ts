@@ -1,0 +1,50 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import type { HubConfig } from '../../model/hub-config.ts'
+import { release } from '../../ops/index.ts'
+import type { Tensor } from '../../tree/tensor.ts'
+import { inFile, orThrow, refuse, reject } from '../issues.ts'
+import { readJsonFile } from '../json-file.ts'
+import { fromStored, readSafetensors } from '../safetensors.ts'
+
+/** A folder that PEFT wrote, read and not yet understood. */
+export interface PeftFolder {
+  readonly config: HubConfig
+  readonly configPath: string
+  /** Every tensor of the file as float32, by its name there. */
+  readonly tensors: ReadonlyMap<string, Tensor>
+  readonly tensorsPath: string
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** Reads `adapter_config.json` and `adapter_model.safetensors`. */
+export const readPeftFolder = async (folder: string): Promise<PeftFolder> => {
+  const configPath = join(folder, 'adapter_config.json')
+  const tensorsPath = join(folder, 'adapter_model.safetensors')
+  const config = await readJsonFile(configPath)
+  if (!(await exists(tensorsPath)) && (await exists(join(folder, 'adapter_model.bin'))))
+    reject(
+      'UnsupportedFile',
+      join(folder, 'adapter_model.bin'),
+      'adapter_model.safetensors',
+      'a pickle',
+      'A pickle can run any program when it is read: save the adapter again with safe_serialization=True.',
+    )
+  const { tensors: stored } = await orThrow(readSafetensors(tensorsPath))
+  const tensors = new Map<string, Tensor>()
+  for (const [name, value] of stored) {
+    const made = fromStored(value, { halves: 'float32' })
+    if (E.isRight(made)) tensors.set(name, made.right)
+    else {
+      release([...tensors.values()], { keep: [] })
+      refuse(made.left.map((i) => ({ ...i, path: inFile(tensorsPath, name) })))
+    }
+  }
+  return { config, configPath, tensors, tensorsPath }
+}

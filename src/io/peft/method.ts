@@ -1,0 +1,53 @@
+import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
+import type { AdapterPart } from '../../transform/wear.ts'
+import type { Tensor } from '../../tree/tensor.ts'
+import type { Pretrained } from '../pretrained.ts'
+import type { Module } from './modules.ts'
+
+/** What a method is given to put an adapter of a file on a model. */
+export interface ReadJob<C> {
+  /** The base, frozen. */
+  readonly model: unknown
+  readonly pretrained: Pretrained
+  readonly config: C
+  /** Every module of the base. */
+  readonly modules: readonly Module[]
+  /** Those that the configuration names; empty for methods that name none. */
+  readonly targets: readonly Module[]
+  /** The tensor of a module under this suffix, such as `lora_A.weight`; throws `MissingTensor`. */
+  readonly tensor: (module: string, suffix: string) => Tensor
+  /** The same, or undefined where the file has none. */
+  readonly maybe: (module: string, suffix: string) => Tensor | undefined
+  /** A tensor that belongs to no module, such as `prompt_embeddings`; throws `MissingTensor`. */
+  readonly global: (name: string) => Tensor
+  /** Where to say that something in the configuration is wrong. */
+  readonly at: (key: string) => string
+}
+
+/** What of an adapted model is to be written. */
+export interface WriteJob {
+  readonly model: unknown
+  readonly pretrained: Pretrained
+  /** What stands on the base, outermost first, and the parameters of the base that are trained in full. */
+  readonly parts: readonly AdapterPart[]
+}
+
+/** An adapter in PEFT's terms: its configuration, and its tensors by their names in the file. */
+export interface Written {
+  readonly config: HubConfig
+  readonly tensors: ReadonlyMap<string, Tensor>
+}
+
+/** One `peft_type`: its configuration, and how it is read and written. */
+export interface PeftMethod<C> {
+  readonly type: string
+  readonly spec: ConfigSpec<C>
+  /** Puts the adapter on: what it makes is trainable, all else is the base's own. */
+  readonly read: (job: ReadJob<C>) => unknown
+  /** The adapter as PEFT would save it; undefined for parts that are not this method's. */
+  readonly write: (job: WriteJob) => Written | undefined
+}
+
+/** A method of which only the type is known. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a method reads its own configuration, so no one type covers all
+export type AnyPeftMethod = PeftMethod<any>

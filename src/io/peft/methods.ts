@@ -1,0 +1,5 @@
+import { loraMethod } from './lora.ts'
+import type { AnyPeftMethod } from './method.ts'
+
+/** Every `peft_type` that is read and written. */
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod]

@@ -1,0 +1,279 @@
+import { join } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import type { ConstantField, ParamField } from '../kind/index.ts'
+import { families } from '../model/families.ts'
+import { didYouMean } from '../tree/nearest.ts'
+import type { Issue } from '../tree/error.ts'
+import { drawnLeaf, growPlan } from '../model/family.ts'
+import type { AnyFamily, Plan, Task } from '../model/family.ts'
+import { decodeHubConfig } from '../model/hub-config.ts'
+import type { HubConfig } from '../model/hub-config.ts'
+import { release, scope, transpose } from '../ops/index.ts'
+import { key as seedKey } from '../tree/key.ts'
+import type { Key } from '../tree/key.ts'
+import { param } from '../tree/leaf.ts'
+import type { Tensor } from '../tree/tensor.ts'
+import { isRecord } from './codec.ts'
+import type { StoredTensor } from './dtypes.ts'
+import { hubCandidates, hubKey } from './hub-names.ts'
+import { inFile, io, issue, orThrow, refuse, reject } from './issues.ts'
+import type { Io, Issues } from './issues.ts'
+import { readJsonFile } from './json-file.ts'
+import { fromStored, readHeader, readSafetensors } from './safetensors.ts'
+
+/** A model as a folder of the Hugging Face Hub has it, and what that folder says of it. */
+export interface Pretrained<M = unknown> {
+  readonly model: M
+  readonly family: string
+  readonly task: Task
+  /** `config.json` as it is. */
+  readonly config: HubConfig
+}
+
+/** What may be told of a checkpoint that is opened. */
+export interface PretrainedOptions {
+  /** What the model is for, where that is not what its configuration says. */
+  readonly task?: Task
+  /** Number of classes of a classifier; by default what the configuration says. */
+  readonly labels?: number
+  /** Draws a head that the files do not have. Without a key, a missing head is an error. */
+  readonly key?: Key
+}
+
+const tasks: readonly (readonly [RegExp, Task])[] = [
+  [/For(CausalLM)$|LMHeadModel$/, 'causal-lm'],
+  [/ForSequenceClassification$/, 'sequence-classification'],
+  [/ForTokenClassification$/, 'token-classification'],
+]
+
+/** What the class that a checkpoint was saved from is for; heads that are not here leave the body. */
+const taskOf = ({ architectures }: HubConfig): Task => {
+  const name = String(Array.isArray(architectures) ? (architectures[0] ?? '') : '')
+  return tasks.find(([pattern]) => pattern.test(name))?.[1] ?? 'base'
+}
+
+const labelsOf = ({ id2label, num_labels }: HubConfig): number =>
+  isRecord(id2label) ? Object.keys(id2label).length : typeof num_labels === 'number' ? num_labels : 2
+
+/** The family of this name. @internal */
+export const familyNamed = (name: string): AnyFamily =>
+  families.find((family) => family.name === name) ??
+  reject(
+    'UnsupportedModel',
+    'family',
+    families.map((f) => f.name).join(', '),
+    name,
+    'Models of other families have no names in files.',
+  )
+
+/** The family of a configuration. */
+const familyOf = (config: HubConfig, path: string): AnyFamily => {
+  const type = config['model_type']
+  return (
+    families.find(({ modelTypes }) => modelTypes.includes(String(type))) ??
+    reject(
+      'UnsupportedModel',
+      inFile(path, 'model_type'),
+      families.flatMap(({ modelTypes }) => modelTypes).join(', '),
+      JSON.stringify(type) ?? 'nothing',
+      'Models of other families can be defined with `define` and loaded with readSafetensors.',
+    )
+  )
+}
+
+/** A configuration as a plan, or every reason why not. @internal */
+export const planOf = (
+  config: HubConfig,
+  path: string,
+  { task = taskOf(config), labels = labelsOf(config) }: PretrainedOptions = {},
+): { readonly family: AnyFamily; readonly task: Task; readonly plan: Plan } => {
+  const family = familyOf(config, path)
+  const decoded = decodeHubConfig<unknown>(family.spec, config)
+  if (E.isLeft(decoded)) {
+    refuse(decoded.left.map((i) => ({ ...i, path: inFile(path, i.path) })))
+    throw new Error('unreachable')
+  }
+  const { build } =
+    family.plans[task] ??
+    reject(
+      'UnsupportedModel',
+      inFile(path, 'architectures'),
+      `a task of ${family.name}: ${Object.keys(family.plans).join(', ')}`,
+      task,
+      'Pass { task } for another one.',
+    )
+  return { family, task, plan: build(decoded.right, labels) }
+}
+
+interface Wanted {
+  readonly field: ParamField | ConstantField
+  readonly label: string
+  readonly shape: readonly number[]
+  readonly transposed: boolean
+}
+
+/** Every parameter that a plan needs from a file, by its name there. */
+const wantedBy = (plan: Plan, family: AnyFamily): ReadonlyMap<string, Wanted> => {
+  const wanted = new Map<string, Wanted>()
+  growPlan(plan, (field, label, shape) => {
+    if (field._tag === 'ConstantField') return label
+    const transposed = field.form === 'matrix' && family.untransposed?.test(label) !== true
+    wanted.set(hubKey(label), { field, label, shape, transposed })
+    return label
+  })
+  return wanted
+}
+
+/** A tensor of a file as our layers hold it; refused by name when a number in it is none. */
+const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tensor => {
+  const made = fromStored(stored, { halves: 'float32' })
+  if (E.isLeft(made)) return reject(...partsOf(made.left, path))
+  const value = transposed ? scope(() => transpose(made.right)) : made.right
+  if (transposed) release(made.right, { keep: [value] })
+  return value
+}
+
+const partsOf = ([first]: Issues, path: string): Parameters<typeof reject> => [
+  first?._tag ?? 'BadTensor',
+  path,
+  first?.expected ?? 'numbers',
+  first?.found ?? 'others',
+  first?.hint ?? '',
+]
+
+/** Which tensor of the files is which parameter, or everything that keeps them apart. */
+const matched = (
+  wanted: ReadonlyMap<string, Wanted>,
+  entries: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  {
+    family,
+    plan,
+    path,
+    mayLack,
+  }: {
+    readonly family: AnyFamily
+    readonly plan: Plan
+    readonly path: string
+    readonly mayLack: (name: string) => boolean
+  },
+): ReadonlyMap<string, string> => {
+  const found = new Map<string, string>()
+  const issues: Issue[] = []
+  const tied = new Set(Object.keys(plan.ties ?? {}).map(hubKey))
+  for (const name of entries.keys()) {
+    const key = hubCandidates(name, family.body).find((candidate) => wanted.has(candidate))
+    const other = hubCandidates(name, family.body)
+    if (key === undefined) {
+      if (!other.some((c) => tied.has(c) || family.ignored?.test(c) === true))
+        issues.push(
+          issue(
+            'ExtraTensor',
+            inFile(path, name),
+            'a parameter of this model',
+            'another',
+            `${didYouMean(name, wanted.keys())} Does config.json belong to these weights?`,
+          ),
+        )
+    } else if (found.has(key))
+      issues.push(
+        issue(
+          'ExtraTensor',
+          inFile(path, name),
+          `${key} once`,
+          `it and ${found.get(key)}`,
+          'Two tensors would be one parameter: remove one of them.',
+        ),
+      )
+    else found.set(key, name)
+  }
+  for (const [key, { shape, transposed }] of wanted) {
+    const name = found.get(key)
+    const expected = transposed ? shape.toReversed() : shape
+    const there = name === undefined ? undefined : entries.get(name)?.shape
+    if (there === undefined) {
+      if (!mayLack(key))
+        issues.push(
+          issue(
+            'MissingTensor',
+            inFile(path, key),
+            `a tensor [${expected.join(', ')}]`,
+            'none of this name',
+            'The weights are not whole, or belong to another configuration; a head can be drawn with { key }.',
+          ),
+        )
+    } else if (there.join() !== expected.join())
+      issues.push(
+        issue(
+          'ShapeMismatch',
+          inFile(path, name ?? key),
+          `[${expected.join(', ')}], as config.json has it`,
+          `[${there.join(', ')}]`,
+          'config.json does not belong to these weights.',
+        ),
+      )
+  }
+  refuse(issues)
+  return found
+}
+
+/**
+ * Loads a model from a folder as the Hugging Face Hub has it: `config.json` and `model.safetensors`, whole or in shards.
+ *
+ * Fields of the model have the names of transformers; every parameter is trainable, halves are widened to float32. Errors:
+ * `FileSystem`, `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
+ * `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
+ *
+ * @example
+ * ```ts
+ * import { count, gpt2, key } from 'espalier'
+ * import { loadPretrained, orThrow, savePretrained } from 'espalier/io'
+ *
+ * const config = { model_type: 'gpt2', architectures: ['GPT2LMHeadModel'], vocab_size: 50, n_embd: 8, n_layer: 2, n_head: 2 }
+ * const model = gpt2.init(config, key(0))
+ * await orThrow(savePretrained({ model, config }, 'my-gpt2'))
+ * const again = await orThrow(loadPretrained('my-gpt2'))
+ * count(again.model).parameters === count(model).parameters // => true
+ * ```
+ */
+export const loadPretrained = (folder: string, options: PretrainedOptions = {}): Io<Pretrained> =>
+  io(folder, async () => {
+    const configPath = join(folder, 'config.json')
+    const config = await readJsonFile(configPath)
+    const { family, task, plan } = planOf(config, configPath, options)
+    const wanted = wantedBy(plan, family)
+    const file = join(folder, 'model.safetensors')
+    const { tensors } = await orThrow(readHeader(file))
+    const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
+    const found = matched(wanted, tensors, { family, plan, path: file, mayLack })
+    const values = new Map<string, Tensor>()
+    try {
+      for (const [key, name] of found) {
+        const { label, transposed } = wanted.get(key) as Wanted
+        const stored = await orThrow(readSafetensors(file, { names: [name] }))
+        values.set(label, valueOf(stored.tensors.get(name) as StoredTensor, transposed, inFile(file, name)))
+      }
+      const draw = drawnLeaf(options.key ?? seedKey('head'))
+      const model = growPlan(plan, (field, label, shape) => {
+        const value = values.get(label)
+        return value === undefined || field._tag === 'ConstantField'
+          ? draw(field, label, shape)
+          : param(field.form, label, value)
+      })
+      return { model, family: family.name, task, config: retasked(config, family, task, options.labels) }
+    } catch (error) {
+      release([...values.values()], { keep: [] })
+      throw error
+    }
+  })
+
+/** A configuration that says what the model is for now. */
+const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({
+  ...config,
+  architectures: [family.plans[task]?.architecture],
+  ...(labels === undefined || labels === labelsOf(config)
+    ? {}
+    : { id2label: Object.fromEntries(Array.from({ length: labels }, (_, i) => [i, `LABEL_${i}`])) }),
+})
+
+/** What stands beside the body. */
+const isHead = (name: string, { body }: AnyFamily): boolean => !name.startsWith(`${body}.`)

@@ -1,0 +1,53 @@
+import { tensor } from '../ops/index.ts'
+import type { Tensor } from '../tree/tensor.ts'
+import type { Ctx } from './context.ts'
+import type { Tokens } from './kind.ts'
+
+/**
+ * The environment for the i-th attention layer of a model, which sees its own keys and values of the past.
+ *
+ * @example
+ * ```ts
+ * import { atLayer, context } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const of = (d: number) => ({ keys: zeros([1, 1, 3, d]), values: zeros([1, 1, 3, d]) })
+ * atLayer(context({ past: { length: 3, layers: [of(2), of(4)] } }), 1).past?.layers.length // => 1
+ * ```
+ */
+export const atLayer = (ctx: Ctx, i: number): Ctx =>
+  ctx.past === undefined ? ctx : { ...ctx, past: { ...ctx.past, layers: ctx.past.layers.slice(i, i + 1) } }
+
+/**
+ * The environment for the body of a model, which places tokens where these say.
+ *
+ * @example
+ * ```ts
+ * import { at, context } from 'espalier'
+ * import { ones, tensor } from 'espalier/ops'
+ * const positions = tensor([[4]], undefined, 'int32')
+ * at({ ids: ones([1, 1], 'int32'), positions }, context()).positions === positions // => true
+ * ```
+ */
+export const at = ({ positions }: Tokens, ctx: Ctx): Ctx => (positions === undefined ? ctx : { ...ctx, positions })
+
+/**
+ * Where hidden states of this length stand: as the environment says, else one after the other behind the past; int32
+ * [1 or batch, length].
+ *
+ * Rows that were put before the tokens make the sequence longer than what it says, and count from the first of them.
+ *
+ * @example
+ * ```ts
+ * import { context, positionsOf } from 'espalier'
+ * import { toArray } from 'espalier/ops'
+ * toArray(positionsOf(3, context({ past: { length: 2, layers: [] } }))) // => [[2, 3, 4]]
+ * ```
+ */
+export const positionsOf = (length: number, { positions, past }: Ctx): Tensor => {
+  if (positions?.shape[1] === length) return positions
+  const from = past?.length ?? 0
+  return tensor(
+    Int32Array.from({ length }, (_, i) => from + i),
+    [1, length],
+  )
+}

@@ -1,0 +1,96 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { grow } from '../kind/index.ts'
+import type { AnyKind, Dims, GrowLeaf, Kinds, Model } from '../kind/index.ts'
+import { EspalierError } from '../tree/error.ts'
+import { fold } from '../tree/key.ts'
+import type { Key } from '../tree/key.ts'
+import { constant, param } from '../tree/leaf.ts'
+import { decodeHubConfig } from './hub-config.ts'
+import type { ConfigSpec, HubConfig } from './hub-config.ts'
+
+/** What a model is asked for: hidden states, the next token, a label for a text, a label for each token. */
+export type Task = 'base' | 'causal-lm' | 'sequence-classification' | 'token-classification'
+
+/** How a model of one configuration and task is built. */
+export interface Plan {
+  readonly kind: AnyKind
+  readonly dims: Dims
+  /** Plain data of the root itself. */
+  readonly given?: Readonly<Record<string, unknown>>
+  /** Leaves that are the very leaf at another label: of a head that shares the embedding, { 'lm_head.weight': 'wte.weight' }. */
+  readonly ties?: Readonly<Record<string, string>>
+}
+
+/** How a model for one task is built, and what its class is called in transformers. */
+export interface TaskPlan<C> {
+  readonly architecture: string
+  /** `labels` is the number of classes. */
+  readonly build: (config: C, labels: number) => Plan
+}
+
+/** A model architecture with its names on the Hugging Face Hub, as data; fields of its kinds have the names of transformers. */
+export interface Family<C = never> {
+  readonly name: string
+  /** `model_type` of the configurations that are this family's. */
+  readonly modelTypes: readonly string[]
+  readonly spec: ConfigSpec<C>
+  /** Every kind a model of this family is made of, besides those of nn. */
+  readonly kinds: Kinds
+  /** The tasks that the family has. */
+  readonly plans: Partial<Readonly<Record<Task, TaskPlan<C>>>>
+  /** The name of the body within a model with a head, such as `transformer`. */
+  readonly body: string
+  /** Labels of matrices that its files hold as [in, out], as ours are, and not as [out, in]. */
+  readonly untransposed?: RegExp
+  /** Names in its files that hold no parameter of a model here: buffers, and heads of other tasks. */
+  readonly ignored?: RegExp
+}
+
+/** A family of which only the name is known. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a family's plans take its own configuration, so no one type covers all
+export type AnyFamily = Family<any>
+
+/** Grows the model of a plan, tied leaves as one. */
+export const growPlan = ({ kind, dims, given = {}, ties = {} }: Plan, leaf: GrowLeaf): unknown => {
+  const made = new Map<string, unknown>()
+  const once: GrowLeaf = (field, label, shape) => {
+    const name = Object.hasOwn(ties, label) ? (ties[label] ?? label) : label
+    const known = made.get(name)
+    if (known !== undefined) return known
+    const fresh = leaf(field, name, shape)
+    made.set(name, fresh)
+    return fresh
+  }
+  return grow(kind, dims, once, given)
+}
+
+/** A fresh leaf of a field, drawn by its label. */
+export const drawnLeaf =
+  (key: Key): GrowLeaf =>
+  (field, label, shape) => {
+    const value = field.init(fold(key, label), shape)
+    return field._tag === 'ParamField' ? param(field.form, label, value) : constant(label, value)
+  }
+
+/** A fresh, wholly trainable model of a family; throws `BadConfig` and `UnsupportedConfig`. */
+export const initFamily = <C, M extends Model>(
+  { spec, plans, name }: Family<C>,
+  config: HubConfig,
+  key: Key,
+  { task, labels = 2 }: { readonly task: Task; readonly labels?: number },
+): M => {
+  const decoded = decodeHubConfig(spec, config)
+  if (E.isLeft(decoded)) throw new EspalierError(decoded.left)
+  const plan = plans[task]
+  if (plan === undefined)
+    throw new EspalierError([
+      {
+        _tag: 'BadOption',
+        path: 'task',
+        expected: `one of ${Object.keys(plans).join(', ')}, the tasks of ${name}`,
+        found: task,
+        hint: 'Choose a task that the family has.',
+      },
+    ])
+  return growPlan(plan.build(decoded.right, labels), drawnLeaf(key)) as M
+}

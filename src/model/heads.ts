@@ -1,0 +1,79 @@
+import { fixed, headOf, hiddenOf, layer } from '../kind/index.ts'
+import type { AnyField, Ctx, Kind, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
+import { TiedHeadKind, linear } from '../nn/index.ts'
+import { argmax, div, equal, full, mul, sub, takeRows, tanh, tensor } from '../ops/index.ts'
+import type { Tensor } from '../tree/tensor.ts'
+
+/** A body under its own name and what makes answers of its hidden states. */
+type Headed = Model & Readonly<Record<string, unknown>>
+
+const bodyOf = (node: Headed, body: string): Model => node[body] as Model
+
+/** x kept softly below ±cap; 0 for as it is. */
+export const softCap = (x: Tensor, cap: number): Tensor => (cap === 0 ? x : mul(tanh(div(x, cap)), cap))
+
+/** How a language-model head is built. */
+export interface LanguageHead {
+  readonly tag: string
+  /** The name of the body's field, and the body. */
+  readonly body: string
+  readonly of: NodeField
+  /** The names of the body's dimensions for the width of hidden states and the vocabulary. */
+  readonly d: string
+  readonly vocab: string
+  /** Whether the head is the table of embeddings itself. */
+  readonly tied: boolean
+  readonly cap?: number
+}
+
+/** The kind of a language model: a body, and logits of the next token by `lm_head`. */
+export const languageModelKind = ({ tag, body, of, d, vocab, tied, cap = 0 }: LanguageHead): Kind<Headed, 'model'> => {
+  const own: AnyField = { _tag: 'NodeField', kind: TiedHeadKind, dims: { vocab, d }, statics: {} }
+  return {
+    tag,
+    role: 'model',
+    fields: { [body]: of, lm_head: tied ? own : linear(d, vocab, { bias: false }), cap: fixed(cap) },
+    ops: {
+      hidden: (n, tokens, ctx) => hiddenOf(bodyOf(n, body), tokens, ctx),
+      head: (n, hidden, ctx) => {
+        const logits = layer(n['lm_head'] as Layer, headOf(bodyOf(n, body), hidden, ctx), ctx)
+        return softCap(logits, n['cap'] as number)
+      },
+    },
+  }
+}
+
+/** How a classifier of texts by a causal model is built. */
+export interface SequenceHead {
+  readonly tag: string
+  readonly body: string
+  readonly of: NodeField
+  readonly d: string
+  /** The id of padding, by which the last token of a text is told; null for none. */
+  readonly pad: number | null
+}
+
+/** The last token of each row that is no padding, by its id; the last of all where there is no padding or no such ids. */
+const lastPlaces = ({ ids }: Tokens, length: number, pad: number): Tensor => {
+  const [batch = 0, tokens = 0] = ids.shape
+  if (pad < 0 || tokens !== length) return full([batch], length - 1, 'int32')
+  const order = tensor(
+    Float32Array.from({ length }, (_, i) => i),
+    [1, length],
+  )
+  return argmax(mul(sub(1, equal(ids, pad)), order))
+}
+
+/** The kind of a causal classifier of texts: logits [batch, labels] of the last token by `score`. */
+export const sequenceClassifierKind = ({ tag, body, of, d, pad }: SequenceHead): Kind<Headed, 'model'> => ({
+  tag,
+  role: 'model',
+  fields: { [body]: of, score: linear(d, 'labels', { bias: false }), pad: fixed(pad ?? -1) },
+  ops: {
+    hidden: (n, tokens, ctx: Ctx) => {
+      const { hidden } = hiddenOf(bodyOf(n, body), tokens, ctx)
+      return { hidden: takeRows(hidden, lastPlaces(tokens, hidden.shape[1] ?? 0, n['pad'] as number)) }
+    },
+    head: (n, hidden, ctx) => layer(n['score'] as Layer, hidden, ctx),
+  },
+})

@@ -1,0 +1,48 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { count, families, merge } from '../../src/index.ts'
+import { loadPeft, loadPretrained, orThrow, savePeft } from '../../src/io/index.ts'
+import { peftMethods } from '../../src/io/peft/methods.ts'
+import { casesOf, fixture, fixturesIn, json, outputOf, worstDifference } from './fixtures.ts'
+
+interface Expected {
+  readonly model: string
+  readonly type: string
+  readonly trainable: number
+  readonly mergeable: boolean
+  readonly options: string
+}
+
+const expectedOf = (name: string): Expected => json(`peft/${name}/expected.json`) as never
+const known = new Set(families.flatMap(({ modelTypes }) => modelTypes))
+const all = fixturesIn('peft', 'expected.json').filter((name) => {
+  const { model, type } = expectedOf(name)
+  return (
+    known.has(String(json(`models/${model}/config.json`)['model_type'])) && peftMethods.some((m) => m.type === type)
+  )
+})
+
+describe('adapters compute what PEFT computes', () => {
+  test.for(all)('%s', async (name) => {
+    const { model: base, trainable, mergeable } = expectedOf(name)
+    const pretrained = await orThrow(loadPretrained(fixture(`models/${base}`)))
+    const adapted = await orThrow(loadPeft(fixture(`peft/${name}`), pretrained))
+    expect(count(adapted.model).trainable).toBe(trainable)
+    const again = join(await mkdtemp(join(tmpdir(), 'peft-')), 'again')
+    await orThrow(savePeft(adapted, again))
+    const reread = await orThrow(loadPeft(again, pretrained))
+    for (const one of await casesOf(`peft/${name}`)) {
+      const wanted = one.expected['logits'] ?? one.expected['last_hidden_state']
+      expect(wanted, one.name).toBeDefined()
+      const found = outputOf(adapted.model, one)
+      expect(worstDifference(found, wanted as Float32Array, one), one.name).toBeLessThan(1e-4)
+      expect(outputOf(reread.model, one), `${one.name} after a round trip`).toEqual(found)
+      const merged = one.expected['merged']
+      expect(merged !== undefined, 'PEFT merges it').toBe(mergeable)
+      const apart = merged === undefined ? 0 : worstDifference(outputOf(merge(adapted.model), one), merged, one)
+      expect(apart, `${one.name} merged`).toBeLessThan(1e-4)
+    }
+  })
+})
