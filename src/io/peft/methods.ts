@@ -1,5 +1,6 @@
 import { loraMethod } from './lora.ts'
 import type { AnyPeftMethod } from './method.ts'
+import { promptMethod } from './prompt.ts'
 
 /** Every `peft_type` that is read and written. */
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, promptMethod]
