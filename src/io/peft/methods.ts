@@ -1,6 +1,7 @@
 import { loraMethod } from './lora.ts'
 import type { AnyPeftMethod } from './method.ts'
+import { prefixMethod } from './prefix.ts'
 import { promptMethod } from './prompt.ts'
 
 /** Every `peft_type` that is read and written. */
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, promptMethod]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, promptMethod, prefixMethod]
