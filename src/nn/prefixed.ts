@@ -63,7 +63,8 @@ export const PrefixedKind: Kind<Prefixed<Model, Weight>, 'model', 'length' | 'wi
       const { positions } = tokens
       const [length = 0] = shapeOf(n.prefix, ctx)
       // Whoever says where tokens stand counts the text alone.
-      const here = positions === undefined ? tokens : { ...tokens, positions: add(positions, full([1], length, 'int32')) }
+      const here =
+        positions === undefined ? tokens : { ...tokens, positions: add(positions, full([1], length, 'int32')) }
       return hiddenOf(n.base, here, { ...ctx, past: pastOf(n, ctx) })
     },
     head: (n, hidden, ctx) => headOf(n.base, hidden, ctx),

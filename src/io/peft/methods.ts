@@ -1,7 +1,7 @@
 import { loraMethod } from './lora.ts'
 import type { AnyPeftMethod } from './method.ts'
 import { prefixMethod } from './prefix.ts'
-import { promptMethod } from './prompt.ts'
+import { promptMethod, ptuningMethod } from './prompt.ts'
 
 /** Every `peft_type` that is read and written. */
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, promptMethod, prefixMethod]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, promptMethod, ptuningMethod, prefixMethod]

@@ -1,49 +1,24 @@
-import { PositiveWhole } from '../../kind/number-codecs.ts'
-import type { ConfigSpec } from '../../model/hub-config.ts'
-import type { Prompted } from '../../nn/index.ts'
+import { materialize } from '../../kind/index.ts'
+import type { Weight } from '../../kind/index.ts'
+import { context } from '../../nn/index.ts'
+import type { PromptLstm, PromptMlp, Prompted } from '../../nn/index.ts'
 import { putRows } from '../../transform/embeddings.ts'
 import { bareShape } from '../../transform/room.ts'
 import { isParam, param } from '../../tree/leaf.ts'
 import type { Param } from '../../tree/leaf.ts'
-import type { Tensor } from '../../tree/tensor.ts'
-import { reject } from '../issues.ts'
 import type { PeftMethod, ReadJob } from './method.ts'
 import { tagOf } from './modules.ts'
+import { virtualRows, virtualTokens, writeVirtual } from './virtual.ts'
+import type { VirtualTokens } from './virtual.ts'
 
-/** What every method reads in a configuration that puts something before the text. */
-export interface VirtualTokens {
-  readonly num_virtual_tokens: number
-  readonly token_dim: number
-}
+const promptOf = (node: unknown): Weight | undefined =>
+  tagOf(node) === 'Prompted' ? (node as Prompted<never, Weight>).prompt : undefined
 
-export const virtualTokens: ConfigSpec<VirtualTokens> = {
-  props: { num_virtual_tokens: PositiveWhole, token_dim: PositiveWhole },
-  defaults: {},
-  only: { num_transformer_submodules: [1] },
-  // Layers and heads are the model's own.
-  harmless: ['num_layers', 'num_attention_heads'],
-}
-
-/** The rows of a file, of which configuration and file must say the same. */
-export const virtualRows = ({ config, global, at }: ReadJob<VirtualTokens>, width: number): Tensor => {
-  const rows = global('prompt_embeddings')
-  const expected = [config.num_virtual_tokens, width].join(', ')
-  return rows.shape.join(', ') === expected
-    ? rows
-    : reject(
-        'ShapeMismatch',
-        at('num_virtual_tokens'),
-        `prompt_embeddings [${expected}], as this configuration and the model have it`,
-        `[${rows.shape.join(', ')}]`,
-        'Is this the model that the adapter was trained on?',
-      )
-}
-
-const isPrompted = (node: unknown): node is Prompted => tagOf(node) === 'Prompted'
-
-/** Puts the rows of a file before the token embeddings. */
-export const readPrompt = (job: ReadJob<VirtualTokens>): unknown =>
+const readRows = (job: ReadJob<VirtualTokens>): unknown =>
   putRows(job.model, '**', ({ node, label }) => param('table', label, virtualRows(job, bareShape(node.weight)[1])))
+
+// How many layers and heads a model has is the model's own.
+const harmless = ['num_layers', 'num_attention_heads']
 
 /** Rows before the text, as they are. */
 export const promptMethod: PeftMethod<VirtualTokens> = {
@@ -51,22 +26,61 @@ export const promptMethod: PeftMethod<VirtualTokens> = {
   spec: {
     ...virtualTokens,
     harmless: [
-      ...(virtualTokens.harmless ?? []),
+      ...harmless,
       'prompt_tuning_init',
       'prompt_tuning_init_text',
       'tokenizer_kwargs',
       'tokenizer_name_or_path',
     ],
   },
-  read: readPrompt,
-  write: ({ parts }) => {
-    const [part] = parts
-    if (parts.length !== 1 || !isPrompted(part?.node) || !isParam(part.node.prompt)) return undefined
-    const { value } = part.node.prompt as Param
-    const [length = 0, d = 0] = value.shape
-    return {
-      config: { num_virtual_tokens: length, token_dim: d, num_transformer_submodules: 1, prompt_tuning_init: 'RANDOM' },
-      tensors: new Map([['prompt_embeddings', value]]),
-    }
+  read: readRows,
+  write: (job) =>
+    writeVirtual(job, (node) => {
+      const prompt = promptOf(node)
+      if (prompt === undefined || !isParam(prompt)) return undefined
+      const rows = (prompt as Param).value
+      return { rows, config: { token_dim: rows.shape[1], prompt_tuning_init: 'RANDOM' } }
+    }),
+}
+
+const encoderOf = (prompt: Weight): Readonly<Record<string, unknown>> | undefined => {
+  if (prompt._tag === 'PromptMlp')
+    return { type: 'MLP', hidden: (prompt as PromptMlp).fc1.bias.value.shape[0], layers: 2 }
+  if (prompt._tag !== 'PromptLstm') return undefined
+  const { fc1, rest } = prompt as PromptLstm
+  return { type: 'LSTM', hidden: (fc1.bias.value.shape[0] ?? 0) / 2, layers: rest.length + 1 }
+}
+
+/** Rows that an encoder made. A file holds the rows alone, so what is read is trained on without an encoder. */
+export const ptuningMethod: PeftMethod<VirtualTokens> = {
+  type: 'P_TUNING',
+  spec: {
+    ...virtualTokens,
+    harmless: [
+      ...harmless,
+      'encoder_dropout',
+      'encoder_hidden_size',
+      'encoder_num_layers',
+      'encoder_reparameterization_type',
+    ],
   },
+  lost: () => 'The encoder: a file of P_TUNING holds only the rows that it made, and these are what is trained now.',
+  read: readRows,
+  write: (job) =>
+    writeVirtual(job, (node) => {
+      const prompt = promptOf(node)
+      const encoder = prompt === undefined ? undefined : encoderOf(prompt)
+      if (prompt === undefined || encoder === undefined) return undefined
+      const rows = materialize(prompt, context())
+      return {
+        rows,
+        config: {
+          token_dim: rows.shape[1],
+          encoder_reparameterization_type: encoder['type'],
+          encoder_hidden_size: encoder['hidden'],
+          encoder_num_layers: encoder['layers'],
+          encoder_dropout: 0,
+        },
+      }
+    }),
 }
