@@ -4,6 +4,8 @@ import { innermost, isPacked, isWrapper } from '../../tree/wrap.ts'
 import type { AnyKind, Dims } from '../../kind/index.ts'
 import type { AdapterPart } from '../../transform/wear.ts'
 import type { Tensor } from '../../tree/tensor.ts'
+import { factorOf } from '../../weight/lora.ts'
+import type { Scaling } from '../../weight/index.ts'
 import { reject } from '../issues.ts'
 import { edited, wrapWith } from './edit.ts'
 import type { ReadJob, WriteJob } from './method.ts'
@@ -109,3 +111,21 @@ export const wornOn = <N extends { readonly _tag: string }>(
 export const named = (
   all: readonly (readonly [module: string, suffix: string, value: Tensor])[],
 ): Map<string, Tensor> => new Map(all.map(([module, suffix, value]) => [`base_model.model.${module}.${suffix}`, value]))
+
+/** What PEFT divides by the rank to get the factor before a change. */
+export const alphaOf = (node: { readonly alpha: number; readonly scaling: Scaling }, rank: number): number =>
+  node.scaling === 'alpha/rank' ? node.alpha : factorOf(node, rank) * rank
+
+/** The one value that all modules have in common, which PEFT's configuration says once; else the adapter cannot be written. */
+export const common = <A>(all: readonly Worn<unknown>[], what: string, values: readonly A[]): A => {
+  const other = values.findIndex((value) => value !== values[0])
+  if (other >= 0)
+    reject(
+      'UnsupportedAdapter',
+      all[other]?.module ?? '',
+      `one ${what} for all layers, as PEFT has it`,
+      `${String(values[other])} beside ${String(values[0])}`,
+      'Save it with saveAdapter, which takes everything.',
+    )
+  return values[0] as A
+}
