@@ -1,3 +1,6 @@
+import { fromHalves, toHalves } from '../ops/index.ts'
+import type { Half } from '../ops/index.ts'
+
 /** Element types of the format, in the order in which its reference implementation ranks them. */
 const ranked = [
   'BOOL',
@@ -79,18 +82,32 @@ export const viewAs = (dtype: StoredDType, buffer: ArrayBuffer): StoredData => n
 /** Whether a typed array is the one that a dtype calls for. */
 export const fitsDType = (dtype: StoredDType, data: StoredData): boolean => data instanceof arrays[dtype][1]
 
+const halves: Readonly<Partial<Record<StoredDType, Half>>> = { BF16: 'bf16', F16: 'f16' }
+
+/** What kind of half a dtype is, if it is one. */
+export const halfOf = (dtype: StoredDType): Half | undefined => halves[dtype]
+
 /** Halves as float32, bit for bit what the standard says; `null` for what is no half. */
 export const widen = ({ dtype, data }: StoredTensor): Float32Array | null => {
-  if (dtype !== 'F16' && dtype !== 'BF16') return null
-  const bits = new Uint32Array(data.length)
-  const floats = new Float32Array(bits.buffer)
-  for (let i = 0; i < data.length; i++) {
-    const half = (data as Uint16Array)[i]!
-    const [sign, exponent, fraction] = [(half & 0x8000) << 16, (half >> 10) & 31, half & 1023]
-    // A bfloat16 is the upper half of a float32; a float16 has a narrower exponent, and subnormals of its own.
-    if (dtype === 'BF16') bits[i] = half << 16
-    else if (exponent === 0) floats[i] = (sign === 0 ? 1 : -1) * fraction * 2 ** -24
-    else bits[i] = sign | ((exponent === 31 ? 255 : exponent + 112) << 23) | (fraction << 13)
-  }
-  return floats
+  const half = halfOf(dtype)
+  return half === undefined ? null : fromHalves(data as Uint16Array, half)
+}
+
+/** Float32 numbers as halves of a file: to nearest, ties to even. */
+export const narrow = (values: Float32Array, dtype: 'BF16' | 'F16'): Uint16Array =>
+  toHalves(values, dtype === 'BF16' ? 'bf16' : 'f16')
+
+const notFinite: Readonly<Partial<Record<StoredDType, (x: number) => boolean>>> = {
+  BF16: (x) => (x & 0x7f80) === 0x7f80,
+  F16: (x) => (x & 0x7c00) === 0x7c00,
+  F32: (x) => !Number.isFinite(x),
+  F64: (x) => !Number.isFinite(x),
+}
+
+/** How many numbers of a tensor are NaN or an infinity: a file may hold them, a model is spoilt by one. */
+export const nonFinite = ({ dtype, data }: StoredTensor): number => {
+  const isWrong = notFinite[dtype]
+  let count = 0
+  if (isWrong) for (let i = 0; i < data.length; i++) if (isWrong(Number(data[i]))) count++
+  return count
 }

@@ -4,7 +4,7 @@ import { didYouMean } from '../tree/nearest.ts'
 import { bytesOf, isStoredDType, rankOf } from './dtypes.ts'
 import type { StoredDType } from './dtypes.ts'
 import { dictionary } from './codec.ts'
-import { decode, inFile, issue, refuse, reject } from './issues.ts'
+import { clip, decode, inFile, issue, refuse, reject } from './issues.ts'
 import { decodeUtf8, parseJson } from './json.ts'
 
 /** Where one tensor lies in a safetensors file. */
@@ -35,16 +35,17 @@ const DType = new t.Type<StoredDType>(
   (u, c) => (isStoredDType(u) ? t.success(u) : t.failure(u, c)),
   (a) => a,
 )
-const Entry = t.strict({
-  dtype: DType,
-  shape: t.readonlyArray(Length, 'a list of lengths'),
-  data_offsets: t.tuple([Length, Length], 'two offsets'),
-})
-const Header = dictionary(t.unknown, 'an object with an entry for each tensor')
+// A tuple of io-ts drops what is too many.
+const Offsets = t.refinement(t.readonlyArray(Length, 'a list of offsets'), ({ length }) => length === 2, 'two offsets')
+const Entry = t.strict(
+  { dtype: DType, shape: t.readonlyArray(Length, 'a list of lengths'), data_offsets: Offsets },
+  'an object with dtype, shape and data_offsets',
+)
 const Metadata = dictionary(t.string, 'an object of strings')
 
+// A product that has passed infinity would make no zero of what is empty.
 const bytesIn = (dtype: StoredDType, shape: readonly number[]): number =>
-  shape.reduce((n, length) => n * length, bytesOf(dtype))
+  shape.includes(0) ? 0 : shape.reduce((n, length) => n * length, bytesOf(dtype))
 
 /** Reads the bytes of a header that stands before `room` bytes of tensors. */
 export const parseHeader = (bytes: Uint8Array, room: number, path: string): SafetensorsHeader => {
@@ -57,12 +58,14 @@ export const parseHeader = (bytes: Uint8Array, room: number, path: string): Safe
       JSON.stringify(text.slice(0, 8)),
       'This is no safetensors file.',
     )
-  const { [metadataKey]: metadata = {}, ...entries } = decode(Header, parseJson(text, path), path)
+  const header = parseJson(text, path) as Readonly<Record<string, unknown>>
+  const metadata = Object.hasOwn(header, metadataKey) ? header[metadataKey] : {}
   const issues: Issue[] = []
-  const tensors = Object.entries(entries)
+  const tensors = Object.entries(header)
+    .filter(([name]) => name !== metadataKey)
     .map(([name, json]): readonly [string, StoredEntry] => {
-      const { dtype, shape, data_offsets } = decode(Entry, json, inFile(path, name))
-      return [name, { dtype, shape, begin: data_offsets[0], end: data_offsets[1] }]
+      const { dtype, shape, data_offsets } = decode(Entry, json, path, [name])
+      return [name, { dtype, shape, begin: data_offsets[0]!, end: data_offsets[1]! }]
     })
     .toSorted(([, a], [, b]) => a.begin - b.begin || a.end - b.end)
   let at = 0
@@ -74,7 +77,7 @@ export const parseHeader = (bytes: Uint8Array, room: number, path: string): Safe
         issue(
           'BadHeader',
           here,
-          `${wanted} bytes for ${dtype} [${shape.join(', ')}]`,
+          `${wanted} bytes for ${dtype} [${clip(shape.join(', '))}]`,
           `offsets ${begin} to ${end}`,
           'Shape and offsets must agree.',
         ),
@@ -102,7 +105,7 @@ export const parseHeader = (bytes: Uint8Array, room: number, path: string): Safe
       ),
     )
   refuse(issues)
-  return { tensors: new Map(tensors), metadata: decode(Metadata, metadata, inFile(path, metadataKey)) }
+  return { tensors: new Map(tensors), metadata: decode(Metadata, metadata, path, [metadataKey]) }
 }
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))

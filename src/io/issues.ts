@@ -18,8 +18,12 @@ export const issue = (_tag: string, path: string, expected: string, found: strin
   hint,
 })
 
+// A name that a file gives may be as long as the file.
+const longestPlace = 400
+
 /** A place in a file: `model.json#tree.fc1.weight`. */
-export const inFile = (file: string, place: string): string => (place === '' ? file : `${file}#${place}`)
+export const inFile = (file: string, place: string): string =>
+  place === '' ? file : `${file}#${place.length > longestPlace ? `${place.slice(0, longestPlace - 1)}…` : place}`
 
 /** Throws when there is something to complain about. */
 export const refuse = (issues: Issues): void => {
@@ -103,20 +107,26 @@ export const describe = (value: unknown): string => {
   return isShort ? clip(`${value}`) : `a ${typeof value}`
 }
 
-const clip = (text: string): string => (text.length > 80 ? `${text.slice(0, 77)}…` : text)
+/** A text in a few words. */
+export const clip = (text: string): string => (text.length > 80 ? `${text.slice(0, 77)}…` : text)
 
-/** Errors of io-ts as issues: where in the file, what a codec wanted, what was there. */
-export const decodeIssues = (errors: t.Errors, root: string): Issues =>
+/** Errors of io-ts as issues: where in the file, in it `under` which keys, what a codec wanted, what was there. */
+export const decodeIssues = (errors: t.Errors, root: string, under: readonly string[] = []): Issues =>
   errors.map(({ context, value, message }) => {
-    const keys = context.map(({ key }) => key).filter((key) => key !== '')
+    const keys = [...under, ...context.map(({ key }) => key).filter((key) => key !== '')]
     const expected = context.at(-1)?.type.name ?? 'something else'
     const hint = message ?? 'The file was changed, or another program wrote it.'
     return issue('BadJson', inFile(root, keys.join('.')), expected, describe(value), hint)
   })
 
 /** Decodes, or throws everything that is wrong. */
-export const decode = <A>(codec: t.Decoder<unknown, A>, value: unknown, root: string): A => {
+export const decode = <A>(
+  codec: t.Decoder<unknown, A>,
+  value: unknown,
+  root: string,
+  under: readonly string[] = [],
+): A => {
   const result = codec.decode(value)
-  if (E.isLeft(result)) throw new EspalierError(decodeIssues(result.left, root))
+  if (E.isLeft(result)) throw new EspalierError(decodeIssues(result.left, root, under))
   return result.right
 }

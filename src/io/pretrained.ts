@@ -1,9 +1,6 @@
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
-import type { ConstantField, ParamField } from '../kind/index.ts'
 import { families } from '../model/families.ts'
-import { didYouMean } from '../tree/nearest.ts'
-import type { Issue } from '../tree/error.ts'
 import { drawnLeaf, growPlan } from '../model/family.ts'
 import type { AnyFamily, Plan, Task } from '../model/family.ts'
 import { decodeHubConfig } from '../model/hub-config.ts'
@@ -12,14 +9,17 @@ import { release, scope, transpose } from '../ops/index.ts'
 import { key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { param } from '../tree/leaf.ts'
+import type { Param } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { isRecord } from './codec.ts'
+import { nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
-import { hubCandidates, hubKey } from './hub-names.ts'
-import { inFile, io, issue, orThrow, refuse, reject } from './issues.ts'
-import type { Io, Issues } from './issues.ts'
+import { inFile, io, orThrow, refuse, reject } from './issues.ts'
+import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
-import { fromStored, readHeader, readSafetensors } from './safetensors.ts'
+import { matched, wantedBy } from './matching.ts'
+import { fromStored } from './safetensors.ts'
+import { openCheckpoint } from './shards.ts'
 
 /** A model as a folder of the Hugging Face Hub has it, and what that folder says of it. */
 export interface Pretrained<M = unknown> {
@@ -105,115 +105,26 @@ export const planOf = (
   return { family, task, plan: build(decoded.right, labels) }
 }
 
-interface Wanted {
-  readonly field: ParamField | ConstantField
-  readonly label: string
-  readonly shape: readonly number[]
-  readonly transposed: boolean
-}
-
-/** Every parameter that a plan needs from a file, by its name there. */
-const wantedBy = (plan: Plan, family: AnyFamily): ReadonlyMap<string, Wanted> => {
-  const wanted = new Map<string, Wanted>()
-  growPlan(plan, (field, label, shape) => {
-    if (field._tag === 'ConstantField') return label
-    const transposed = field.form === 'matrix' && family.untransposed?.test(label) !== true
-    wanted.set(hubKey(label), { field, label, shape, transposed })
-    return label
-  })
-  return wanted
-}
-
 /** A tensor of a file as our layers hold it; refused by name when a number in it is none. */
 const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tensor => {
-  const made = fromStored(stored, { halves: 'float32' })
-  if (E.isLeft(made)) return reject(...partsOf(made.left, path))
-  const value = transposed ? scope(() => transpose(made.right)) : made.right
-  if (transposed) release(made.right, { keep: [value] })
+  const bad = nonFinite(stored)
+  if (bad > 0)
+    reject(
+      'NonFinite',
+      path,
+      'finite numbers',
+      `${bad} that are NaN or infinite`,
+      'The checkpoint is damaged, or its training diverged.',
+    )
+  const made = fromStored(stored, { halves: 'float32', doubles: 'float32' })
+  if (E.isLeft(made)) {
+    refuse(made.left.map((i) => ({ ...i, path })))
+    throw new Error('unreachable')
+  }
+  if (!transposed) return made.right
+  const value = scope(() => transpose(made.right))
+  release(made.right, { keep: [value] })
   return value
-}
-
-const partsOf = ([first]: Issues, path: string): Parameters<typeof reject> => [
-  first?._tag ?? 'BadTensor',
-  path,
-  first?.expected ?? 'numbers',
-  first?.found ?? 'others',
-  first?.hint ?? '',
-]
-
-/** Which tensor of the files is which parameter, or everything that keeps them apart. */
-const matched = (
-  wanted: ReadonlyMap<string, Wanted>,
-  entries: ReadonlyMap<string, { readonly shape: readonly number[] }>,
-  {
-    family,
-    plan,
-    path,
-    mayLack,
-  }: {
-    readonly family: AnyFamily
-    readonly plan: Plan
-    readonly path: string
-    readonly mayLack: (name: string) => boolean
-  },
-): ReadonlyMap<string, string> => {
-  const found = new Map<string, string>()
-  const issues: Issue[] = []
-  const tied = new Set(Object.keys(plan.ties ?? {}).map(hubKey))
-  for (const name of entries.keys()) {
-    const key = hubCandidates(name, family.body).find((candidate) => wanted.has(candidate))
-    const other = hubCandidates(name, family.body)
-    if (key === undefined) {
-      if (!other.some((c) => tied.has(c) || family.ignored?.test(c) === true))
-        issues.push(
-          issue(
-            'ExtraTensor',
-            inFile(path, name),
-            'a parameter of this model',
-            'another',
-            `${didYouMean(name, wanted.keys())} Does config.json belong to these weights?`,
-          ),
-        )
-    } else if (found.has(key))
-      issues.push(
-        issue(
-          'ExtraTensor',
-          inFile(path, name),
-          `${key} once`,
-          `it and ${found.get(key)}`,
-          'Two tensors would be one parameter: remove one of them.',
-        ),
-      )
-    else found.set(key, name)
-  }
-  for (const [key, { shape, transposed }] of wanted) {
-    const name = found.get(key)
-    const expected = transposed ? shape.toReversed() : shape
-    const there = name === undefined ? undefined : entries.get(name)?.shape
-    if (there === undefined) {
-      if (!mayLack(key))
-        issues.push(
-          issue(
-            'MissingTensor',
-            inFile(path, key),
-            `a tensor [${expected.join(', ')}]`,
-            'none of this name',
-            'The weights are not whole, or belong to another configuration; a head can be drawn with { key }.',
-          ),
-        )
-    } else if (there.join() !== expected.join())
-      issues.push(
-        issue(
-          'ShapeMismatch',
-          inFile(path, name ?? key),
-          `[${expected.join(', ')}], as config.json has it`,
-          `[${there.join(', ')}]`,
-          'config.json does not belong to these weights.',
-        ),
-      )
-  }
-  refuse(issues)
-  return found
 }
 
 /**
@@ -238,30 +149,26 @@ const matched = (
 export const loadPretrained = (folder: string, options: PretrainedOptions = {}): Io<Pretrained> =>
   io(folder, async () => {
     const configPath = join(folder, 'config.json')
-    const config = await readJsonFile(configPath)
+    const given = await readJsonFile(configPath)
+    const { optional = {} } = planOf(given, configPath, options).family
+    const checkpoint = await orThrow(openCheckpoint(folder))
+    const config = { ...given, ...left(optional, given, [...checkpoint.entries.keys()]) }
     const { family, task, plan } = planOf(config, configPath, options)
     const wanted = wantedBy(plan, family)
-    const file = join(folder, 'model.safetensors')
-    const { tensors } = await orThrow(readHeader(file))
     const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
-    const found = matched(wanted, tensors, { family, plan, path: file, mayLack })
-    const values = new Map<string, Tensor>()
+    const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack })
+    const leaves = new Map<string, Param>()
     try {
       for (const [key, name] of found) {
-        const { label, transposed } = wanted.get(key) as Wanted
-        const stored = await orThrow(readSafetensors(file, { names: [name] }))
-        values.set(label, valueOf(stored.tensors.get(name) as StoredTensor, transposed, inFile(file, name)))
+        const { label, form, transposed } = wanted.get(key)!
+        const value = valueOf(await checkpoint.read(name), transposed, inFile(folder, name))
+        leaves.set(label, param(form, label, value))
       }
       const draw = drawnLeaf(options.key ?? seedKey('head'))
-      const model = growPlan(plan, (field, label, shape) => {
-        const value = values.get(label)
-        return value === undefined || field._tag === 'ConstantField'
-          ? draw(field, label, shape)
-          : param(field.form, label, value)
-      })
+      const model = growPlan(plan, (field, label, shape) => leaves.get(label) ?? draw(field, label, shape))
       return { model, family: family.name, task, config: retasked(config, family, task, options.labels) }
     } catch (error) {
-      release([...values.values()], { keep: [] })
+      release([...leaves.values()], { keep: [] })
       throw error
     }
   })
@@ -275,5 +182,14 @@ const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: num
     : { id2label: Object.fromEntries(Array.from({ length: labels }, (_, i) => [i, `LABEL_${i}`])) }),
 })
 
-/** What stands beside the body. */
-const isHead = (name: string, { body }: AnyFamily): boolean => !name.startsWith(`${body}.`)
+/** Whether a parameter stands beside the body, or may be drawn as if it did. */
+const isHead = (name: string, { body, optional = {} }: AnyFamily): boolean =>
+  !name.startsWith(`${body}.`) || Object.values(optional).some((part) => part.test(name))
+
+/** The fields of a configuration that leave out what the weights have not. */
+const left = (optional: Readonly<Record<string, RegExp>>, config: HubConfig, names: readonly string[]): HubConfig =>
+  Object.fromEntries(
+    Object.entries(optional)
+      .filter(([field, part]) => config[field] === undefined && !names.some((name) => part.test(name)))
+      .map(([field]) => [field, false]),
+  )

@@ -2,9 +2,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { adopt, read } from '../ops/index.ts'
+import type { Issue } from '../tree/error.ts'
 import { isTensor } from '../tree/tensor.ts'
 import type { DType, Tensor } from '../tree/tensor.ts'
-import { bytesOf, fitsDType, isStoredDType, viewAs, widen } from './dtypes.ts'
+import { bytesOf, fitsDType, halfOf, isStoredDType, viewAs, widen } from './dtypes.ts'
 import type { StoredDType, StoredTensor } from './dtypes.ts'
 import { commit, readBytes, withFile } from './files.ts'
 import type { Sink } from './files.ts'
@@ -45,7 +46,8 @@ interface Opened {
   readonly head: Uint8Array
 }
 
-const openHeader = async (file: FileHandle, size: number, path: string): Promise<Opened> => {
+/** Reads the header of an open file. @internal */
+export const openHeader = async (file: FileHandle, size: number, path: string): Promise<Opened> => {
   requireHost(path)
   if (size < 8) reject('Truncated', path, 'a safetensors file', `${size} bytes`, 'The file is cut off, or empty.')
   const length = Number(Buffer.from(await readBytes(file, 0, 8, path)).readBigUInt64LE())
@@ -62,7 +64,13 @@ const openHeader = async (file: FileHandle, size: number, path: string): Promise
   return { header: parseHeader(head.subarray(8), size - 8 - length, path), start: length + 8, head }
 }
 
-const readEntry = async (file: FileHandle, start: number, entry: StoredEntry, path: string): Promise<StoredTensor> => {
+/** Reads one tensor of an open file. @internal */
+export const readEntry = async (
+  file: FileHandle,
+  start: number,
+  entry: StoredEntry,
+  path: string,
+): Promise<StoredTensor> => {
   const bytes = await readBytes(file, start + entry.begin, entry.end - entry.begin, path)
   return { dtype: entry.dtype, shape: entry.shape, data: viewAs(entry.dtype, bytes.buffer) }
 }
@@ -205,15 +213,56 @@ export const writeSafetensors = (
     return commit(dirname(path), [{ name: basename(path), write: (sink) => writeThrough(all, metadata, path, sink) }])
   })
 
-const elements = ({ dtype, data }: StoredTensor): Float32Array | Int32Array | Uint8Array | null => {
-  if (dtype === 'F32' || dtype === 'I32') return data as Float32Array | Int32Array
-  return dtype === 'BOOL' && (data as Uint8Array).every((byte) => byte < 2) ? (data as Uint8Array) : null
+/** What is made of numbers that have no dtype of ours; what is left out is refused. */
+export interface Conversions {
+  /** F16 and BF16: exact. */
+  readonly halves?: 'float32'
+  /** F64: rounded to the nearest. */
+  readonly doubles?: 'float32'
+  /** I64: exact, or refused if one does not fit. */
+  readonly longs?: 'int32'
+  /** U8, I8, U16 and I16: exact. */
+  readonly shorts?: 'int32'
+}
+
+type Elements = Float32Array | Int32Array | Uint8Array
+
+/** Elements of a tensor of ours, an issue, or `null` for what was not asked for. */
+const elements = (stored: StoredTensor, { halves, doubles, longs, shorts }: Conversions): Elements | Issue | null => {
+  const { dtype } = stored
+  const data = stored.data as Float32Array
+  if (dtype === 'F32' || dtype === 'I32') return data
+  if (dtype === 'BOOL')
+    return data.every((byte) => byte < 2)
+      ? (stored.data as Uint8Array)
+      : issue('BadElement', '', 'bytes that are 0 or 1', 'others', 'The file is damaged.')
+  if (halfOf(dtype)) return halves === 'float32' ? widen(stored) : null
+  if (dtype === 'F64' && doubles === 'float32') return Float32Array.from(data)
+  if (['U8', 'I8', 'U16', 'I16'].includes(dtype) && shorts === 'int32') return Int32Array.from(data)
+  return dtype === 'I64' && longs === 'int32' ? fromLongs(stored.data as BigInt64Array) : null
+}
+
+const fromLongs = (longs: BigInt64Array): Int32Array | Issue => {
+  const wrong = longs.find((x) => BigInt.asIntN(32, x) !== x)
+  return wrong === undefined
+    ? Int32Array.from(longs, Number)
+    : issue('BadElement', '', 'whole numbers of 32 bits', String(wrong), 'Such a number has no dtype here.')
+}
+
+const conversionFor: Readonly<Partial<Record<StoredDType, string>>> = {
+  F16: "Pass { halves: 'float32' } to widen it, which is exact.",
+  BF16: "Pass { halves: 'float32' } to widen it, which is exact.",
+  F64: "Pass { doubles: 'float32' } to round it.",
+  I64: "Pass { longs: 'int32' }, if all its numbers fit.",
+  ...Object.fromEntries(
+    ['U8', 'I8', 'U16', 'I16'].map((dtype) => [dtype, "Pass { shorts: 'int32' }, which is exact."]),
+  ),
 }
 
 /**
- * Makes a tensor of what a file holds: F32, I32 and BOOL as they are, F16 and BF16 as float32 when `halves` asks for it.
+ * Makes a tensor of what a file holds: F32, I32 and BOOL as they are, others as the options say.
  *
- * Errors: `UnsupportedDType`; `BadElement` for a BOOL that is neither 0 nor 1.
+ * Errors: `UnsupportedDType`; `BadElement` for a BOOL that is neither 0 nor 1, and for an I64 beyond 32 bits.
  *
  * @example
  * ```ts
@@ -225,22 +274,15 @@ const elements = ({ dtype, data }: StoredTensor): Float32Array | Int32Array | Ui
  * result._tag === 'Right' && toArray(result.right) // => [1, -2]
  * ```
  */
-export const fromStored = (
-  stored: StoredTensor,
-  { halves }: { readonly halves?: 'float32' } = {},
-): E.Either<Issues, Tensor> => {
-  const data = (halves === 'float32' ? widen(stored) : null) ?? elements(stored)
-  if (data !== null)
-    return E.tryCatch(
-      () => adopt(data, stored.shape),
-      (error) => issuesOf(error, ''),
-    )
-  const { dtype } = stored
-  if (dtype === 'BOOL')
-    return E.left([issue('BadElement', '', 'bytes that are 0 or 1', 'others', 'The file is damaged.')])
-  const hint =
-    dtype === 'F16' || dtype === 'BF16'
-      ? "Pass { halves: 'float32' } to widen it, which is exact."
-      : 'Read it with readSafetensors, which gives a typed array.'
-  return E.left([issue('UnsupportedDType', '', 'F32, I32 or BOOL', dtype, hint)])
+export const fromStored = (stored: StoredTensor, conversions: Conversions = {}): E.Either<Issues, Tensor> => {
+  const data = elements(stored, conversions)
+  if (data === null) {
+    const hint = conversionFor[stored.dtype] ?? 'Read it with readSafetensors, which gives a typed array.'
+    return E.left([issue('UnsupportedDType', '', 'F32, I32 or BOOL', stored.dtype, hint)])
+  }
+  if ('_tag' in data) return E.left([data])
+  return E.tryCatch(
+    () => adopt(data, stored.shape),
+    (error) => issuesOf(error, ''),
+  )
 }

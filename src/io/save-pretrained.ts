@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { HubConfig } from '../model/hub-config.ts'
 import { release, scope, transpose } from '../ops/index.ts'
 import type { Issue } from '../tree/error.ts'
-import { isConstant } from '../tree/leaf.ts'
+import { isConstant, isParam } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { leafPlaces, places, showPath } from '../tree/walk.ts'
 import { isPacked, isWrapper } from '../tree/wrap.ts'
@@ -12,6 +12,7 @@ import { io, issue, refuse } from './issues.ts'
 import type { Io } from './issues.ts'
 import { writeJson } from './json.ts'
 import type { Json } from './json.ts'
+import { isTransposed } from './matching.ts'
 import { planOf } from './pretrained.ts'
 import type { Pretrained } from './pretrained.ts'
 import { writeThrough } from './safetensors.ts'
@@ -69,7 +70,7 @@ export const savePretrained = (
       for (const { node, path } of all) {
         const label = showPath(path)
         if (shared.includes(label)) continue
-        const turns = 'form' in node && node.form === 'matrix' && family.untransposed?.test(label) !== true
+        const turns = isParam(node) && isTransposed(node.form, label, family)
         const value = turns ? scope(() => transpose(node.value)) : node.value
         if (turns) made.push(value)
         tensors.set(hubKey(label), value)

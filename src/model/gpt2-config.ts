@@ -1,7 +1,7 @@
 import * as t from 'io-ts'
 import { Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
 import type { ActivationName } from '../nn/index.ts'
-import { Activation, orNull } from './hub-config.ts'
+import { Activation, LayerCount, orNull } from './hub-config.ts'
 import type { ConfigSpec } from './hub-config.ts'
 
 /** What GPT-2 needs to know of its configuration, in the names of transformers. */
@@ -30,7 +30,7 @@ export const gpt2Spec: ConfigSpec<Gpt2Config> = {
     vocab_size: PositiveWhole,
     n_positions: PositiveWhole,
     n_embd: PositiveWhole,
-    n_layer: PositiveWhole,
+    n_layer: LayerCount,
     n_head: PositiveWhole,
     n_inner: orNull(PositiveWhole),
     activation_function: Activation,

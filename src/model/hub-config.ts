@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
+import { PositiveWhole } from '../kind/number-codecs.ts'
 import { activationNames } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
 import { issue } from '../tree/error.ts'
@@ -120,6 +121,13 @@ const clipped = (value: unknown): string => {
   const text = JSON.stringify(value) ?? 'nothing'
   return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }
+
+/** A number of layers; a bound, since so many are made before a file can be held against them. */
+export const LayerCount: t.Type<number> = t.refinement(
+  PositiveWhole,
+  (n) => n <= 10_000,
+  'a positive whole number up to 10,000',
+)
 
 /** A field that may be absent. */
 export const orNull = <A>(codec: t.Type<A>): t.Type<A | null> => t.union([codec, t.null]) as t.Type<A | null>

@@ -27,13 +27,19 @@ export const formatIssues = (issues: readonly Issue[]): string => {
   for (const one of issues) {
     const { path: _, ...rest } = one
     const said = JSON.stringify(rest)
-    alike.set(said, [...(alike.get(said) ?? []), one])
+    const known = alike.get(said)
+    if (known) known.push(one)
+    else alike.set(said, [one])
   }
-  return [...alike.values()].map(formatAlike).join('\n')
+  const all = [...alike.values()].map(formatAlike)
+  const more = all.length - MISTAKES
+  return [...all.slice(0, MISTAKES), ...(more > 0 ? [`And ${more} more, in \`issues\`.`] : [])].join('\n')
 }
 
 // One mistake is often made at every weight of a model: it is told once, with a few of the places.
 const SHOWN = 3
+// A file can be wrong in another way at each of its tensors.
+const MISTAKES = 20
 
 const formatAlike = ([first, ...others]: readonly Issue[]): string => {
   const { _tag, expected, found, hint } = first!

@@ -18,12 +18,24 @@ const distance = (a: string, b: string): number => {
   return rows[a.length]?.[b.length] ?? 0
 }
 
+// A slip is looked for where a person would see it: names as long as a file, or by the hundred thousand, would take minutes.
+const MOST_NAMES = 5000
+const LONGEST_NAME = 200
+
+/** How many edits a name may be away. */
+const allowance = (a: string, b: string): number => Math.max(2, Math.ceil(Math.max(a.length, b.length) / 3))
+
 /** The few candidates most like a name, best first; none that is much less like it than the best. */
 export const nearest = (name: string, candidates: Iterable<string>, count = 3): readonly string[] => {
-  const ranked = [...new Set(candidates)].map((c) => [distance(name, c), c] as const).toSorted(([a], [b]) => a - b)
+  const ranked = [...new Set(candidates)]
+    .slice(0, MOST_NAMES)
+    // The difference in length is the least that the distance can be.
+    .filter((c) => c.length <= LONGEST_NAME && Math.abs(c.length - name.length) <= allowance(name, c))
+    .map((c) => [distance(name, c), c] as const)
+    .toSorted(([a], [b]) => a - b)
   const best = ranked[0]?.[0] ?? 0
   return ranked
-    .filter(([d, c]) => d <= Math.max(2, Math.ceil(Math.max(name.length, c.length) / 3)) && d <= 2 * best + 1)
+    .filter(([d, c]) => d <= allowance(name, c) && d <= 2 * best + 1)
     .slice(0, count)
     .map(([, c]) => c)
 }

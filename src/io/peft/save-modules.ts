@@ -2,6 +2,7 @@ import { transpose } from '../../ops/index.ts'
 import { isParam, withStatus, withValue } from '../../tree/leaf.ts'
 import { leafPlaces, showPath } from '../../tree/walk.ts'
 import { hubKey } from '../hub-names.ts'
+import { isTransposed } from '../matching.ts'
 import { familyNamed } from '../pretrained.ts'
 import { reject } from '../issues.ts'
 import { edited } from './edit.ts'
@@ -30,7 +31,7 @@ export const saveWholeModules = (
       const label = showPath(path)
       const cut = label.lastIndexOf('.')
       const value = tensor(label.slice(0, cut), hubKey(label).slice(cut + 1))
-      const turned = isParam(node) && node.form === 'matrix' && family.untransposed?.test(label) !== true
+      const turned = isParam(node) && isTransposed(node.form, label, family)
       return [label, (leaf) => withStatus(withValue(leaf as never, turned ? transpose(value) : value), 'trainable')]
     })
   })
