@@ -1,5 +1,6 @@
+import { ia3Method } from './ia3.ts'
 import { loraMethod } from './lora.ts'
 import type { AnyPeftMethod } from './method.ts'
 
 /** Every `peft_type` that is read and written. */
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method]
