@@ -8,6 +8,18 @@ export { sllm } from './model/sllm.ts'
 export type { AnySllm, Block, EmbeddingBlock, Sllm, SllmBlock, SllmConfig } from './model/sllm.ts'
 export { gpt2 } from './model/gpt2.ts'
 export type { Gpt2, Gpt2Attention, Gpt2Block, Gpt2Body, Gpt2Config, Gpt2Mlp } from './model/gpt2.ts'
+export { bert } from './model/bert.ts'
+export type { Bert, BertClassifier, BertEmbeddings, EncoderOptions, EncoderTask, FreshEncoder } from './model/bert.ts'
+export type { BertConfig } from './model/encoder-config.ts'
+export type {
+  BertAttention,
+  BertEncoder,
+  BertIntermediate,
+  BertLayer,
+  BertOutput,
+  BertPooler,
+  BertSelfAttention,
+} from './model/encoder.ts'
 export { families, modelKinds } from './model/families.ts'
 export type { AnyFamily, Family, Plan, Task, TaskPlan } from './model/family.ts'
 export { generate, generateTokens } from './model/generate.ts'

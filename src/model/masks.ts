@@ -5,9 +5,10 @@ import type { Tensor } from '../tree/tensor.ts'
 /** Who may be attended to at all, of the past and of the tokens at hand: [batch, past + length]; absent for everyone. */
 const present = ({ hidden, mask }: Embedded, { past }: Ctx): Tensor | undefined => {
   const length = past?.length ?? 0
-  if (length === 0 || (mask === undefined && past?.mask === undefined)) return mask
+  const dtype = (past?.mask ?? mask)?.dtype
+  if (length === 0 || dtype === undefined) return mask
   const [batch = 0, own = 0] = hidden.shape
-  return concat([past?.mask ?? ones([batch, length]), mask ?? ones([batch, own])], 1)
+  return concat([past?.mask ?? ones([batch, length], dtype), mask ?? ones([batch, own], dtype)], 1)
 }
 
 const keysOnly = (seen: Tensor): Tensor => reshape(seen, [seen.shape[0] ?? 0, 1, 1, seen.shape[1] ?? 0])

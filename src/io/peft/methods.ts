@@ -1,5 +1,9 @@
+import { ia3Method } from './ia3.ts'
 import { loraMethod } from './lora.ts'
 import type { AnyPeftMethod } from './method.ts'
+import { prefixMethod } from './prefix.ts'
+import { promptMethod, ptuningMethod } from './prompt.ts'
 
 /** Every `peft_type` that is read and written. */
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, promptMethod, ptuningMethod, prefixMethod]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method]
