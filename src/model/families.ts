@@ -1,10 +1,11 @@
 import type { Kinds } from '../kind/index.ts'
 import type { AnyFamily } from './family.ts'
 import { gpt2Family } from './gpt2.ts'
+import { llamaFamily } from './llama.ts'
 import { sllm } from './sllm.ts'
 
 /** Every architecture that a checkpoint may be of. */
-export const families: readonly AnyFamily[] = [gpt2Family]
+export const families: readonly AnyFamily[] = [gpt2Family, llamaFamily]
 
 /** The kinds of every model here, by tag. */
 export const modelKinds: Kinds = Object.assign({}, sllm.kinds, ...families.map(({ kinds }) => kinds)) as Kinds
