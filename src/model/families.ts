@@ -9,7 +9,6 @@ import { qwen2Family, qwen3Family } from './qwen.ts'
 import { sllm } from './sllm.ts'
 
 /** Every architecture that a checkpoint may be of. */
-export const families: readonly AnyFamily[] = [gpt2Family, bertFamily]
 export const families: readonly AnyFamily[] = [
   gpt2Family,
   llamaFamily,
@@ -18,6 +17,7 @@ export const families: readonly AnyFamily[] = [
   qwen3Family,
   gemmaFamily,
   gemma2Family,
+  bertFamily,
 ]
 
 /** The kinds of every model here, by tag. */
