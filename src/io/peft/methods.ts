@@ -1,10 +1,10 @@
+import type { AnyPeftMethod } from './method.ts'
 import { boftMethod } from './boft.ts'
 import { hraMethod } from './hra.ts'
 import { ia3Method } from './ia3.ts'
 import { lohaMethod } from './loha.ts'
 import { lokrMethod } from './lokr.ts'
 import { loraMethod } from './lora.ts'
-import type { AnyPeftMethod } from './method.ts'
 import { oftMethod } from './oft.ts'
 import { prefixMethod } from './prefix.ts'
 import { promptMethod, ptuningMethod } from './prompt.ts'
@@ -13,14 +13,14 @@ import { veraMethod } from './vera.ts'
 /** Every `peft_type` that is read and written. */
 export const peftMethods: readonly AnyPeftMethod[] = [
   loraMethod,
+  boftMethod,
+  hraMethod,
   ia3Method,
   lohaMethod,
   lokrMethod,
   oftMethod,
-  boftMethod,
-  hraMethod,
-  veraMethod,
+  prefixMethod,
   promptMethod,
   ptuningMethod,
-  prefixMethod,
+  veraMethod,
 ]
