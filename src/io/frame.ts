@@ -68,7 +68,8 @@ export const frameOf = (part: unknown, path: string): Frame => {
       const type = isBert ? 1 : 0
       const single: readonly Slot[] = [{ ids: cls, type: 0 }, first, { ids: sep, type: 0 }]
       const between: readonly Slot[] = isBert ? [] : [{ ids: sep, type }]
-      return framed(single, [...single, ...between, { text: 1, type }, { ids: sep, type }], plain)
+      const pair: readonly Slot[] = [...single, ...between, { text: 1, type }, { ids: sep, type }]
+      return framed(single, pair, { single: plain.single, pair: pair.filter(isText) })
     }
     case 'Sequence': {
       const list = Array.isArray(part['processors']) ? (part['processors'] as readonly unknown[]) : []

@@ -36,6 +36,8 @@ const rewriter = (rewrites: Readonly<Record<string, Rewrite>>, list: string) => 
 
 const anything = '[\\s\\S]'
 const punctuation = '\\p{P}!-\\/:-@\\[-`{-~'
+// What Rust's own regular expressions take for a letter of a word: more than those of the patterns in the files do.
+const letter = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}'
 const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
@@ -109,7 +111,7 @@ const replace = (regex: string, content: string): Part => ({
 /** The pre-tokenizer of a tokenizer.json in parts that the library gets right. Errors: `UnsupportedTokenizer`. */
 export const preTokenizer = rewriter(
   {
-    Whitespace: () => matches('\\w+|[^\\w\\s]+'),
+    Whitespace: () => matches(`[${letter}]+|[^${letter}\\s]+`),
     WhitespaceSplit: () => matches('\\S+'),
     BertPreTokenizer: () => matches(`[^\\s${punctuation}]+|[${punctuation}]`),
     Digits: (part) => isolated(flag(part['individual_digits'], false) ? '\\p{N}' : '\\p{N}+'),
