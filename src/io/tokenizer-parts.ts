@@ -1,3 +1,4 @@
+import { charsMap } from './charsmap.ts'
 import { isRecord } from './codec.ts'
 import { reject } from './issues.ts'
 
@@ -188,6 +189,12 @@ export const normalizer = rewriter(
         flag(part['strip_right'], true) && replace('\\s+\\z', ''),
       ),
     Replace: (part, path) => replace(patternOf(part, path), String(part['content'] ?? '')),
+    Precompiled: (part, path) => ({
+      type: 'Replace',
+      pattern: { Regex: `${anything}+` },
+      // JavaScript's replaceAll, to which the library hands this, takes a function as well.
+      content: charsMap(part['precompiled_charsmap'], `${path}.precompiled_charsmap`),
+    }),
     Prepend: (part) => replace(`\\A(?=${anything})`, String(part['prepend'] ?? '')),
     Nmt: () =>
       chain(
