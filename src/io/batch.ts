@@ -84,15 +84,22 @@ const rowsOf = (tokenizer: Batcher, texts: readonly string[], options: BatchOpti
   check('truncate', limit, Math.max(1, own))
   return texts.map((text, i) => {
     const parts = [text, ...(pairs === undefined ? [] : [pairs[i]!])].map(tokenizer.encode)
-    const keep = shares(parts.map((ids) => ids.length), limit - own)
-    return fill(slots, parts.map((ids, k) => cut(ids, keep[k]!, tokenizer.truncationSide)))
+    const keep = shares(
+      parts.map((ids) => ids.length),
+      limit - own,
+    )
+    return fill(
+      slots,
+      parts.map((ids, k) => cut(ids, keep[k]!, tokenizer.truncationSide)),
+    )
   })
 }
 
 /** Texts as one batch. Throws `EmptyBatch`, `WrongSize`, `BadLength`, `NoLength`, `NoPadToken`, `RaggedData`, `TooLong`. */
 export const batchOf = (tokenizer: Batcher, texts: readonly string[], options: BatchOptions = {}): Batch => {
   const { to = 'longest', pad = tokenizer.paddingSide } = options
-  if (texts.length === 0) reject('EmptyBatch', 'texts', 'at least one text', 'none', 'There is nothing to make rows of.')
+  if (texts.length === 0)
+    reject('EmptyBatch', 'texts', 'at least one text', 'none', 'There is nothing to make rows of.')
   const rows = rowsOf(tokenizer, texts, options)
   const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 0)
   const width = to === 'longest' ? longest : to

@@ -44,7 +44,13 @@ export const strftime = (date: Date, format: string): string => {
     const write = Object.hasOwn(parts, letter) ? parts[letter] : undefined
     const text =
       write?.(date) ??
-      reject('BadTemplate', 'strftime_now', `one of %${Object.keys(parts).join(' %')}`, code, 'The template asks for it.')
+      reject(
+        'BadTemplate',
+        'strftime_now',
+        `one of %${Object.keys(parts).join(' %')}`,
+        code,
+        'The template asks for it.',
+      )
     return bare === '' ? text : text.replace(/^[0 ]+(?=.)/, '')
   })
 }

@@ -13,7 +13,9 @@ const isPrintable = (byte: number): boolean =>
 
 const byteOf: ReadonlyMap<string, number> = new Map(
   [
-    ...Array.from({ length: 256 }, (_, byte) => byte).filter(isPrintable).map((byte) => [byte, byte] as const),
+    ...Array.from({ length: 256 }, (_, byte) => byte)
+      .filter(isPrintable)
+      .map((byte) => [byte, byte] as const),
     ...Array.from({ length: 256 }, (_, byte) => byte)
       .filter((byte) => !isPrintable(byte))
       .map((byte, i) => [byte, 256 + i] as const),

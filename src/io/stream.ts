@@ -108,8 +108,7 @@ export const stopAt = (stops: readonly string[]): StopFilter => {
     push: (piece) => {
       const text = held + piece
       const found = firstIn(text, stops)
-      if (found !== undefined)
-        return { text: text.slice(0, found.at), stopped: found.stop, next: stopped(found.stop) }
+      if (found !== undefined) return { text: text.slice(0, found.at), stopped: found.stop, next: stopped(found.stop) }
       const shown = text.length - heldIn(text, stops)
       return { text: text.slice(0, shown), stopped: undefined, next: from(text.slice(shown)) }
     },

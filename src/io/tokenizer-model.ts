@@ -50,7 +50,9 @@ const isMerge = (merge: unknown): boolean =>
   (Array.isArray(merge) && merge.length === 2 && merge.every((part) => typeof part === 'string'))
 
 const textOr = (value: unknown, path: string): string | undefined =>
-  value === null || value === undefined || typeof value === 'string' ? (value ?? undefined) : wrong(path, 'a text', value)
+  value === null || value === undefined || typeof value === 'string'
+    ? (value ?? undefined)
+    : wrong(path, 'a text', value)
 
 /** The model of a tokenizer.json with what it leaves out put in, and its tokens. Errors: `BadTokenizer`, `UnsupportedTokenizer`. */
 export const modelOf = (
@@ -112,10 +114,7 @@ export const addedIn = (list: unknown, file: string): readonly Added[] => {
   })
 }
 
-export const vocabularyOf = (
-  tokens: readonly (readonly [string, number])[],
-  added: readonly Added[],
-): Vocabulary => {
+export const vocabularyOf = (tokens: readonly (readonly [string, number])[], added: readonly Added[]): Vocabulary => {
   const all = [...tokens, ...added.map(({ content, id }): readonly [string, number] => [content, id])]
   return {
     idOf: new Map(all),

@@ -14,7 +14,13 @@ type Rewrite = (part: Part, path: string) => Part
 
 /** Refuses a part that would give wrong ids. */
 export const unsupported = (path: string, expected: string, found: string): never =>
-  reject('UnsupportedTokenizer', path, expected, found, 'Its ids would differ from those that the model was trained on.')
+  reject(
+    'UnsupportedTokenizer',
+    path,
+    expected,
+    found,
+    'Its ids would differ from those that the model was trained on.',
+  )
 
 const partsIn = (part: Part, field: string, path: string): readonly unknown[] => {
   const list = part[field]
@@ -199,10 +205,7 @@ export const normalizer = rewriter(
     Nmt: () =>
       chain(
         replace('[\\x01-\\x08\\x0B\\x0E-\\x1F\\x7F\\x{8F}\\x{9F}]', ''),
-        replace(
-          '[\\t\\n\\x0C\\r\\x{1680}\\x{200B}-\\x{200F}\\x{2028}\\x{2029}\\x{2581}\\x{FEFF}\\x{FFFD}]',
-          ' ',
-        ),
+        replace('[\\t\\n\\x0C\\r\\x{1680}\\x{200B}-\\x{200F}\\x{2028}\\x{2029}\\x{2581}\\x{FEFF}\\x{FFFD}]', ' '),
       ),
   },
   'normalizers',

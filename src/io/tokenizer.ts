@@ -141,7 +141,8 @@ const make = (parts: Parts, config: TokenizerConfig, special: SpecialTokens): To
       Int32Array.from(fill(options.special === true ? frame.single : frame.bare.single, [encode(text)]).ids),
     decode: (ids, options = {}) => clean(raw(Array.from(ids, Number), options.special === true)),
     id: (token) => idIn(vocabulary, token),
-    batch: (texts, options) => batchOf({ encode, frame, special, ...limit, paddingSide, truncationSide }, texts, options),
+    batch: (texts, options) =>
+      batchOf({ encode, frame, special, ...limit, paddingSide, truncationSide }, texts, options),
     stream: (options = {}) =>
       streamOf(
         {

@@ -78,7 +78,9 @@ describe('a conversation', () => {
     expect(E.isLeft(none) && none.left[0]).toMatchObject({ _tag: 'NoTemplate', found: 'none at all' })
     const { template = '' } = chats['llama2'] ?? {}
     const odd = [...hello, ...hello]
-    expect(await leftOf(template, odd, { extra: { bos_token: '<s>' } })).toBe('ChatRefused: Conversation roles must alternate')
+    expect(await leftOf(template, odd, { extra: { bos_token: '<s>' } })).toBe(
+      'ChatRefused: Conversation roles must alternate',
+    )
   })
 
   test.each([
@@ -96,6 +98,8 @@ describe('a conversation', () => {
   })
 
   test('is given what else the template knows', async () => {
-    expect(await leftOf('{{ enable_thinking }}{{ range(2, 8, 3) }}', hello, { extra: { enable_thinking: 1 } })).toBe('1[2, 5]')
+    expect(await leftOf('{{ enable_thinking }}{{ range(2, 8, 3) }}', hello, { extra: { enable_thinking: 1 } })).toBe(
+      '1[2, 5]',
+    )
   })
 })

@@ -124,10 +124,26 @@ describe('what cannot be given faithfully is refused by name', () => {
     ['a decoder', { decoder: { type: 'CTC' } }, 'UnsupportedTokenizer decoder'],
     ['a post-processor', { post_processor: { type: 'X' } }, 'UnsupportedTokenizer post_processor.type'],
     ['dropout', { model: { ...bpe, dropout: 0.1 } }, 'UnsupportedTokenizer model.dropout'],
-    ['a prefix within words', { model: { ...bpe, continuing_subword_prefix: '##' } }, 'UnsupportedTokenizer model.continuing_subword_prefix'],
-    ['whole words only', { added_tokens: [{ id: 0, content: 'a', single_word: true }] }, 'UnsupportedTokenizer added_tokens[0].single_word'],
-    ['groups in what is removed', { pre_tokenizer: { type: 'Split', pattern: { Regex: '(a)' }, behavior: 'Removed' } }, 'UnsupportedTokenizer pre_tokenizer'],
-    ['pieces of no length', { pre_tokenizer: { type: 'FixedLength', length: 0 } }, 'UnsupportedTokenizer pre_tokenizer.length'],
+    [
+      'a prefix within words',
+      { model: { ...bpe, continuing_subword_prefix: '##' } },
+      'UnsupportedTokenizer model.continuing_subword_prefix',
+    ],
+    [
+      'whole words only',
+      { added_tokens: [{ id: 0, content: 'a', single_word: true }] },
+      'UnsupportedTokenizer added_tokens[0].single_word',
+    ],
+    [
+      'groups in what is removed',
+      { pre_tokenizer: { type: 'Split', pattern: { Regex: '(a)' }, behavior: 'Removed' } },
+      'UnsupportedTokenizer pre_tokenizer',
+    ],
+    [
+      'pieces of no length',
+      { pre_tokenizer: { type: 'FixedLength', length: 0 } },
+      'UnsupportedTokenizer pre_tokenizer.length',
+    ],
   ])('%s', async (_, json, expected) => {
     expect(await loaded(json)).toBe(expected)
   })
@@ -136,13 +152,38 @@ describe('what cannot be given faithfully is refused by name', () => {
 describe('a damaged file is an error', () => {
   test.each<readonly [string, object, object | undefined, string]>([
     ['an id that is no number', { model: { ...words, vocab: { a: '0' } } }, undefined, 'BadTokenizer model.vocab.a'],
-    ['an id beyond 32 bits', { added_tokens: [{ id: 4294967295, content: 'x' }] }, undefined, 'BadTokenizer added_tokens[0]'],
+    [
+      'an id beyond 32 bits',
+      { added_tokens: [{ id: 4294967295, content: 'x' }] },
+      undefined,
+      'BadTokenizer added_tokens[0]',
+    ],
     ['a vocabulary that is a list', { model: { ...words, vocab: [] } }, undefined, 'BadTokenizer model.vocab'],
-    ['merges that are none', { model: { type: 'BPE', vocab: {}, merges: [1] } }, undefined, 'BadTokenizer model.merges'],
+    [
+      'merges that are none',
+      { model: { type: 'BPE', vocab: {}, merges: [1] } },
+      undefined,
+      'BadTokenizer model.merges',
+    ],
     ['scores that are none', { model: { type: 'Unigram', vocab: [['a']] } }, undefined, 'BadTokenizer model.vocab'],
-    ['an unknown beyond the end', { model: { type: 'Unigram', vocab: [['a', 0]], unk_id: 1 } }, undefined, 'BadTokenizer model.unk_id'],
-    ['a template without tokens', { post_processor: { type: 'TemplateProcessing', single: [1], pair: [] } }, undefined, 'BadTokenizer post_processor.single[0]'],
-    ['a pattern that is broken', { normalizer: { type: 'Replace', pattern: { Regex: '(' }, content: '' } }, undefined, 'BadTokenizer '],
+    [
+      'an unknown beyond the end',
+      { model: { type: 'Unigram', vocab: [['a', 0]], unk_id: 1 } },
+      undefined,
+      'BadTokenizer model.unk_id',
+    ],
+    [
+      'a template without tokens',
+      { post_processor: { type: 'TemplateProcessing', single: [1], pair: [] } },
+      undefined,
+      'BadTokenizer post_processor.single[0]',
+    ],
+    [
+      'a pattern that is broken',
+      { normalizer: { type: 'Replace', pattern: { Regex: '(' }, content: '' } },
+      undefined,
+      'BadTokenizer ',
+    ],
     ['a side that there is not', {}, { padding_side: 'top' }, 'BadJson padding_side'],
     ['a length that is none', {}, { model_max_length: -1 }, 'BadJson model_max_length'],
     ['a token that is none', {}, { pad_token: 3 }, 'BadJson pad_token'],
@@ -166,20 +207,27 @@ describe('a damaged file is an error', () => {
       const names = ['bert', 'llama2', 't5', 'llama3']
       const places = fc.record({ name: fc.constantFrom(...names), at: fc.double({ min: 0, max: 1, noNaN: true }) })
       await fc.assert(
-        fc.asyncProperty(places, fc.constantFrom('', '{}', '[]', 'null', '-1', '"x"', '1e99'), async ({ name, at }, value) => {
-          const text = read(name)
-          copyFileSync(join(fixtures, name, 'tokenizer_config.json'), join(folder, 'tokenizer_config.json'))
-          // After a colon stands a value: this puts another before what was there, or cuts the file off.
-          const colon = text.indexOf(':', Math.floor(at * Math.min(text.length, 2500))) + 1
-          const rest = text.slice(colon).replace(/^("(?:[^"\\]|\\.)*"|[\w.-]+|\{\}|\[\])/, '')
-          writeFileSync(join(folder, 'tokenizer.json'), value === '' ? text.slice(0, colon) : text.slice(0, colon) + value + rest)
-          const result = await loadTokenizer(folder)()
-          const tags = E.isLeft(result)
-            ? result.left.map(({ _tag }) => _tag)
-            : [tagOf(() => Array.from(result.right.encode('Hello <s> é', { special: true })))]
-          for (const tag of tags) expect(tag).not.toBeInstanceOf(Error)
-          expect(tags).not.toContain('Unexpected')
-        }),
+        fc.asyncProperty(
+          places,
+          fc.constantFrom('', '{}', '[]', 'null', '-1', '"x"', '1e99'),
+          async ({ name, at }, value) => {
+            const text = read(name)
+            copyFileSync(join(fixtures, name, 'tokenizer_config.json'), join(folder, 'tokenizer_config.json'))
+            // After a colon stands a value: this puts another before what was there, or cuts the file off.
+            const colon = text.indexOf(':', Math.floor(at * Math.min(text.length, 2500))) + 1
+            const rest = text.slice(colon).replace(/^("(?:[^"\\]|\\.)*"|[\w.-]+|\{\}|\[\])/, '')
+            writeFileSync(
+              join(folder, 'tokenizer.json'),
+              value === '' ? text.slice(0, colon) : text.slice(0, colon) + value + rest,
+            )
+            const result = await loadTokenizer(folder)()
+            const tags = E.isLeft(result)
+              ? result.left.map(({ _tag }) => _tag)
+              : [tagOf(() => Array.from(result.right.encode('Hello <s> é', { special: true })))]
+            for (const tag of tags) expect(tag).not.toBeInstanceOf(Error)
+            expect(tags).not.toContain('Unexpected')
+          },
+        ),
         { numRuns: 150 },
       )
     }))

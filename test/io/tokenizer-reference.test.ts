@@ -28,7 +28,9 @@ interface Told {
 /** What Python's tokenizers and transformers say: test/fixtures/text/make.py. */
 const expected = JSON.parse(readFileSync(join(fixtures, 'expected.json'), 'utf8')) as {
   readonly texts: readonly string[]
-  readonly pre_tokenizers: Readonly<Record<string, { readonly json: unknown; readonly pieces: readonly (readonly string[])[] }>>
+  readonly pre_tokenizers: Readonly<
+    Record<string, { readonly json: unknown; readonly pieces: readonly (readonly string[])[] }>
+  >
   readonly normalizers: Readonly<Record<string, { readonly json: unknown; readonly texts: readonly string[] }>>
   readonly tokenizers: Readonly<Record<string, Told>>
 }
@@ -95,8 +97,7 @@ describe('a tokenizer agrees with the reference', () => {
     inFolder(async (folder) => {
       writeFileSync(join(folder, 'tokenizer.json'), words({ normalizer: json }, normal))
       const tokenizer = await orThrow(loadTokenizer(folder))
-      for (const [i, text] of texts.entries())
-        expect(pieceOf(tokenizer, text).join(''), text).toBe(normal[i])
+      for (const [i, text] of texts.entries()) expect(pieceOf(tokenizer, text).join(''), text).toBe(normal[i])
     }),
   )
 })

@@ -29,7 +29,9 @@ const streamed = (stream: TextStream, ids: readonly number[]): readonly string[]
 const someText = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 40 }),
   fc
-    .array(fc.constantFrom('hello', ' ', 'world', '日本', '😀', "don't", ' .', " ' ", '<s>', '\n', '▁', 'é'), { maxLength: 60 })
+    .array(fc.constantFrom('hello', ' ', 'world', '日本', '😀', "don't", ' .', " ' ", '<s>', '\n', '▁', 'é'), {
+      maxLength: 60,
+    })
     .map((parts) => parts.join('')),
 )
 
@@ -149,9 +151,12 @@ describe('a batch', () => {
           const plain = Array.from(tokenizer.encode(text)).slice(0, truncate - (special ? 1 : 0))
           const wanted = special ? [...plain, tokenizer.special.eos!.id] : plain
           expect(rows[i]!.filter((_, k) => masks[i]![k] === 1)).toEqual(wanted)
-          const kept = pad === 'right' ? masks[i]!.slice(0, wanted.length) : masks[i]!.slice(masks[i]!.length - wanted.length)
+          const kept =
+            pad === 'right' ? masks[i]!.slice(0, wanted.length) : masks[i]!.slice(masks[i]!.length - wanted.length)
           expect(kept.every((one) => one === 1)).toBe(true)
-          expect(rows[i]!.filter((_, k) => masks[i]![k] === 0).every((id) => id === tokenizer.special.pad!.id)).toBe(true)
+          expect(rows[i]!.filter((_, k) => masks[i]![k] === 0).every((id) => id === tokenizer.special.pad!.id)).toBe(
+            true,
+          )
         }
       }),
       { numRuns: 60 },
