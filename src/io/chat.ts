@@ -38,7 +38,7 @@ interface Jinja {
 
 const importJinja = async (): Promise<Jinja> => {
   try {
-    return (await import('@huggingface/jinja')) as unknown as Jinja
+    return await import('@huggingface/jinja')
   } catch (error) {
     const hint = 'Run "npm install @huggingface/jinja".'
     return reject('MissingPeer', '@huggingface/jinja', 'an installed package', messageOf(error), hint)

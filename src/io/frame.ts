@@ -1,5 +1,5 @@
 import { isRecord } from './codec.ts'
-import { reject } from './issues.ts'
+import { describe, reject } from './issues.ts'
 import { unsupported } from './tokenizer-parts.ts'
 import type { Part } from './tokenizer-parts.ts'
 
@@ -28,13 +28,7 @@ const first: Slot = { text: 0, type: 0 }
 const plain = { single: [first], pair: [first, { text: 1, type: 1 } as Slot] }
 
 const bad = (path: string, found: unknown): never =>
-  reject(
-    'BadTokenizer',
-    path,
-    'a template of tokens and texts',
-    String(JSON.stringify(found)).slice(0, 80),
-    'The file is damaged.',
-  )
+  reject('BadTokenizer', path, 'a template of tokens and texts', describe(found), 'The file is damaged.')
 
 const templateOf = (pieces: unknown, specials: unknown, path: string): readonly Slot[] =>
   (Array.isArray(pieces) ? pieces : bad(path, pieces)).map((piece: unknown, i): Slot => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isRecord } from './codec.ts'
 import { readBytes, withFile } from './files.ts'
 import { longestHeader } from './header.ts'
-import { inFile, reject } from './issues.ts'
+import { describe, inFile, reject } from './issues.ts'
 import { decodeUtf8, parseJson } from './json.ts'
 
 /** A token that a model gives a meaning to. */
@@ -62,7 +62,7 @@ const readObject = async (path: string): Promise<Readonly<Record<string, unknown
 }
 
 const wrong = (path: string, expected: string, found: unknown): never =>
-  reject('BadJson', path, expected, String(JSON.stringify(found)).slice(0, 80), "See the tokenizer's own files.")
+  reject('BadJson', path, expected, describe(found), "See the tokenizer's own files.")
 
 const namedIn = (config: Readonly<Record<string, unknown>>, file: string): readonly NamedToken[] =>
   roles.flatMap((role) => {

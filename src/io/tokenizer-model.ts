@@ -1,6 +1,6 @@
 import { didYouMean } from '../tree/nearest.ts'
 import { isRecord } from './codec.ts'
-import { inFile, reject } from './issues.ts'
+import { describe, inFile, reject } from './issues.ts'
 import { unsupported } from './tokenizer-parts.ts'
 import type { Part } from './tokenizer-parts.ts'
 
@@ -24,7 +24,7 @@ const greatest = 2 ** 31 - 2
 const isId = (id: unknown): id is number => Number.isInteger(id) && Number(id) >= 0 && Number(id) <= greatest
 
 const wrong = (path: string, expected: string, found: unknown): never =>
-  reject('BadTokenizer', path, expected, String(JSON.stringify(found)).slice(0, 80), 'The file is damaged.')
+  reject('BadTokenizer', path, expected, describe(found), 'The file is damaged.')
 
 const kindOf = (model: Part): unknown => {
   // Files of early releases name no kind; the reference then takes the first that fits, in this order.

@@ -1,6 +1,6 @@
 import { charsMap } from './charsmap.ts'
 import { isRecord } from './codec.ts'
-import { reject } from './issues.ts'
+import { describe, reject } from './issues.ts'
 
 /*
  * Where @huggingface/tokenizers 0.2 gives other ids than the reference in Rust, the parts of a tokenizer.json are put in
@@ -100,6 +100,8 @@ const steps = (...parts: readonly Part[]): Part => both('pretokenizers', ...part
 
 const flag = (value: unknown, otherwise: boolean): boolean => (typeof value === 'boolean' ? value : otherwise)
 
+const textIn = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 /** How a `Metaspace` puts its mark before a text; older files say it by `add_prefix_space`. */
 export const prependScheme = (part: Part): unknown =>
   part['prepend_scheme'] ?? (part['add_prefix_space'] === false ? 'never' : 'always')
@@ -130,7 +132,7 @@ export const preTokenizer = rewriter(
       const length = part['length'] ?? 5
       return Number.isSafeInteger(length) && Number(length) > 0
         ? matches(`${anything}{1,${Number(length)}}`)
-        : unsupported(`${path}.length`, 'a whole number > 0', String(length))
+        : unsupported(`${path}.length`, 'a whole number > 0', describe(length))
     },
     ByteLevel: (part) =>
       steps(
@@ -194,14 +196,14 @@ export const normalizer = rewriter(
         flag(part['strip_left'], true) && replace('\\A\\s+', ''),
         flag(part['strip_right'], true) && replace('\\s+\\z', ''),
       ),
-    Replace: (part, path) => replace(patternOf(part, path), String(part['content'] ?? '')),
+    Replace: (part, path) => replace(patternOf(part, path), textIn(part['content'])),
     Precompiled: (part, path) => ({
       type: 'Replace',
       pattern: { Regex: `${anything}+` },
       // JavaScript's replaceAll, to which the library hands this, takes a function as well.
       content: charsMap(part['precompiled_charsmap'], `${path}.precompiled_charsmap`),
     }),
-    Prepend: (part) => replace(`\\A(?=${anything})`, String(part['prepend'] ?? '')),
+    Prepend: (part) => replace(`\\A(?=${anything})`, textIn(part['prepend'])),
     Nmt: () =>
       chain(
         replace('[\\x01-\\x08\\x0B\\x0E-\\x1F\\x7F\\x{8F}\\x{9F}]', ''),

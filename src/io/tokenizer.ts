@@ -208,9 +208,13 @@ export const loadTokenizer = (folder: string, choice: TokenChoice = {}): Io<Toke
   io(folder, async () => {
     const path = join(folder, 'tokenizer.json')
     const json = await readJson(path)
-    const file = decodeJson(TokenizerFile, json, path) as Readonly<Record<string, unknown>> & { model: {} }
+    const file: Readonly<Record<string, unknown>> & t.TypeOf<typeof TokenizerFile> = decodeJson(
+      TokenizerFile,
+      json,
+      path,
+    )
     const config = await readConfig(folder)
-    const { model, tokens, unknown } = modelOf(file.model as Readonly<Record<string, unknown>>, path)
+    const { model, tokens, unknown } = modelOf(file.model, path)
     const chosen = Object.entries(choice).map(([role, content]): NamedToken => ({
       role: role as NamedToken['role'],
       content,

@@ -149,6 +149,9 @@ describe('what cannot be given faithfully is refused by name', () => {
   })
 })
 
+const mapped = (charsmap: unknown) => ({ normalizer: { type: 'Precompiled', precompiled_charsmap: charsmap } })
+const place = 'BadTokenizer normalizer.precompiled_charsmap'
+
 describe('a damaged file is an error', () => {
   test.each<readonly [string, object, object | undefined, string]>([
     ['an id that is no number', { model: { ...words, vocab: { a: '0' } } }, undefined, 'BadTokenizer model.vocab.a'],
@@ -184,6 +187,8 @@ describe('a damaged file is an error', () => {
       undefined,
       'BadTokenizer ',
     ],
+    ['a map of characters cut off', mapped(Buffer.alloc(6, 8).toString('base64')), undefined, place],
+    ['a map of characters that is none', mapped(3), undefined, place],
     ['a side that there is not', {}, { padding_side: 'top' }, 'BadJson padding_side'],
     ['a length that is none', {}, { model_max_length: -1 }, 'BadJson model_max_length'],
     ['a token that is none', {}, { pad_token: 3 }, 'BadJson pad_token'],
@@ -231,6 +236,21 @@ describe('a damaged file is an error', () => {
         { numRuns: 150 },
       )
     }))
+
+  test('a map of characters of any bytes leaves text of some kind', async () => {
+    const bytes = fc.uint8Array({ minLength: 16, maxLength: 400 }).map((all) => {
+      const size = 4 * Math.floor((all.length - 4) / 8)
+      new DataView(all.buffer).setUint32(0, size, true)
+      return Buffer.from(all).toString('base64')
+    })
+    await fc.assert(
+      fc.asyncProperty(bytes, fc.string({ unit: 'grapheme' }), async (map, text) => {
+        const tokenizer = await loaded({ ...mapped(map), model: { ...words, unk_token: 'a' } })
+        expect(typeof tokenizer !== 'string' && tokenizer.encode(text)).toBeInstanceOf(Int32Array)
+      }),
+      { numRuns: 50 },
+    )
+  })
 
   test('the name of a prototype is a token like another', async () => {
     const vocab = '{"__proto__":0,"constructor":1,"toString":2}'
