@@ -97,6 +97,10 @@ describe('a conversation', () => {
     expect(await leftOf(template, hello, options)).toMatch(expected)
   })
 
+  test('has no line where only a block stood', async () => {
+    expect(await leftOf('a\n  {% if true %}\nb\n  {% endif %}\nc')).toBe('a\nb\nc')
+  })
+
   test('is given what else the template knows', async () => {
     expect(await leftOf('{{ enable_thinking }}{{ range(2, 8, 3) }}', hello, { extra: { enable_thinking: 1 } })).toBe(
       '1[2, 5]',

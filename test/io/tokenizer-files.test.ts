@@ -62,6 +62,16 @@ describe('special tokens', () => {
       expect(E.isLeft(missing) && missing.left[0]).toMatchObject({ _tag: 'UnknownToken', path: 'choice.pad' })
     }))
 
+  test('are special though tokenizer.json lists them as ordinary', async () => {
+    const tokenizer = await loaded(
+      { added_tokens: [{ id: 3, content: '</s>', special: false }] },
+      { eos_token: '</s>' },
+    )
+    if (typeof tokenizer === 'string') throw new Error(tokenizer)
+    expect(tokenizer.decode([0, 3])).toBe('a')
+    expect(tokenizer.decode([0, 3], { special: true })).toBe('a </s>')
+  })
+
   test('are found where only the configuration lists them', async () => {
     const decoder = { 4: { content: '<|new|>', special: true }, 5: { content: ' c' } }
     const tokenizer = await loaded({}, { added_tokens_decoder: decoder })
