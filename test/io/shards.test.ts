@@ -175,7 +175,7 @@ describe('an index that cannot be trusted', () => {
     ['no JSON', '{"weight_map":', /BadJson/],
     ['no map', '{"metadata":{}}', /BadJson model.safetensors.index.json#weight_map/],
     ['a list', '[]', /BadJson/],
-    ['a name that is no text', '{"weight_map":{"a":1}}', /weight_map\.a: string \/ 1/],
+    ['a name that is no text', '{"weight_map":{"a":1}}', /weight_map\.a: a file name \/ 1/],
     ['a key twice', `{"weight_map":{"a":"${one}","\\u0061":"${two}"}}`, /each key once/],
     ['lists in lists', `{"weight_map":${'['.repeat(1e6)}`, /at most 500 levels/],
     ['a prototype', `{"weight_map":{"__proto__":"${one}","constructor":"${one}"}}`, /#__proto__: .*\n.*#constructor: /],
