@@ -5,7 +5,7 @@ import { weightKinds } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { BottleneckKind } from './bottleneck.ts'
 import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
-import { EmbeddingKind, PositionsKind } from './embedding.ts'
+import { EmbeddingKind, PositionsKind, SegmentsKind } from './embedding.ts'
 import { LinearKind } from './linear.ts'
 import { LstmKind } from './lstm.ts'
 import { MlpKind } from './mlp.ts'
@@ -43,6 +43,7 @@ export const kinds: Kinds = {
   Shifted: ShiftedKind,
   TiedHead: TiedHeadKind,
   Scaled: ScaledKind,
+  Segments: SegmentsKind,
 }
 
 /**

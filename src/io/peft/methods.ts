@@ -5,5 +5,4 @@ import { prefixMethod } from './prefix.ts'
 import { promptMethod, ptuningMethod } from './prompt.ts'
 
 /** Every `peft_type` that is read and written. */
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, promptMethod, ptuningMethod, prefixMethod]
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method, promptMethod, ptuningMethod, prefixMethod]
