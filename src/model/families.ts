@@ -8,6 +8,23 @@ import { sllm } from './sllm.ts'
 
 /** Every architecture that a checkpoint may be of. */
 export const families: readonly AnyFamily[] = [gpt2Family, bertFamily, robertaFamily, distilBertFamily]
+import { gemma2Family, gemmaFamily } from './gemma.ts'
+import { gpt2Family } from './gpt2.ts'
+import { llamaFamily } from './llama.ts'
+import { mistralFamily } from './mistral.ts'
+import { qwen2Family, qwen3Family } from './qwen.ts'
+import { sllm } from './sllm.ts'
+
+/** Every architecture that a checkpoint may be of. */
+export const families: readonly AnyFamily[] = [
+  gpt2Family,
+  llamaFamily,
+  mistralFamily,
+  qwen2Family,
+  qwen3Family,
+  gemmaFamily,
+  gemma2Family,
+]
 
 /** The kinds of every model here, by tag. */
 export const modelKinds: Kinds = Object.assign({}, sllm.kinds, ...families.map(({ kinds }) => kinds)) as Kinds

@@ -6,6 +6,9 @@ import { AttentionKind } from './attention.ts'
 import { BottleneckKind } from './bottleneck.ts'
 import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
 import { EmbeddingKind, PositionsKind, SegmentsKind } from './embedding.ts'
+import { EmbeddingKind, PositionsKind } from './embedding.ts'
+import { GatedMlpKind } from './gated-mlp.ts'
+import { GroupedAttentionKind } from './grouped-attention.ts'
 import { LinearKind } from './linear.ts'
 import { LstmKind } from './lstm.ts'
 import { MlpKind } from './mlp.ts'
@@ -44,6 +47,8 @@ export const kinds: Kinds = {
   TiedHead: TiedHeadKind,
   Scaled: ScaledKind,
   Segments: SegmentsKind,
+  GroupedAttention: GroupedAttentionKind,
+  GatedMlp: GatedMlpKind,
 }
 
 /**
