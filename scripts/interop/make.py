@@ -17,6 +17,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE", "HF_HUB_OFFLINE
 import transformers as hf
 
 from adapters import ADAPTERS
+from generation import TITLES, write_generation
 from models import MODELS
 from sizes import sizes
 from text import write_text
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--only", default="*")
     args = parser.parse_args()
     hf.logging.set_verbosity_error()
-    warnings.filterwarnings("ignore", module="peft")
+    warnings.simplefilter("ignore")
     hf.logging.disable_progress_bar()
     size, out = sizes(args.seed), args.out.resolve()
 
@@ -49,6 +50,10 @@ def main() -> None:
         if fnmatch(f"peft/{name}", args.only):
             write_adapter(name, adapter, out, args.seed)
             print(f"peft/{name}", flush=True)
+    for title in TITLES:
+        if fnmatch(f"generation/{title}", args.only):
+            write_generation(title, out, args.seed)
+            print(f"generation/{title}", flush=True)
 
 
 if __name__ == "__main__":
