@@ -9,9 +9,9 @@ import { qwen2Family, qwen3Family } from './qwen.ts'
 import { sllm } from './sllm.ts'
 
 /** Every architecture that a checkpoint may be of. */
-export const families: readonly AnyFamily[] = [gpt2Family, bertFamily]
 export const families: readonly AnyFamily[] = [
   gpt2Family,
+  bertFamily,
   llamaFamily,
   mistralFamily,
   qwen2Family,
