@@ -24,4 +24,3 @@ export const peftMethods: readonly AnyPeftMethod[] = [
   ptuningMethod,
   veraMethod,
 ]
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method, promptMethod, ptuningMethod, prefixMethod]
