@@ -149,10 +149,12 @@ const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tenso
 export const loadPretrained = (folder: string, options: PretrainedOptions = {}): Io<Pretrained> =>
   io(folder, async () => {
     const configPath = join(folder, 'config.json')
-    const config = await readJsonFile(configPath)
+    const given = await readJsonFile(configPath)
+    const { optional = {} } = planOf(given, configPath, options).family
+    const checkpoint = await orThrow(openCheckpoint(folder))
+    const config = { ...given, ...left(optional, given, [...checkpoint.entries.keys()]) }
     const { family, task, plan } = planOf(config, configPath, options)
     const wanted = wantedBy(plan, family)
-    const checkpoint = await orThrow(openCheckpoint(folder))
     const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
     const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack })
     const leaves = new Map<string, Param>()
@@ -180,5 +182,14 @@ const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: num
     : { id2label: Object.fromEntries(Array.from({ length: labels }, (_, i) => [i, `LABEL_${i}`])) }),
 })
 
-/** Whether a parameter stands beside the body. */
-const isHead = (name: string, { body }: AnyFamily): boolean => !name.startsWith(`${body}.`)
+/** Whether a parameter stands beside the body, or may be drawn as if it did. */
+const isHead = (name: string, { body, optional = {} }: AnyFamily): boolean =>
+  !name.startsWith(`${body}.`) || Object.values(optional).some((part) => part.test(name))
+
+/** The fields of a configuration that leave out what the weights have not. */
+const left = (optional: Readonly<Record<string, RegExp>>, config: HubConfig, names: readonly string[]): HubConfig =>
+  Object.fromEntries(
+    Object.entries(optional)
+      .filter(([field, part]) => config[field] === undefined && !names.some((name) => part.test(name)))
+      .map(([field]) => [field, false]),
+  )

@@ -1,5 +1,6 @@
 import type { Kinds } from '../kind/index.ts'
 import type { AnyFamily } from './family.ts'
+import { bertFamily } from './bert.ts'
 import { gemma2Family, gemmaFamily } from './gemma.ts'
 import { gpt2Family } from './gpt2.ts'
 import { llamaFamily } from './llama.ts'
@@ -16,6 +17,7 @@ export const families: readonly AnyFamily[] = [
   qwen3Family,
   gemmaFamily,
   gemma2Family,
+  bertFamily,
 ]
 
 /** The kinds of every model here, by tag. */

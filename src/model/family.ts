@@ -42,6 +42,8 @@ export interface Family<C = never> {
   readonly body: string
   /** Labels of matrices that its files hold as [in, out], as ours are, and not as [out, in]. */
   readonly untransposed?: RegExp
+  /** Parts of the body that files may lack, by the field of a configuration that leaves each out; a classifier's can be drawn. */
+  readonly optional?: Readonly<Record<string, RegExp>>
   /** Names in its files that hold no parameter of a model here: buffers, and heads of other tasks. */
   readonly ignored?: RegExp
 }

@@ -16,6 +16,7 @@ import { PrefixedKind } from './prefixed.ts'
 import { PrefixMlpKind, PromptLstmKind, PromptMlpKind } from './prompt-encoder.ts'
 import { PromptedKind } from './prompted.ts'
 import { RmsNormKind } from './rms-norm.ts'
+import { ScaledKind } from './scaled.ts'
 import { ShiftedKind } from './shifted.ts'
 import { TiedHeadKind } from './tied-head.ts'
 
@@ -43,6 +44,7 @@ export const kinds: Kinds = {
   PrefixMlp: PrefixMlpKind,
   Shifted: ShiftedKind,
   TiedHead: TiedHeadKind,
+  Scaled: ScaledKind,
   GroupedAttention: GroupedAttentionKind,
   GatedMlp: GatedMlpKind,
 }

@@ -24,6 +24,8 @@ import type { Targeting } from './targets.ts'
 export interface PeftModel<M = unknown> extends Pretrained<M> {
   /** `adapter_config.json` as it is. */
   readonly adapter: HubConfig
+  /** What was trained and is not in the file, such as the encoder of P-tuning: one cannot train on as before. */
+  readonly lost?: string
 }
 
 const methodOf = ({ config, configPath }: PeftFolder): AnyPeftMethod => {
@@ -50,7 +52,8 @@ const decoded = (method: AnyPeftMethod, { config, configPath }: PeftFolder): Tar
   throw new Error('unreachable')
 }
 
-const prefix = 'base_model.model.'
+// Methods that put something before the text have no wrapper of their own around the model.
+const prefix = /^base_model\.(model\.)?/
 
 /** Tensors of a file by module and suffix, and which of them nobody has asked for. */
 const reader = ({ tensors, tensorsPath }: PeftFolder, body: string) => {
@@ -58,9 +61,7 @@ const reader = ({ tensors, tensorsPath }: PeftFolder, body: string) => {
   // An adapter of the body alone has no name of the body in its keys, and the other way round.
   const byName = new Map(
     [...tensors].flatMap(([name, value]) =>
-      hubCandidates(name.startsWith(prefix) ? name.slice(prefix.length) : name, body).map(
-        (candidate) => [candidate, { name, value }] as const,
-      ),
+      hubCandidates(name.replace(prefix, ''), body).map((candidate) => [candidate, { name, value }] as const),
     ),
   )
   const maybe = (name: string): Tensor | undefined => {
@@ -72,7 +73,7 @@ const reader = ({ tensors, tensorsPath }: PeftFolder, body: string) => {
     maybe(name) ??
     reject(
       'MissingTensor',
-      inFile(tensorsPath, prefix + name),
+      inFile(tensorsPath, name),
       'a tensor of this name, as adapter_config.json asks for',
       'none',
       'The adapter is not whole, or its configuration belongs to another.',
@@ -143,7 +144,8 @@ export const loadPeft = <P extends Pretrained>(folder: string, pretrained: P): I
       })
       requireAllUsed()
       release([...files.tensors.values()], { keep: [model] })
-      return { ...pretrained, model, adapter: files.config }
+      const lost = method.lost?.(config)
+      return { ...pretrained, model, adapter: files.config, ...(lost === undefined ? {} : { lost }) }
     } catch (error) {
       release([...files.tensors.values()], { keep: [pretrained.model] })
       throw error

@@ -7,12 +7,15 @@ export interface Module {
   readonly tag: string
 }
 
+/** The tag of a node, or undefined for what has none. */
+export const tagOf = (node: unknown): unknown => (node as { readonly _tag?: unknown } | null)?._tag
+
 /** Every module of a model, parents before children, as `named_modules` lists them. */
 export const modulesOf = (model: unknown): readonly Module[] => {
   const visit = (node: unknown, path: string): readonly Module[] => {
     const bare = innermost(node)
     if (!isBranch(bare)) return []
-    const tag = (bare as { readonly _tag?: unknown })._tag
+    const tag = tagOf(bare)
     return [
       { path, tag: typeof tag === 'string' ? tag : '' },
       ...childrenOf(bare).flatMap(([key, child]) => visit(child, path === '' ? key : `${path}.${key}`)),

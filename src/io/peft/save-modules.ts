@@ -9,17 +9,16 @@ import { edited } from './edit.ts'
 import type { ReadJob } from './method.ts'
 import type { Targeting } from './targets.ts'
 
+// PEFT adds both names to the configuration of every classifier, whichever its head has.
+const usualHeads = ['classifier', 'score']
+
 /** Puts the modules that an adapter carries as a whole, trained in full, in place of the base's. */
-export const saveWholeModules = (
-  model: unknown,
-  { config, maybe, tensor, pretrained, at }: ReadJob<Targeting>,
-): unknown => {
-  void maybe
-  const names = config.modules_to_save ?? []
+export const saveWholeModules = (model: unknown, { config, tensor, pretrained, at }: ReadJob<Targeting>): unknown => {
+  const names = [...new Set(config.modules_to_save ?? [])]
   const family = familyNamed(pretrained.family)
   const edits = names.flatMap((name) => {
     const leaves = leafPlaces(model).filter(({ path }) => `.${showPath(path)}`.includes(`.${name}.`))
-    if (leaves.length === 0)
+    if (leaves.length === 0 && !usualHeads.includes(name))
       reject(
         'NoMatch',
         at('modules_to_save'),

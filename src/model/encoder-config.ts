@@ -1,0 +1,61 @@
+import * as t from 'io-ts'
+import { Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
+import type { ActivationName } from '../nn/index.ts'
+import { Activation, orNull } from './hub-config.ts'
+import type { ConfigSpec } from './hub-config.ts'
+
+/** What BERT needs to know of its configuration, in the names of transformers. */
+export interface BertConfig {
+  readonly vocab_size: number
+  readonly hidden_size: number
+  readonly num_hidden_layers: number
+  readonly num_attention_heads: number
+  readonly intermediate_size: number
+  readonly hidden_act: ActivationName
+  readonly hidden_dropout_prob: number
+  readonly attention_probs_dropout_prob: number
+  readonly max_position_embeddings: number
+  readonly type_vocab_size: number
+  readonly layer_norm_eps: number
+  /** Dropout before the classifier; null for `hidden_dropout_prob`. */
+  readonly classifier_dropout: number | null
+  /** Whether an encoder without a head has a pooler; absent from files, whose weights tell. */
+  readonly add_pooling_layer: boolean
+}
+
+/** Reads the configuration of a BERT. */
+export const bertSpec: ConfigSpec<BertConfig> = {
+  props: {
+    vocab_size: PositiveWhole,
+    hidden_size: PositiveWhole,
+    num_hidden_layers: PositiveWhole,
+    num_attention_heads: PositiveWhole,
+    intermediate_size: PositiveWhole,
+    hidden_act: Activation,
+    hidden_dropout_prob: Rate,
+    attention_probs_dropout_prob: Rate,
+    max_position_embeddings: PositiveWhole,
+    type_vocab_size: PositiveWhole,
+    layer_norm_eps: Finite,
+    classifier_dropout: orNull(Rate),
+    add_pooling_layer: t.boolean,
+  },
+  defaults: {
+    vocab_size: 30522,
+    hidden_size: 768,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+    intermediate_size: 3072,
+    hidden_act: 'gelu',
+    hidden_dropout_prob: 0.1,
+    attention_probs_dropout_prob: 0.1,
+    max_position_embeddings: 512,
+    type_vocab_size: 2,
+    layer_norm_eps: 1e-12,
+    add_pooling_layer: true,
+  },
+  only: { is_decoder: [false], position_embedding_type: ['absolute'] },
+  // Only a language-model head is tied; the poolers of the first release were never built in transformers.
+  harmless: `tie_word_embeddings directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
+    pooler_size_per_head pooler_type`.split(/\s+/),
+}
