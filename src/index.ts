@@ -18,7 +18,28 @@ export type { Gemma, Gemma2, Gemma2Config, GemmaConfig } from './model/gemma.ts'
 export type { Gpt2, Gpt2Attention, Gpt2Block, Gpt2Body, Gpt2Config, Gpt2Mlp } from './model/gpt2.ts'
 export { bert } from './model/bert.ts'
 export type { Bert, BertClassifier, BertEmbeddings, EncoderOptions, EncoderTask, FreshEncoder } from './model/bert.ts'
-export type { BertConfig } from './model/encoder-config.ts'
+export { distilbert } from './model/distilbert.ts'
+export type {
+  DistilBert,
+  DistilBertClassifier,
+  DistilBertEmbeddings,
+  DistilBertTokenClassifier,
+} from './model/distilbert.ts'
+export type {
+  DistilBertAttention,
+  DistilBertBlock,
+  DistilBertFfn,
+  DistilBertTransformer,
+} from './model/distilbert-layers.ts'
+export { roberta } from './model/roberta.ts'
+export type {
+  Roberta,
+  RobertaClassificationHead,
+  RobertaClassifier,
+  RobertaEmbeddings,
+  RobertaTokenClassifier,
+} from './model/roberta.ts'
+export type { BertConfig, DistilBertConfig, RobertaConfig } from './model/encoder-config.ts'
 export type {
   BertAttention,
   BertEncoder,
