@@ -32,8 +32,16 @@ export const hraMethod: PeftMethod<HraConfig> = {
     return {
       config: {
         target_modules: worn.map(({ module }) => module).toSorted(),
-        r: common(worn, 'rank', worn.map(({ node }) => node.u.value.shape[1])),
-        apply_GS: common(worn, 'orthogonalise', worn.map(({ node }) => node.orthogonalise)),
+        r: common(
+          worn,
+          'rank',
+          worn.map(({ node }) => node.u.value.shape[1]),
+        ),
+        apply_GS: common(
+          worn,
+          'orthogonalise',
+          worn.map(({ node }) => node.orthogonalise),
+        ),
       },
       tensors: named(worn.map(({ module, node }) => [module, 'hra_u', node.u.value])),
     }
