@@ -1,4 +1,5 @@
 import { boftMethod } from './boft.ts'
+import { fourierftMethod } from './fourierft.ts'
 import { hraMethod } from './hra.ts'
 import { ia3Method } from './ia3.ts'
 import { lohaMethod } from './loha.ts'
@@ -18,4 +19,5 @@ export const peftMethods: readonly AnyPeftMethod[] = [
   boftMethod,
   hraMethod,
   veraMethod,
+  fourierftMethod,
 ]
