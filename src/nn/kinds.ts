@@ -6,6 +6,8 @@ import { AttentionKind } from './attention.ts'
 import { BottleneckKind } from './bottleneck.ts'
 import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
 import { EmbeddingKind, PositionsKind } from './embedding.ts'
+import { GatedMlpKind } from './gated-mlp.ts'
+import { GroupedAttentionKind } from './grouped-attention.ts'
 import { LinearKind } from './linear.ts'
 import { LstmKind } from './lstm.ts'
 import { MlpKind } from './mlp.ts'
@@ -43,6 +45,8 @@ export const kinds: Kinds = {
   Shifted: ShiftedKind,
   TiedHead: TiedHeadKind,
   Scaled: ScaledKind,
+  GroupedAttention: GroupedAttentionKind,
+  GatedMlp: GatedMlpKind,
 }
 
 /**

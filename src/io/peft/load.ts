@@ -22,6 +22,8 @@ import type { Targeting } from './targets.ts'
 export interface PeftModel<M = unknown> extends Pretrained<M> {
   /** `adapter_config.json` as it is. */
   readonly adapter: HubConfig
+  /** What was trained and is not in the file, such as the encoder of P-tuning: one cannot train on as before. */
+  readonly lost?: string
 }
 
 const methodOf = ({ config, configPath }: PeftFolder): AnyPeftMethod => {
@@ -95,9 +97,11 @@ export const loadPeft = <P extends Pretrained>(folder: string, pretrained: P): I
   io(folder, async () => {
     const files = await readPeftFolder(folder)
     try {
-      const model = scope(() => putOn(files, methodOf(files), pretrained.model, pretrained))
+      const method = methodOf(files)
+      const model = scope(() => putOn(files, method, pretrained.model, pretrained))
       release([...files.tensors.values()], { keep: [model] })
-      return { ...pretrained, model, adapter: files.config }
+      const lost = method.lost?.(decoded(method, files))
+      return { ...pretrained, model, adapter: files.config, ...(lost === undefined ? {} : { lost }) }
     } catch (error) {
       release([...files.tensors.values()], { keep: [pretrained.model] })
       throw error

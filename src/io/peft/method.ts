@@ -61,6 +61,8 @@ export interface Written {
 export interface PeftMethod<C> {
   readonly type: string
   readonly spec: ConfigSpec<C>
+  /** What was trained and is not in the file, in a sentence. */
+  readonly lost?: (config: C) => string | undefined
   /** Puts the adapter on: what it makes is trainable, all else is the base's own. */
   readonly read: (job: ReadJob<C>) => unknown
   /** The adapter as PEFT would save it; undefined for parts that are not this method's. */

@@ -1,9 +1,17 @@
 import { adaloraMethod } from './adalora.ts'
+import { boftMethod } from './boft.ts'
+import { hraMethod } from './hra.ts'
 import { ia3Method } from './ia3.ts'
 import { lnTuningMethod } from './ln-tuning.ts'
+import { lohaMethod } from './loha.ts'
+import { lokrMethod } from './lokr.ts'
 import { loraMethod } from './lora.ts'
 import type { AnyPeftMethod } from './method.ts'
+import { oftMethod } from './oft.ts'
+import { prefixMethod } from './prefix.ts'
+import { promptMethod, ptuningMethod } from './prompt.ts'
 import { trainableTokensMethod } from './trainable-tokens.ts'
+import { veraMethod } from './vera.ts'
 
 /** Every `peft_type` that is read and written. */
 export const peftMethods: readonly AnyPeftMethod[] = [
@@ -12,4 +20,13 @@ export const peftMethods: readonly AnyPeftMethod[] = [
   adaloraMethod,
   trainableTokensMethod,
   lnTuningMethod,
+  boftMethod,
+  hraMethod,
+  lohaMethod,
+  lokrMethod,
+  oftMethod,
+  prefixMethod,
+  promptMethod,
+  ptuningMethod,
+  veraMethod,
 ]

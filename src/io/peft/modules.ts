@@ -19,12 +19,15 @@ const useOf = (node: unknown, tag: unknown): Use | undefined => {
   return tag === 'TiedHead' ? 'head' : 'embedding'
 }
 
+/** The tag of a node, or undefined for what has none. */
+export const tagOf = (node: unknown): unknown => (node as { readonly _tag?: unknown } | null)?._tag
+
 /** Every module of a model, parents before children, as `named_modules` lists them. */
 export const modulesOf = (model: unknown): readonly Module[] => {
   const visit = (node: unknown, path: string): readonly Module[] => {
     const bare = innermost(node)
     if (!isBranch(bare)) return []
-    const tag = (bare as { readonly _tag?: unknown })._tag
+    const tag = tagOf(bare)
     const use = useOf(bare, tag)
     return [
       { path, tag: typeof tag === 'string' ? tag : '', ...(use === undefined ? {} : { use }) },
