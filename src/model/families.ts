@@ -13,6 +13,9 @@ import { sllm } from './sllm.ts'
 /** Every architecture that a checkpoint may be of. */
 export const families: readonly AnyFamily[] = [
   gpt2Family,
+  bertFamily,
+  robertaFamily,
+  distilBertFamily,
   llamaFamily,
   mistralFamily,
   qwen2Family,

@@ -34,6 +34,21 @@ export const ScaledEmbeddingKind: Kind<Embedding, 'embed', 'vocab' | 'd'> = {
   fields: { ...EmbeddingKind.fields, scale: fixed(1) },
 }
 
+/** Segments to hidden states [batch, length, d], to be added to those of tokens: no prompt goes before these. */
+export interface Segments<W extends Weight = Table> extends Embed {
+  readonly _tag: 'Segments'
+  readonly '~role'?: 'embed'
+  readonly weight: W
+}
+
+/** The kind behind the segments of BERT. */
+export const SegmentsKind: Kind<Segments<Weight>, 'embed', 'vocab' | 'd'> = {
+  tag: 'Segments',
+  role: 'embed',
+  fields: EmbeddingKind.fields,
+  ops: { embed: (n, { ids }, ctx) => ({ hidden: lookup(ids, n.weight, ctx) }) },
+}
+
 /**
  * A field that is a table of token embeddings, drawn from N(0, 0.02²).
  *

@@ -7,6 +7,7 @@ import { bake, count, families, freeze, merge, prefix, ptuning } from '../../src
 import { loadPeft, loadPretrained, orThrow, savePeft } from '../../src/io/index.ts'
 import { peftMethods } from '../../src/io/peft/methods.ts'
 import type { PeftModel } from '../../src/io/index.ts'
+import type { Case } from './fixtures.ts'
 import { casesOf, fixture, fixturesIn, json, outputOf, worstDifference } from './fixtures.ts'
 
 interface Expected {
@@ -42,6 +43,12 @@ const trainedFor = ({ model, adapter, lost }: PeftModel, base: unknown): number 
   return here - count(bake(encoded)).trainable + count(encoded).trainable
 }
 
+/** A case as PEFT gives it to a model without a head: virtual tokens have no segment there, and so no token has one. */
+const asGiven = (one: Case, { adapter }: PeftModel): Case => {
+  const { token_type_ids: _, ...input } = one.input
+  return 'num_virtual_tokens' in adapter && adapter['task_type'] === 'FEATURE_EXTRACTION' ? { ...one, input } : one
+}
+
 describe('adapters compute what PEFT computes', () => {
   test.for(all)('%s', async (name) => {
     const { model: base, trainable, mergeable } = expectedOf(name)
@@ -51,7 +58,8 @@ describe('adapters compute what PEFT computes', () => {
     const again = join(await mkdtemp(join(tmpdir(), 'peft-')), 'again')
     await orThrow(savePeft(adapted, again))
     const reread = await orThrow(loadPeft(again, pretrained))
-    for (const one of await casesOf(`peft/${name}`)) {
+    for (const whole of await casesOf(`peft/${name}`)) {
+      const one = asGiven(whole, adapted)
       const wanted = one.expected['logits'] ?? one.expected['last_hidden_state']
       expect(wanted, one.name).toBeDefined()
       const found = outputOf(adapted.model, one)

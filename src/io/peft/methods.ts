@@ -30,3 +30,4 @@ export const peftMethods: readonly AnyPeftMethod[] = [
   ptuningMethod,
   veraMethod,
 ]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method, promptMethod, ptuningMethod, prefixMethod]

@@ -1,5 +1,5 @@
 import * as t from 'io-ts'
-import { Finite, PositiveWhole } from '../../kind/number-codecs.ts'
+import { Finite, PositiveWhole, Rate } from '../../kind/number-codecs.ts'
 import { transpose } from '../../ops/index.ts'
 import { constant } from '../../tree/leaf.ts'
 import { VeraKind } from '../../weight/index.ts'
@@ -13,6 +13,7 @@ import type { Targeting } from './targets.ts'
 interface VeraConfig extends Targeting {
   readonly r: number
   readonly save_projection: boolean
+  readonly vera_dropout: number
   readonly projection_prng_key: number
 }
 
@@ -20,8 +21,15 @@ interface VeraConfig extends Targeting {
 export const veraMethod: PeftMethod<VeraConfig> = {
   type: 'VERA',
   spec: {
-    props: { ...targetingProps, r: PositiveWhole, save_projection: t.boolean, projection_prng_key: Finite },
-    defaults: { r: 256, save_projection: true, projection_prng_key: 0 },
+    props: {
+      ...targetingProps,
+      r: PositiveWhole,
+      save_projection: t.boolean,
+      vera_dropout: Rate,
+      projection_prng_key: Finite,
+    },
+    defaults: { r: 256, save_projection: true, vera_dropout: 0, projection_prng_key: 0 },
+    only: { bias: ['none'] },
     harmless: ['init_weights', 'fan_in_fan_out', 'd_initial'],
   },
   read: (job) => {
@@ -46,22 +54,19 @@ export const veraMethod: PeftMethod<VeraConfig> = {
     return wrapLayers(job, ({ path }) => ({
       kind: VeraKind,
       dims,
-      given: { ...shared, d: tensor(path, 'vera_lambda_d'), b: tensor(path, 'vera_lambda_b') },
+      given: {
+        ...shared,
+        d: tensor(path, 'vera_lambda_d'),
+        b: tensor(path, 'vera_lambda_b'),
+        dropout: config.vera_dropout,
+      },
     }))
   },
   write: (job) => {
     const worn = wornOn<Vera>(job, 'Vera')
     if (worn === undefined) return undefined
-    const a = common(
-      worn,
-      'projection A',
-      worn.map(({ node }) => node.projectionA.value),
-    )
-    const b = common(
-      worn,
-      'projection B',
-      worn.map(({ node }) => node.projectionB.value),
-    )
+    const a = common(worn, 'projection A', ({ projectionA }) => projectionA.value)
+    const b = common(worn, 'projection B', ({ projectionB }) => projectionB.value)
     const tensors = named(
       worn.flatMap(({ module, node }) => [
         [module, 'vera_lambda_b', node.b.value] as const,
