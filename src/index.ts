@@ -18,7 +18,28 @@ export type { Gemma, Gemma2, Gemma2Config, GemmaConfig } from './model/gemma.ts'
 export type { Gpt2, Gpt2Attention, Gpt2Block, Gpt2Body, Gpt2Config, Gpt2Mlp } from './model/gpt2.ts'
 export { bert } from './model/bert.ts'
 export type { Bert, BertClassifier, BertEmbeddings, EncoderOptions, EncoderTask, FreshEncoder } from './model/bert.ts'
-export type { BertConfig } from './model/encoder-config.ts'
+export { distilbert } from './model/distilbert.ts'
+export type {
+  DistilBert,
+  DistilBertClassifier,
+  DistilBertEmbeddings,
+  DistilBertTokenClassifier,
+} from './model/distilbert.ts'
+export type {
+  DistilBertAttention,
+  DistilBertBlock,
+  DistilBertFfn,
+  DistilBertTransformer,
+} from './model/distilbert-layers.ts'
+export { roberta } from './model/roberta.ts'
+export type {
+  Roberta,
+  RobertaClassificationHead,
+  RobertaClassifier,
+  RobertaEmbeddings,
+  RobertaTokenClassifier,
+} from './model/roberta.ts'
+export type { BertConfig, DistilBertConfig, RobertaConfig } from './model/encoder-config.ts'
 export type {
   BertAttention,
   BertEncoder,
@@ -30,6 +51,9 @@ export type {
 } from './model/encoder.ts'
 export { families, modelKinds } from './model/families.ts'
 export type { AnyFamily, Family, Plan, Task, TaskPlan } from './model/family.ts'
+export { generate, generateTokens } from './model/generate.ts'
+export type { GenerateOptions, GeneratedTokens } from './model/generate.ts'
+export type { Sampling } from './model/sample.ts'
 export type { ConfigSpec, HubConfig } from './model/hub-config.ts'
 export type { CausalRun, ModelRun } from './model/run.ts'
 export * from './transform/index.ts'

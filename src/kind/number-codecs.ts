@@ -7,6 +7,13 @@ export const PositiveWhole: t.Type<number> = t.refinement(
   'a positive whole number',
 )
 
+/** A count or an id. */
+export const Whole: t.Type<number> = t.refinement(
+  t.number,
+  (n) => Number.isSafeInteger(n) && n >= 0,
+  'a whole number from 0 on',
+)
+
 /** A share of what is dropped. */
 export const Rate: t.Type<number> = t.refinement(t.number, (n) => n >= 0 && n < 1, 'a number in [0, 1)')
 

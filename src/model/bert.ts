@@ -1,7 +1,7 @@
 import { at, dropout, embed, fixed, layer, under } from '../kind/index.ts'
 import type { Ctx, Dims, Embed, Embedded, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
-import { EmbeddingKind, PositionsKind, norm } from '../nn/index.ts'
-import type { Embedding, LayerNorm, Linear, Positions } from '../nn/index.ts'
+import { EmbeddingKind, PositionsKind, SegmentsKind, norm } from '../nn/index.ts'
+import type { Embedding, LayerNorm, Linear, Positions, Segments } from '../nn/index.ts'
 import { add, concat, zeros } from '../ops/index.ts'
 import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
@@ -59,7 +59,7 @@ export interface Bert extends Model {
   readonly _tag: 'BertBody'
   readonly '~role'?: 'model'
   readonly embeddings: BertEmbeddings<Embedding<Table<'trainable'>>, Positions<Table<'trainable'>>, Norm> & {
-    readonly token_type_embeddings: Embedding<Table<'trainable'>>
+    readonly token_type_embeddings: Segments<Table<'trainable'>>
   }
   readonly encoder: FreshEncoder
   readonly pooler: BertPooler<Dense> | null
@@ -105,7 +105,7 @@ export const summed = (
 export const summedFields = {
   word_embeddings: node(EmbeddingKind, ['vocab', 'd']),
   position_embeddings: node(PositionsKind, ['length', 'd']),
-  token_type_embeddings: { _tag: 'NodeField', kind: EmbeddingKind, dims: { vocab: 'types', d: 'd' }, statics: {} },
+  token_type_embeddings: { _tag: 'NodeField', kind: SegmentsKind, dims: { vocab: 'types', d: 'd' }, statics: {} },
   LayerNorm: norm('d'),
   hidden_dropout_prob: fixed(0),
 } as const

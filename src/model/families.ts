@@ -1,23 +1,30 @@
 import type { Kinds } from '../kind/index.ts'
-import type { AnyFamily } from './family.ts'
 import { bertFamily } from './bert.ts'
+import { distilBertFamily } from './distilbert.ts'
+import type { AnyFamily } from './family.ts'
 import { gemma2Family, gemmaFamily } from './gemma.ts'
 import { gpt2Family } from './gpt2.ts'
 import { llamaFamily } from './llama.ts'
 import { mistralFamily } from './mistral.ts'
 import { qwen2Family, qwen3Family } from './qwen.ts'
+import { robertaFamily } from './roberta.ts'
 import { sllm } from './sllm.ts'
 
 /** Every architecture that a checkpoint may be of. */
 export const families: readonly AnyFamily[] = [
   gpt2Family,
   bertFamily,
+  robertaFamily,
+  distilBertFamily,
   llamaFamily,
   mistralFamily,
   qwen2Family,
   qwen3Family,
   gemmaFamily,
   gemma2Family,
+  bertFamily,
+  robertaFamily,
+  distilBertFamily,
 ]
 
 /** The kinds of every model here, by tag. */

@@ -34,6 +34,21 @@ export const ScaledEmbeddingKind: Kind<Embedding, 'embed', 'vocab' | 'd'> = {
   fields: { ...EmbeddingKind.fields, scale: fixed(1) },
 }
 
+/** Segments to hidden states [batch, length, d], to be added to those of tokens: no prompt goes before these. */
+export interface Segments<W extends Weight = Table> extends Embed {
+  readonly _tag: 'Segments'
+  readonly '~role'?: 'embed'
+  readonly weight: W
+}
+
+/** The kind behind the segments of BERT. */
+export const SegmentsKind: Kind<Segments<Weight>, 'embed', 'vocab' | 'd'> = {
+  tag: 'Segments',
+  role: 'embed',
+  fields: EmbeddingKind.fields,
+  ops: { embed: (n, { ids }, ctx) => ({ hidden: lookup(ids, n.weight, ctx) }) },
+}
+
 /**
  * A field that is a table of token embeddings, drawn from N(0, 0.02²).
  *
@@ -67,7 +82,7 @@ export const PositionsKind: Kind<Positions<Weight>, 'layer', 'length' | 'd'> = {
   ops: {
     layer: (n, x, ctx) => {
       const [, length = 0, d = 0] = x.shape
-      if (ctx.positions?.shape[1] === length) return add(x, lookup(ctx.positions, n.weight, ctx))
+      if (ctx.positions !== undefined) return add(x, lookup(positionsOf(length, ctx), n.weight, ctx))
       const from = ctx.past?.length ?? 0
       const longest = shapeOf(n.weight, ctx)[0] ?? 0
       if (from + length > longest)

@@ -5,7 +5,7 @@ import { weightKinds } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { BottleneckKind } from './bottleneck.ts'
 import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
-import { EmbeddingKind, PositionsKind } from './embedding.ts'
+import { EmbeddingKind, PositionsKind, SegmentsKind } from './embedding.ts'
 import { GatedMlpKind } from './gated-mlp.ts'
 import { GroupedAttentionKind } from './grouped-attention.ts'
 import { LinearKind } from './linear.ts'
@@ -45,6 +45,7 @@ export const kinds: Kinds = {
   Shifted: ShiftedKind,
   TiedHead: TiedHeadKind,
   Scaled: ScaledKind,
+  Segments: SegmentsKind,
   GroupedAttention: GroupedAttentionKind,
   GatedMlp: GatedMlpKind,
 }

@@ -1,23 +1,35 @@
+import { adaloraMethod } from './adalora.ts'
 import { boftMethod } from './boft.ts'
 import { fourierftMethod } from './fourierft.ts'
 import { hraMethod } from './hra.ts'
 import { ia3Method } from './ia3.ts'
+import { lnTuningMethod } from './ln-tuning.ts'
 import { lohaMethod } from './loha.ts'
 import { lokrMethod } from './lokr.ts'
 import { loraMethod } from './lora.ts'
 import type { AnyPeftMethod } from './method.ts'
 import { oftMethod } from './oft.ts'
+import { prefixMethod } from './prefix.ts'
+import { promptMethod, ptuningMethod } from './prompt.ts'
+import { trainableTokensMethod } from './trainable-tokens.ts'
 import { veraMethod } from './vera.ts'
 
 /** Every `peft_type` that is read and written. */
 export const peftMethods: readonly AnyPeftMethod[] = [
   loraMethod,
   ia3Method,
+  adaloraMethod,
+  trainableTokensMethod,
+  lnTuningMethod,
+  boftMethod,
+  hraMethod,
   lohaMethod,
   lokrMethod,
   oftMethod,
-  boftMethod,
-  hraMethod,
+  prefixMethod,
+  promptMethod,
+  ptuningMethod,
   veraMethod,
   fourierftMethod,
 ]
+export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method, promptMethod, ptuningMethod, prefixMethod]
