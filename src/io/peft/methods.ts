@@ -1,6 +1,7 @@
 import type { AnyPeftMethod } from './method.ts'
 import { adaloraMethod } from './adalora.ts'
 import { boftMethod } from './boft.ts'
+import { fourierftMethod } from './fourierft.ts'
 import { hraMethod } from './hra.ts'
 import { ia3Method } from './ia3.ts'
 import { lnTuningMethod } from './ln-tuning.ts'
@@ -18,6 +19,7 @@ export const peftMethods: readonly AnyPeftMethod[] = [
   loraMethod,
   adaloraMethod,
   boftMethod,
+  fourierftMethod,
   hraMethod,
   ia3Method,
   lnTuningMethod,
