@@ -2,8 +2,8 @@
 export type Half = 'bf16' | 'f16'
 
 const infinity = 0x7f80_0000
-// The least number that rounds to the infinity of f16, and its least normal one, as bits of a float32.
-const [f16Overflow, f16Normal] = [0x477f_f000, 0x3880_0000]
+// 2^16, beyond every number of f16, and 2^-14, its least normal one, as bits of a float32.
+const [f16Overflow, f16Normal] = [0x4780_0000, 0x3880_0000]
 // Added and taken off again, it rounds a float64 to a whole number, ties to even.
 const rounder = 2 ** 52
 

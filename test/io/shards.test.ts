@@ -122,6 +122,7 @@ describe('an index that cannot be trusted', () => {
     'a/../../x.safetensors',
     'sub/x.safetensors',
     '..\\x.safetensors',
+    'a\\..\\..\\x.safetensors',
     'C:x.safetensors',
     '..',
     '',

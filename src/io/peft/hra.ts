@@ -33,8 +33,8 @@ export const hraMethod: PeftMethod<HraConfig> = {
     return {
       config: {
         target_modules: worn.map(({ module }) => module).toSorted(),
-        r: common(worn, 'rank', ({ u }) => u.value.shape[1]),
-        apply_GS: common(worn, 'orthogonalise', ({ orthogonalise }) => orthogonalise),
+        r: common(worn, 'rank', (node) => node.u.value.shape[1]),
+        apply_GS: common(worn, 'orthogonalise', (node) => node.orthogonalise),
       },
       tensors: named(worn.map(({ module, node }) => [module, 'hra_u', node.u.value])),
     }

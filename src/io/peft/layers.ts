@@ -32,7 +32,8 @@ const sizeOf = (weight: unknown): readonly [number, number] | undefined =>
       ? [weight.value.shape[0] ?? 0, weight.value.shape[1] ?? 0]
       : undefined
 
-const nodesOf = (model: unknown): ReadonlyMap<string, unknown> => {
+/** The outermost node at each path. */
+export const nodesOf = (model: unknown): ReadonlyMap<string, unknown> => {
   const nodes = new Map<string, unknown>()
   // What a wrapper wraps lies at the same path: the outermost node is met first.
   for (const { node, path } of places(model)) if (!nodes.has(showPath(path))) nodes.set(showPath(path), node)
