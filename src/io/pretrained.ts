@@ -28,6 +28,8 @@ export interface Pretrained<M = unknown> {
   readonly task: Task
   /** `config.json` as it is. */
   readonly config: HubConfig
+  /** Labels of the parameters that the files do not have, and that were drawn; absent where there are none. */
+  readonly drawn?: readonly string[]
 }
 
 /** What may be told of a checkpoint that is opened. */
@@ -156,7 +158,8 @@ export const loadPretrained = (folder: string, options: PretrainedOptions = {}):
     const { family, task, plan } = planOf(config, configPath, options)
     const wanted = wantedBy(plan, family)
     const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
-    const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack })
+    const mayHave = (name: string): boolean => options.task !== undefined && otherHeads.test(name)
+    const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack, mayHave })
     const leaves = new Map<string, Param>()
     try {
       for (const [key, name] of found) {
@@ -166,12 +169,22 @@ export const loadPretrained = (folder: string, options: PretrainedOptions = {}):
       }
       const draw = drawnLeaf(options.key ?? seedKey('head'))
       const model = growPlan(plan, (field, label, shape) => leaves.get(label) ?? draw(field, label, shape))
-      return { model, family: family.name, task, config: retasked(config, family, task, options.labels) }
+      const drawn = [...wanted.values()].map(({ label }) => label).filter((label) => !leaves.has(label))
+      return {
+        model,
+        family: family.name,
+        task,
+        config: retasked(config, family, task, options.labels),
+        ...(drawn.length === 0 ? {} : { drawn }),
+      }
     } catch (error) {
       release([...leaves.values()], { keep: [] })
       throw error
     }
   })
+
+// A checkpoint that is opened for another task than its own has a head for that one.
+const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./
 
 /** A configuration that says what the model is for now. */
 const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({
