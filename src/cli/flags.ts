@@ -4,7 +4,9 @@ import { didYouMean } from '../tree/nearest.ts'
 import { usage } from './errors.ts'
 
 type Options = NonNullable<ParseArgsConfig['options']>
-type Values<O extends Options> = ReturnType<typeof parseArgs<{ readonly args: string[]; readonly options: O }>>['values']
+type Values<O extends Options> = ReturnType<
+  typeof parseArgs<{ readonly args: string[]; readonly options: O }>
+>['values']
 
 /** The flags of a command; a mistake names the flag, and the nearest one that there is. */
 export const readFlags = <const O extends Options>(command: string, args: readonly string[], options: O): Values<O> => {
@@ -27,7 +29,12 @@ export const readFlags = <const O extends Options>(command: string, args: readon
 /** A flag that must be given, and not as nothing. */
 export const required = (command: string, flag: string, value: string | undefined): string => {
   if (value !== undefined && value !== '') return value
-  throw usage(`--${flag}`, 'a value', value === undefined ? 'nothing' : 'an empty one', `See \`espalier ${command} --help\`.`)
+  throw usage(
+    `--${flag}`,
+    'a value',
+    value === undefined ? 'nothing' : 'an empty one',
+    `See \`espalier ${command} --help\`.`,
+  )
 }
 
 /** A number that a flag gives, if it is given. */

@@ -45,7 +45,10 @@ const present = <A extends object>(fields: A): { readonly [K in keyof A]?: Exclu
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
 
 /** What is printed: each text below its prompt where there are several, in their order, and while it is made once its turn has come. */
-async function* inTurn(pieces: AsyncIterable<TextPiece>, prompts: readonly string[]): AsyncGenerator<string, void, void> {
+async function* inTurn(
+  pieces: AsyncIterable<TextPiece>,
+  prompts: readonly string[],
+): AsyncGenerator<string, void, void> {
   const waiting = prompts.map((prompt, i) => (prompts.length === 1 ? '' : `${i === 0 ? '' : '\n\n'}> ${prompt}\n`))
   const done = new Set<number>()
   let turn = 0
@@ -75,8 +78,7 @@ export const generate = async (args: readonly string[], write: (text: string) =>
     topP: numberOf('top-p', values['top-p'], 'a number in (0, 1]', (n) => n > 0 && n <= 1),
     repetitionPenalty: numberOf('repetition-penalty', values['repetition-penalty'], 'a positive number', (n) => n > 0),
   })
-  const maxNewTokens =
-    numberOf('max-new-tokens', values['max-new-tokens'], 'a positive whole number', whole) ?? 64
+  const maxNewTokens = numberOf('max-new-tokens', values['max-new-tokens'], 'a positive whole number', whole) ?? 64
   const seed = numberOf('seed', values.seed, 'a whole number', Number.isSafeInteger) ?? 0
 
   const tokenizer = await orThrow(loadTokenizer(values.tokenizer ?? model))

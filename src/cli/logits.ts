@@ -73,7 +73,10 @@ const withoutVirtual = (output: Tensor, { ids }: Tokens): Tensor => {
  *
  * Positions are of no use to a prompt that shifts them; segments only classifiers are told, as PEFT has it.
  */
-const asPeft = (tokens: Tokens, { pretrained }: Opened): { readonly tokens: Tokens; readonly dropped: readonly string[] } => {
+const asPeft = (
+  tokens: Tokens,
+  { pretrained }: Opened,
+): { readonly tokens: Tokens; readonly dropped: readonly string[] } => {
   const { peft_type: type, task_type: task } = pretrained?.adapter ?? {}
   const isPrompt = type === 'PROMPT_TUNING' || type === 'P_TUNING'
   const isVirtual = isPrompt || type === 'PREFIX_TUNING'
@@ -95,7 +98,11 @@ const asPeft = (tokens: Tokens, { pretrained }: Opened): { readonly tokens: Toke
 const real = (path: string): Promise<string> => realpath(path).catch(() => path)
 
 /** Refuses an output that would take the place of something that is read, before anything is computed. */
-const requireOutput = async (output: string, folders: readonly (string | undefined)[], input: string): Promise<void> => {
+const requireOutput = async (
+  output: string,
+  folders: readonly (string | undefined)[],
+  input: string,
+): Promise<void> => {
   await requireFolder(dirname(output), '--output')
   if ((await stat(output).catch(() => undefined))?.isDirectory() === true)
     throw usage('--output', 'a file', `"${output}", a folder`, 'Name a file in it.')

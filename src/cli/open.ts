@@ -23,7 +23,12 @@ const has = (folder: string, name: string): Promise<boolean> =>
 const requireModelFolder = async (name: string, flag: string, expected: string): Promise<void> => {
   const found = await stat(name).catch(() => undefined)
   if (found?.isDirectory() !== true)
-    throw usage(flag, expected, found === undefined ? `"${name}", which is not there` : `"${name}", a file`, 'Check the path.')
+    throw usage(
+      flag,
+      expected,
+      found === undefined ? `"${name}", which is not there` : `"${name}", a file`,
+      'Check the path.',
+    )
 }
 
 /** The model a name or a folder stands for. */
@@ -79,7 +84,7 @@ export const openAdapted = async (modelName: string, adapter: string | undefined
     )
   if (pretrained === undefined) return { model: await orThrow(loadAdapter(model, adapter)) }
   const tuned = ours
-    ? { ...pretrained, model: await orThrow(loadAdapter(model, adapter)) as unknown }
+    ? { ...pretrained, model: (await orThrow(loadAdapter(model, adapter))) as unknown }
     : await orThrow(loadPeft(adapter, pretrained))
   requireHead(adapter, pretrained, tuned.model)
   return { model: tuned.model, pretrained: tuned }

@@ -67,7 +67,13 @@ const rowOf = (tokenizer: Tokenizer, text: string, special: boolean, index: numb
   const first = tokenizer.special.bos
   if (ids.length > 0) return ids
   return first === undefined
-    ? reject('EmptyPrompt', `prompts[${index}]`, 'at least one token', 'none', 'The tokenizer has no token to begin with.')
+    ? reject(
+        'EmptyPrompt',
+        `prompts[${index}]`,
+        'at least one token',
+        'none',
+        'The tokenizer has no token to begin with.',
+      )
     : [first.id]
 }
 
@@ -179,7 +185,10 @@ export async function* streamText(
     all.map(async (prompt) =>
       typeof prompt === 'string'
         ? { text: prompt, special }
-        : { text: await orThrow(renderChat(tokenizer, prompt, { addGenerationPrompt: true, ...chat })), special: false },
+        : {
+            text: await orThrow(renderChat(tokenizer, prompt, { addGenerationPrompt: true, ...chat })),
+            special: false,
+          },
     ),
   )
   const rows = given.map((one, i) => rowOf(tokenizer, one.text, one.special, i))
@@ -198,7 +207,8 @@ export async function* streamText(
       const before = texts
       texts = texts.map((writing, i) => {
         if (writing.ended !== undefined) return writing
-        if (typeof step === 'boolean' || step === undefined) return finished(writing, step === true ? 'context' : 'length')
+        if (typeof step === 'boolean' || step === undefined)
+          return finished(writing, step === true ? 'context' : 'length')
         const id = step[i]
         return id === null || id === undefined ? writing : written(writing, id, ends, count === maxNewTokens)
       })

@@ -94,7 +94,13 @@ const unsupported = (config: HubConfig, path: string) =>
 /** As transformers reads it: without `do_sample` the likeliest token is taken, whatever else the file says. */
 const samplingOf = (config: HubConfig, path: string): Sampling => {
   refuse(unsupported(config, path))
-  const { do_sample = false, temperature = 1, top_k = 50, top_p, repetition_penalty } = read(samplingFields, config, path)
+  const {
+    do_sample = false,
+    temperature = 1,
+    top_k = 50,
+    top_p,
+    repetition_penalty,
+  } = read(samplingFields, config, path)
   return {
     ...(do_sample ? { temperature } : {}),
     ...(do_sample && top_k > 0 ? { topK: top_k } : {}),

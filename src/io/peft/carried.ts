@@ -15,7 +15,8 @@ const head = /(?:^|\.)(?:score|classifier)(?:\.out_proj)?\.weight$/
 /** The lengths of a head among the tensors of a file, if one travels with it. */
 const headIn = async (path: string): Promise<readonly number[] | undefined> => {
   const { tensors } = await orThrow(readHeader(path))
-  return [...tensors].find(([name, { shape }]) => head.test(name) && shape.length === 2 && !shape.includes(0))?.[1].shape
+  return [...tensors].find(([name, { shape }]) => head.test(name) && shape.length === 2 && !shape.includes(0))?.[1]
+    .shape
 }
 
 const isFile = (path: string): Promise<boolean> =>
