@@ -14,7 +14,7 @@ import type { Tensor } from '../tree/tensor.ts'
 import { isRecord } from './codec.ts'
 import { nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
-import { inFile, io, orThrow, refuse, reject } from './issues.ts'
+import { describe, inFile, io, orThrow, refuse, reject } from './issues.ts'
 import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
 import { matched, wantedBy } from './matching.ts'
@@ -54,8 +54,18 @@ const taskOf = ({ architectures }: HubConfig): Task => {
   return tasks.find(([pattern]) => pattern.test(name))?.[1] ?? 'base'
 }
 
-const labelsOf = ({ id2label, num_labels }: HubConfig): number =>
-  isRecord(id2label) ? Object.keys(id2label).length : typeof num_labels === 'number' ? num_labels : 2
+const labelsOf = ({ id2label, num_labels = 2 }: HubConfig, path: string): number => {
+  if (isRecord(id2label)) return Object.keys(id2label).length
+  return typeof num_labels === 'number' && Number.isSafeInteger(num_labels) && num_labels > 0
+    ? num_labels
+    : reject(
+        'BadConfig',
+        inFile(path, 'num_labels'),
+        'a positive whole number',
+        describe(num_labels),
+        'Or give id2label.',
+      )
+}
 
 /** The family of this name. @internal */
 export const familyNamed = (name: string): AnyFamily =>
@@ -87,7 +97,7 @@ const familyOf = (config: HubConfig, path: string): AnyFamily => {
 export const planOf = (
   config: HubConfig,
   path: string,
-  { task = taskOf(config), labels = labelsOf(config) }: PretrainedOptions = {},
+  { task = taskOf(config), labels = labelsOf(config, path) }: PretrainedOptions = {},
 ): { readonly family: AnyFamily; readonly task: Task; readonly plan: Plan } => {
   const family = familyOf(config, path)
   const decoded = decodeHubConfig<unknown>(family.spec, config)
@@ -156,6 +166,7 @@ export const loadPretrained = (folder: string, options: PretrainedOptions = {}):
     const checkpoint = await orThrow(openCheckpoint(folder))
     const config = { ...given, ...left(optional, given, [...checkpoint.entries.keys()]) }
     const { family, task, plan } = planOf(config, configPath, options)
+    requireRoom(plan, checkpoint.entries.size, configPath)
     const wanted = wantedBy(plan, family)
     const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
     const mayHave = (name: string): boolean => options.task !== undefined && otherHeads.test(name)
@@ -164,7 +175,11 @@ export const loadPretrained = (folder: string, options: PretrainedOptions = {}):
     try {
       for (const [key, name] of found) {
         const { label, form, transposed } = wanted.get(key)!
-        const value = valueOf(await checkpoint.read(name), transposed, inFile(folder, name))
+        const value = valueOf(
+          await checkpoint.read(name),
+          transposed,
+          inFile(join(folder, checkpoint.entries.get(name)!.file), name),
+        )
         leaves.set(label, param(form, label, value))
       }
       const draw = drawnLeaf(options.key ?? seedKey('head'))
@@ -183,6 +198,19 @@ export const loadPretrained = (folder: string, options: PretrainedOptions = {}):
     }
   })
 
+/** A model is not built layer by layer, only to find that the files have nothing for most of them. */
+const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
+  const layers = dims['layers'] ?? 0
+  if (layers > tensors)
+    reject(
+      'BadConfig',
+      path,
+      `at most ${tensors} layers, the tensors of the files`,
+      `${layers}`,
+      'Do they belong together?',
+    )
+}
+
 // A checkpoint that is opened for another task than its own has a head for that one.
 const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./
 
@@ -190,7 +218,7 @@ const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|voc
 const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({
   ...config,
   architectures: [family.plans[task]?.architecture],
-  ...(labels === undefined || labels === labelsOf(config)
+  ...(labels === undefined || labels === labelsOf(config, 'config.json')
     ? {}
     : { id2label: Object.fromEntries(Array.from({ length: labels }, (_, i) => [i, `LABEL_${i}`])) }),
 })

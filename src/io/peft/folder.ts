@@ -7,7 +7,7 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { inFile, issue, orThrow, refuse, reject } from '../issues.ts'
 import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
-import { fromStored, readSafetensors } from '../safetensors.ts'
+import { fromStored, readHeader, readSafetensors } from '../safetensors.ts'
 
 /** A folder that PEFT wrote, read and not yet understood. */
 export interface PeftFolder {
@@ -36,8 +36,8 @@ const allFinite = (value: Tensor): E.Either<Issues, Tensor> => {
   return E.left([issue('NonFinite', '', 'finite numbers in F32, F16 or BF16', String(wrong), hint)])
 }
 
-/** Reads `adapter_config.json` and `adapter_model.safetensors`. */
-export const readPeftFolder = async (folder: string): Promise<PeftFolder> => {
+/** Reads `adapter_config.json` and `adapter_model.safetensors`; so many tensors at most, since each is read by itself. */
+export const readPeftFolder = async (folder: string, most: number): Promise<PeftFolder> => {
   const configPath = join(folder, 'adapter_config.json')
   const tensorsPath = join(folder, 'adapter_model.safetensors')
   const config = await readJsonFile(configPath)
@@ -48,6 +48,15 @@ export const readPeftFolder = async (folder: string): Promise<PeftFolder> => {
       'adapter_model.safetensors',
       'a pickle',
       'A pickle can run any program when it is read: save the adapter again with safe_serialization=True.',
+    )
+  const { tensors: entries } = await orThrow(readHeader(tensorsPath))
+  if (entries.size > most)
+    reject(
+      'ExtraTensor',
+      tensorsPath,
+      `at most ${most} tensors for a model of this size`,
+      `${entries.size}`,
+      'Is this the model that the adapter was trained on?',
     )
   const { tensors: stored } = await orThrow(readSafetensors(tensorsPath))
   const tensors = new Map<string, Tensor>()
