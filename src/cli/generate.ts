@@ -3,7 +3,8 @@ import type { GeneratedText, Prompt, TextPiece } from '../io/index.ts'
 import type { Model } from '../kind/index.ts'
 import { key } from '../tree/key.ts'
 import { startEngine, tellEngine } from './engine.ts'
-import { usage } from './errors.ts'
+import { EspalierError } from '../tree/error.ts'
+import { refuse, usage } from './errors.ts'
 import { numberOf, readFlags, required } from './flags.ts'
 import { openAdapted } from './open.ts'
 
@@ -62,6 +63,17 @@ async function* inTurn(
   }
 }
 
+/** What a model complains of when it reads a prompt, at the flag that it came from. */
+async function* ofPrompts<A>(pieces: AsyncIterable<A>): AsyncGenerator<A, void, void> {
+  try {
+    yield* pieces
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error
+    const isRead = (tag: string): boolean => tag === 'OutOfRange' || tag === 'ContextOverflow'
+    refuse(error.issues.map((i) => (isRead(i._tag) ? { ...i, path: '--prompt' } : i)))
+  }
+}
+
 /** The `generate` command: writes texts as they come, or returns them as JSON. */
 export const generate = async (args: readonly string[], write: (text: string) => void): Promise<string> => {
   const values = readFlags('generate', args, flags)
@@ -88,13 +100,8 @@ export const generate = async (args: readonly string[], write: (text: string) =>
   const before = system === undefined ? [] : [{ role: 'system', content: system }]
   const prompts = texts.map((text): Prompt => (chat ? [...before, { role: 'user', content: text }] : text))
   const engine = await startEngine()
-  const pieces = streamText(opened.model as Model, tokenizer, prompts, {
-    ...said,
-    ...options,
-    maxNewTokens,
-    stop,
-    key: key(seed),
-  })
+  const all = { ...said, ...options, maxNewTokens, stop, key: key(seed) }
+  const pieces = ofPrompts(streamText(opened.model as Model, tokenizer, prompts, all))
   if (json) {
     const made: GeneratedText[] = []
     for await (const { index, ended } of pieces) if (ended !== undefined) made[index] = ended

@@ -190,7 +190,7 @@ describe('a model that is damaged or means harm is refused in one message', () =
     expect(outcome.said.length).toBeLessThan(8000)
     expect(stderr).not.toHaveBeenCalled()
     expect(filesIn(out)).toEqual([])
-    expect(outcome.took).toBeLessThan(10_000)
+    expect(outcome.took).toBeLessThan(40_000)
   })
 
   test('an encoder whose heads do not divide its width', async () => {
