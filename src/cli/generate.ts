@@ -1,6 +1,8 @@
 import { loadGeneration, loadTokenizer, orThrow, streamText } from '../io/index.ts'
 import type { GeneratedText, Prompt, TextPiece } from '../io/index.ts'
 import type { Model } from '../kind/index.ts'
+import { writeJson } from '../io/json.ts'
+import type { Json } from '../io/json.ts'
 import { key } from '../tree/key.ts'
 import { startEngine, tellEngine } from './engine.ts'
 import { EspalierError } from '../tree/error.ts'
@@ -95,6 +97,14 @@ export const generate = async (args: readonly string[], write: (text: string) =>
 
   const tokenizer = await orThrow(loadTokenizer(values.tokenizer ?? model))
   const opened = await openAdapted(model, adapter)
+  const { task = 'causal-lm', family } = opened.pretrained ?? {}
+  if (task !== 'causal-lm')
+    throw usage(
+      `${model}/config.json#architectures`,
+      'a language model',
+      `${family} for ${task}`,
+      'Give a model that goes on with texts.',
+    )
   const said =
     opened.pretrained === undefined ? {} : await orThrow(loadGeneration(model, { sampling: values.defaults }))
   const before = system === undefined ? [] : [{ role: 'system', content: system }]
@@ -106,7 +116,7 @@ export const generate = async (args: readonly string[], write: (text: string) =>
     const made: GeneratedText[] = []
     for await (const { index, ended } of pieces) if (ended !== undefined) made[index] = ended
     tellEngine(engine)
-    return JSON.stringify({ texts: made }, null, 2)
+    return writeJson({ texts: made } as unknown as Json)
   }
   let isFirst = true
   for await (const text of inTurn(pieces, texts)) {

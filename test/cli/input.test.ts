@@ -283,7 +283,7 @@ const flags: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     'a model that is no language model',
     ['generate', '--model', fixture('models/bert'), '--tokenizer', text, '--prompt', '!'],
-    /NotCausal/,
+    /config\.json#architectures: expected a language model, found bert for base/,
   ],
   [
     'a tokenizer of another model',
