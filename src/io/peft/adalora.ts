@@ -109,16 +109,8 @@ const write = (job: WriteJob): Written | undefined => {
   if (worn === undefined) return undefined
   const ranks = worn.map(({ node }) => node.e.value.size)
   const most = Math.max(...ranks)
-  const scale = common(
-    worn,
-    'factor before the change',
-    worn.map(({ node }, i) => factorOf(node, ranks[i] ?? 1)),
-  )
-  const dropout = common(
-    worn,
-    'rate of dropout',
-    worn.map(({ node }) => node.dropout),
-  )
+  const scale = common(worn, 'factor before the change', (node) => factorOf(node, node.e.value.size))
+  const dropout = common(worn, 'rate of dropout', ({ dropout: rate }) => rate)
   if (!(scale > 0))
     reject('UnsupportedAdapter', worn[0]?.module ?? '', 'an alpha > 0', String(scale), 'PEFT reads no other.')
   const { bias, taken } = biasesOf(

@@ -134,16 +134,8 @@ export const writeLora = (job: WriteJob): Written | undefined => {
     if (isStable) return node.alpha
     return rank === node.a.value.shape[1] ? alphaOf(node, rank) : scaleOf(node) * rank
   })
-  const dora = common(
-    changes,
-    'of use_dora',
-    changes.map(({ node }) => node._tag === 'Dora'),
-  )
-  const dropout = common(
-    changes,
-    'rate of dropout',
-    changes.map(({ node }) => node.dropout),
-  )
+  const dora = common(changes, 'of use_dora', (node) => node._tag === 'Dora')
+  const dropout = common(changes, 'rate of dropout', (node) => node.dropout)
   const [r, alpha] = [usual(ranks), usual(alphas)]
   const shifts = shiftsOf(job, changes)
   const tokens = tokensOf(job, uses)

@@ -1,3 +1,4 @@
+import type { AnyPeftMethod } from './method.ts'
 import { adaloraMethod } from './adalora.ts'
 import { boftMethod } from './boft.ts'
 import { hraMethod } from './hra.ts'
@@ -6,7 +7,6 @@ import { lnTuningMethod } from './ln-tuning.ts'
 import { lohaMethod } from './loha.ts'
 import { lokrMethod } from './lokr.ts'
 import { loraMethod } from './lora.ts'
-import type { AnyPeftMethod } from './method.ts'
 import { oftMethod } from './oft.ts'
 import { prefixMethod } from './prefix.ts'
 import { promptMethod, ptuningMethod } from './prompt.ts'
@@ -16,18 +16,17 @@ import { veraMethod } from './vera.ts'
 /** Every `peft_type` that is read and written. */
 export const peftMethods: readonly AnyPeftMethod[] = [
   loraMethod,
-  ia3Method,
   adaloraMethod,
-  trainableTokensMethod,
-  lnTuningMethod,
   boftMethod,
   hraMethod,
+  ia3Method,
+  lnTuningMethod,
   lohaMethod,
   lokrMethod,
   oftMethod,
   prefixMethod,
   promptMethod,
   ptuningMethod,
+  trainableTokensMethod,
   veraMethod,
 ]
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method, promptMethod, ptuningMethod, prefixMethod]

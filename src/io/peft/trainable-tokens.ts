@@ -34,11 +34,7 @@ export const trainableTokensMethod: PeftMethod<TokensConfig> = {
     const worn = wornOn<TokenRows>(job, 'TokenRows')
     if (worn === undefined) return undefined
     const idsOf = (node: TokenRows): readonly number[] => [...read(node.ids.value)]
-    common(
-      worn,
-      'list of ids',
-      worn.map(({ node }) => idsOf(node).join()),
-    )
+    common(worn, 'list of ids', (node) => idsOf(node).join())
     const heads = new Set(job.modules.filter(({ use }) => use === 'head').map(({ path }) => path))
     const own = worn.filter(({ module }) => !heads.has(module))
     const [first] = own
