@@ -9,7 +9,7 @@ import { usage } from './errors.ts'
 /** A model as the command line was given it; `pretrained` is absent for what saveModel wrote. */
 export interface Opened {
   readonly model: unknown
-  readonly pretrained?: Pretrained & Partial<PeftModel>
+  readonly pretrained?: Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter' | 'lost'>>
 }
 
 /** Whether there is a file of this name in a folder. */

@@ -54,7 +54,7 @@ const written = (config: HubConfig, tied: boolean): HubConfig => {
  * ```
  */
 export const savePretrained = (
-  { model, config, task }: Pick<Pretrained, 'model' | 'config'> & Partial<Pretrained>,
+  { model, config, task }: Pick<Pretrained<unknown>, 'model' | 'config'> & Partial<Pretrained<unknown>>,
   folder: string,
 ): Io<void> =>
   io(folder, async () => {

@@ -1,19 +1,15 @@
 import { absent, buffer } from '../kind/index.ts'
-import type { AnyField, Dims, Kinds, Model, NodeField } from '../kind/index.ts'
+import type { AnyField, Dims, NodeField } from '../kind/index.ts'
 import { EmbeddingKind, GatedMlpKind, GroupedAttentionKind, ScaledEmbeddingKind, linear, rmsNorm } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
-import type { Key } from '../tree/key.ts'
 import { headWidth } from './decoder-config.ts'
 import type { DecoderConfig } from './decoder-config.ts'
 import { DecoderBlockKind, DecoderKind, SandwichBlockKind, blockDims } from './decoder.ts'
-import { initFamily } from './family.ts'
 import type { Family, Plan } from './family.ts'
 import { fixedAll, node, withFields } from './fields.ts'
 import { languageModelKind, sequenceClassifierKind } from './heads.ts'
 import type { ConfigSpec } from './hub-config.ts'
 import { frequenciesOf, ropeOf } from './rope.ts'
-import { causalRunOf } from './run.ts'
-import type { CausalRun } from './run.ts'
 
 /** What a family has otherwise than Llama; what is left out is as there. */
 export interface DecoderDesign {
@@ -170,17 +166,3 @@ export const decoderFamily = <C extends DecoderConfig>({ name, tag, spec, design
     ignored: /rotary_emb\.inv_freq$/,
   }
 }
-
-/** Language models of a family: how they are made, and run. */
-export interface DecoderRun<C, M extends Model> extends CausalRun<Model> {
-  readonly kinds: Kinds
-  /** A fresh language model, wholly trainable; what the configuration leaves out is as transformers has it. */
-  readonly init: (config: Partial<C>, key: Key) => M
-}
-
-/** The language models of a family. @internal */
-export const decoderRun = <C, M extends Model>(family: Family<C>): DecoderRun<C, M> => ({
-  kinds: family.kinds,
-  init: (config, key) => initFamily<C, M>(family, { ...config }, key, { task: 'causal-lm' }),
-  ...causalRunOf<Model>(family.kinds),
-})

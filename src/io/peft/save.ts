@@ -22,6 +22,9 @@ import { modulesOf } from './modules.ts'
 import { pythonJson } from './python-json.ts'
 import { writeWholeModules } from './trained.ts'
 
+/** A model with something on it, and the configuration of what was on it when it was loaded. */
+type Saved = Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter'>>
+
 const taskTypes: Readonly<Record<Pretrained['task'], string | null>> = {
   base: 'FEATURE_EXTRACTION',
   'causal-lm': 'CAUSAL_LM',
@@ -55,7 +58,12 @@ const writtenBy = (methods: readonly AnyPeftMethod[], job: WriteJob): Written & 
 }
 
 /** Whether a configuration and tensors, put on the base again, give this very model. */
-const isTrue = (method: AnyPeftMethod, config: HubConfig, written: Written, pretrained: Pretrained): boolean => {
+const isTrue = (
+  method: AnyPeftMethod,
+  config: HubConfig,
+  written: Written,
+  pretrained: Pretrained<unknown>,
+): boolean => {
   try {
     return scope(() => {
       const files = { config, configPath: '', tensors: written.tensors, tensorsPath: '' }
@@ -68,7 +76,7 @@ const isTrue = (method: AnyPeftMethod, config: HubConfig, written: Written, pret
 }
 
 /** The configuration that an adapter was loaded with, where it still says what is on the model. */
-const keptAs = (pretrained: Pretrained & Partial<PeftModel>, job: WriteJob): Written | undefined => {
+const keptAs = (pretrained: Saved, job: WriteJob): Written | undefined => {
   const kept = pretrained.adapter
   const method = peftMethods.find(({ type }) => type === kept?.['peft_type'])
   if (kept === undefined || method === undefined) return undefined
@@ -101,7 +109,7 @@ const keptAs = (pretrained: Pretrained & Partial<PeftModel>, job: WriteJob): Wri
  * ```
  * @source The format of Hugging Face PEFT 0.21.
  */
-export const savePeft = (pretrained: Pretrained & Partial<PeftModel>, folder: string): Io<void> =>
+export const savePeft = (pretrained: Saved, folder: string): Io<void> =>
   io(folder, async () => {
     const adapter = adapterOf(pretrained.model)
     const job: WriteJob = {
