@@ -21,7 +21,7 @@ import {
   qwen3,
   runModel,
 } from '../../src/index.ts'
-import type { Ctx, KeysValues, Model, Tokens } from '../../src/index.ts'
+import type { Ctx, Key, KeysValues, Model, Tokens } from '../../src/index.ts'
 import { loadPretrained, orThrow, savePretrained } from '../../src/io/index.ts'
 import { mul, record, slice } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
@@ -66,10 +66,8 @@ describe('a text in two parts gives what it gives as a whole', () => {
 })
 
 describe('configurations', () => {
-  const of = (
-    init: (config: never, key: ReturnType<typeof import('../../src/index.ts').key>) => unknown,
-    own: object,
-  ) => brief(issuesOf(() => init({ ...small, ...own } as never, key(0))))
+  const of = (init: (config: never, key: Key) => unknown, own: object) =>
+    brief(issuesOf(() => init({ ...small, ...own } as never, key(0))))
 
   test('what does not go together is named', () => {
     expect(of(llama.init, { num_key_value_heads: 3 })).toEqual(['BadConfig num_key_value_heads'])
