@@ -15,6 +15,19 @@ export { qwen2, qwen3 } from './model/qwen.ts'
 export type { Qwen2, Qwen2Config, Qwen3, Qwen3Config } from './model/qwen.ts'
 export { gemma, gemma2 } from './model/gemma.ts'
 export type { Gemma, Gemma2, Gemma2Config, GemmaConfig } from './model/gemma.ts'
+export type {
+  Biased,
+  CausalDecoder,
+  Decoder,
+  DecoderBlock,
+  MaybeBiased,
+  Norm,
+  Plain,
+  SandwichBlock,
+} from './model/decoder.ts'
+export type { DecoderConfig, LayerType, WindowConfig } from './model/decoder-config.ts'
+export type { DecoderRun } from './model/decoder-family.ts'
+export type { RopeParameters } from './model/rope.ts'
 export type { Gpt2, Gpt2Attention, Gpt2Block, Gpt2Body, Gpt2Config, Gpt2Mlp } from './model/gpt2.ts'
 export { bert } from './model/bert.ts'
 export type { Bert, BertClassifier, BertEmbeddings, FreshEncoder } from './model/bert.ts'
