@@ -1,13 +1,10 @@
-import { causalRunOf } from './run.ts'
-import type { CausalRun } from './run.ts'
 import type { AnyFamily } from './family.ts'
+import type { CausalRun } from './run.ts'
+import type { Kinds } from '../kind/index.ts'
 import type { Kinds, Model } from '../kind/index.ts'
 import { bertFamily } from './bert.ts'
+import { causalRunOf } from './run.ts'
 import { distilBertFamily } from './distilbert.ts'
-import type { Kinds } from '../kind/index.ts'
-import { bertFamily } from './bert.ts'
-import { distilBertFamily } from './distilbert.ts'
-import type { AnyFamily } from './family.ts'
 import { gemma2Family, gemmaFamily } from './gemma.ts'
 import { gpt2Family } from './gpt2.ts'
 import { llamaFamily } from './llama.ts'
@@ -28,11 +25,6 @@ export const families: readonly AnyFamily[] = [
   qwen2Family,
   qwen3Family,
   robertaFamily,
-  gemmaFamily,
-  gemma2Family,
-  bertFamily,
-  robertaFamily,
-  distilBertFamily,
 ]
 
 /** The kinds of every model here, by tag. */
