@@ -9,7 +9,15 @@ export type { AnySllm, Block, EmbeddingBlock, Sllm, SllmBlock, SllmConfig } from
 export { gpt2 } from './model/gpt2.ts'
 export type { Gpt2, Gpt2Attention, Gpt2Block, Gpt2Body, Gpt2Config, Gpt2Mlp } from './model/gpt2.ts'
 export { bert } from './model/bert.ts'
-export type { Bert, BertClassifier, BertEmbeddings, EncoderOptions, EncoderTask, FreshEncoder } from './model/bert.ts'
+export type {
+  Bert,
+  BertClassifier,
+  BertEmbeddings,
+  BertSegments,
+  EncoderOptions,
+  EncoderTask,
+  FreshEncoder,
+} from './model/bert.ts'
 export { distilbert } from './model/distilbert.ts'
 export type {
   DistilBert,
@@ -31,6 +39,8 @@ export type {
   RobertaEmbeddings,
   RobertaTokenClassifier,
 } from './model/roberta.ts'
+export { sentenceEmbedding } from './model/sentence.ts'
+export type { SentenceOptions } from './model/sentence.ts'
 export type { BertConfig, DistilBertConfig, RobertaConfig } from './model/encoder-config.ts'
 export type {
   BertAttention,

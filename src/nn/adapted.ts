@@ -25,8 +25,8 @@ export interface Adapted<B = Layer, A = Bottleneck> extends Layer {
   readonly mode: AdapterMode
 }
 
-type AttentionTag = 'Attention'
-type FeedForwardTag = 'Mlp'
+type AttentionTag = 'Attention' | 'DistilBertAttention'
+type FeedForwardTag = 'Mlp' | 'DistilBertFfn'
 /** The tag of an attention or a feed-forward layer. */
 export type SublayerTag = AttentionTag | FeedForwardTag
 
@@ -35,8 +35,8 @@ export const placeTags: {
   readonly attention: readonly AttentionTag[]
   readonly feedForward: readonly FeedForwardTag[]
 } = {
-  attention: ['Attention'],
-  feedForward: ['Mlp'],
+  attention: ['Attention', 'DistilBertAttention'],
+  feedForward: ['Mlp', 'DistilBertFfn'],
 }
 
 /** A node whose role is known to the compiler to be that of a layer. */
