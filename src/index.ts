@@ -7,17 +7,17 @@ export * from './nn/index.ts'
 export { sllm } from './model/sllm.ts'
 export type { AnySllm, Block, EmbeddingBlock, Sllm, SllmBlock, SllmConfig } from './model/sllm.ts'
 export { gpt2 } from './model/gpt2.ts'
+export { llama } from './model/llama.ts'
+export type { Llama, LlamaConfig } from './model/llama.ts'
+export { mistral } from './model/mistral.ts'
+export type { Mistral, MistralConfig } from './model/mistral.ts'
+export { qwen2, qwen3 } from './model/qwen.ts'
+export type { Qwen2, Qwen2Config, Qwen3, Qwen3Config } from './model/qwen.ts'
+export { gemma, gemma2 } from './model/gemma.ts'
+export type { Gemma, Gemma2, Gemma2Config, GemmaConfig } from './model/gemma.ts'
 export type { Gpt2, Gpt2Attention, Gpt2Block, Gpt2Body, Gpt2Config, Gpt2Mlp } from './model/gpt2.ts'
 export { bert } from './model/bert.ts'
-export type {
-  Bert,
-  BertClassifier,
-  BertEmbeddings,
-  BertSegments,
-  EncoderOptions,
-  EncoderTask,
-  FreshEncoder,
-} from './model/bert.ts'
+export type { Bert, BertClassifier, BertEmbeddings, EncoderOptions, EncoderTask, FreshEncoder } from './model/bert.ts'
 export { distilbert } from './model/distilbert.ts'
 export type {
   DistilBert,
@@ -53,6 +53,9 @@ export type {
 } from './model/encoder.ts'
 export { families, modelKinds } from './model/families.ts'
 export type { AnyFamily, Family, Plan, Task, TaskPlan } from './model/family.ts'
+export { generate, generateTokens } from './model/generate.ts'
+export type { GenerateOptions, GeneratedTokens } from './model/generate.ts'
+export type { Sampling } from './model/sample.ts'
 export type { ConfigSpec, HubConfig } from './model/hub-config.ts'
 export type { CausalRun, ModelRun } from './model/run.ts'
 export * from './transform/index.ts'

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import peft
 import torch
+from safetensors.torch import load_file
 
-from adapters import Adapter
 from cases import flatten, main_output, make_cases, run, write
 from models import MODELS
+from recipe import Adapter
 from sizes import seed_of
 from write_models import load_model
 
-LENGTHS = (6, 4)
+LENGTHS = (5, 3)
 TASKS = {"CausalLM": "CAUSAL_LM", "SequenceClassification": "SEQ_CLS", "TokenClassification": "TOKEN_CLS"}
 MERGED = "merged"
+OLD_KEYS = """auto_mapping base_model_name_or_path bias fan_in_fan_out inference_mode init_lora_weights layers_pattern
+layers_to_transform lora_alpha lora_dropout modules_to_save peft_type r revision target_modules task_type""".split()
 
 
 def _config(adapter: Adapter) -> peft.PeftConfig:
@@ -94,33 +97,41 @@ def write_adapter(name: str, adapter: Adapter, out: Path, seed: int) -> None:
     model = peft.get_peft_model(base, _config(adapter)).eval()
     trainable, _ = model.get_nb_trainable_parameters()
     initial = folder.with_name("initial")
-    if adapter.convert:
+    if adapter.form == "converted":
         model.peft_config["default"].init_lora_weights = True
         model.save_pretrained(initial)
         model.peft_config["default"].init_lora_weights = adapter.options["init_lora_weights"]
-    if adapter.prune:
+    if adapter.form == "pruned":
         _prune(model, cases["plain"])
     _make_loud(model, cases["plain"], base_output, own_seed + 1)
 
-    conversion = dict(path_initial_model_for_weight_conversion=str(initial)) if adapter.convert else {}
+    conversion = dict(path_initial_model_for_weight_conversion=str(initial)) if adapter.form == "converted" else {}
     model.save_pretrained(folder, **conversion)
     shutil.rmtree(initial, ignore_errors=True)
     (folder / "README.md").unlink()
-    _sort_targets(folder / "adapter_config.json")
+    _rewrite_config(folder / "adapter_config.json", adapter.form)
+    if adapter.form == "bf16":
+        weights = {key: value.bfloat16() for key, value in load_file(folder / "adapter_model.safetensors").items()}
+        write(weights, folder / "adapter_model.safetensors")
 
+    if adapter.form == "pruned":
+        trained = peft.PeftModel.from_pretrained(load_model(models, adapter.model), folder, is_trainable=True)
+        trainable, _ = trained.get_nb_trainable_parameters()
     outputs, mergeable, moved = _expected(models, adapter, folder, cases)
     assert moved > 0.1, f"{name}: the outputs moved by {moved:.3f} only"
     write(flatten(cases, outputs), folder / "expected.safetensors")
     about = {"model": adapter.model, "type": model.peft_config["default"].peft_type.value, "trainable": trainable}
-    options = ", ".join(f"{key}={value!r}" for key, value in adapter.options.items())
-    about |= {"mergeable": mergeable, "options": adapter.note or options}
+    options = [f"{key}={value!r}" for key, value in adapter.options.items()]
+    about |= {"mergeable": mergeable, "options": ", ".join(filter(None, [adapter.note, adapter.form, *options]))}
     (folder / "expected.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
-def _sort_targets(config_file: Path) -> None:
-    """PEFT writes a set in the order of its hashes, another one in every run."""
+def _rewrite_config(config_file: Path, form: str) -> None:
+    """PEFT writes a set in the order of its hashes, another one in every run: here sorted."""
     config = json.loads(config_file.read_text())
     for key, value in config.items():
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             config[key] = sorted(value)
+    if form == "old":
+        config = {key: config[key] for key in OLD_KEYS}
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True))

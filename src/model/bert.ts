@@ -1,7 +1,7 @@
-import { at, dropout, embed, fixed, gaussian, layer, lookup, table, under } from '../kind/index.ts'
-import type { Ctx, Dims, Embed, Embedded, Kind, Kinds, Layer, Model, Tokens, Weight } from '../kind/index.ts'
-import { EmbeddingKind, PositionsKind, norm } from '../nn/index.ts'
-import type { Embedding, LayerNorm, Linear, Positions } from '../nn/index.ts'
+import { at, dropout, embed, fixed, layer, under } from '../kind/index.ts'
+import type { Ctx, Dims, Embed, Embedded, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
+import { EmbeddingKind, PositionsKind, SegmentsKind, norm } from '../nn/index.ts'
+import type { Embedding, LayerNorm, Linear, Positions, Segments } from '../nn/index.ts'
 import { add, concat, zeros } from '../ops/index.ts'
 import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
@@ -29,13 +29,6 @@ import type { ModelRun } from './run.ts'
 
 type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
 type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'>>
-
-/** The learned row of each token's segment: no embedding of tokens, before which a soft prompt could stand. */
-export interface BertSegments<W extends Weight = Weight> extends Embed {
-  readonly _tag: 'BertSegments'
-  readonly '~role'?: 'embed'
-  readonly weight: W
-}
 
 /** Words, positions and segments added up and normed. */
 export interface BertEmbeddings<
@@ -66,7 +59,7 @@ export interface Bert extends Model {
   readonly _tag: 'BertBody'
   readonly '~role'?: 'model'
   readonly embeddings: BertEmbeddings<Embedding<Table<'trainable'>>, Positions<Table<'trainable'>>, Norm> & {
-    readonly token_type_embeddings: BertSegments<Table<'trainable'>>
+    readonly token_type_embeddings: Segments<Table<'trainable'>>
   }
   readonly encoder: FreshEncoder
   readonly pooler: BertPooler<Dense> | null
@@ -83,21 +76,11 @@ export interface BertClassifier<Tag extends string = 'BertClassifier' | 'BertTok
   readonly drop: number
 }
 
-/** Segments as the tokens say, by default 0; rows that were put before the tokens are of segment 0. */
-const segmentsOf = ({ types }: Tokens, length: number): Tensor => {
-  if (types === undefined) return zeros([1, length], 'int32')
-  const [batch = 0, tokens = 0] = types.shape
+/** Segments as the tokens say, all 0 by default; rows that were put before the tokens are of segment 0. */
+const typesOf = ({ ids, types }: Tokens, length: number): Tensor => {
+  const [batch = 0, tokens = 0] = ids.shape
+  if (types === undefined) return zeros([1, 1], 'int32')
   return length === tokens ? types : concat([zeros([batch, length - tokens], 'int32'), types], 1)
-}
-
-/** The kind behind the table of segments. */
-export const SegmentsKind: Kind<BertSegments, 'embed', 'types' | 'd'> = {
-  tag: 'BertSegments',
-  role: 'embed',
-  fields: { weight: table('types', 'd', gaussian(0.02)) },
-  ops: {
-    embed: (n, { ids, types }, ctx) => ({ hidden: lookup(types ?? zeros(ids.shape, 'int32'), n.weight, ctx) }),
-  },
 }
 
 /** What embeddings give that add up words, positions and segments. */
@@ -109,12 +92,10 @@ export const summed = (
   tokens: Tokens,
   ctx: Ctx,
 ): Embedded => {
-  const types = segmentsOf(tokens, hidden.shape[1] ?? 0)
   const segments = n.token_type_embeddings
-  const typed =
-    segments === undefined
-      ? hidden
-      : add(hidden, embed(segments, { ...tokens, types }, under(ctx, 'token_type_embeddings')).hidden)
+  const types = (of: Embed): Tensor =>
+    embed(of, { ids: typesOf(tokens, hidden.shape[1] ?? 0) }, under(ctx, 'token_type_embeddings')).hidden
+  const typed = segments === undefined ? hidden : add(hidden, types(segments))
   const placed = layer(n.position_embeddings, typed, under(ctx, 'position_embeddings'))
   const normal = layer(n.LayerNorm, placed, under(ctx, 'LayerNorm'))
   return { hidden: dropout(normal, n.hidden_dropout_prob, 'hidden', ctx), mask }
@@ -124,7 +105,7 @@ export const summed = (
 export const summedFields = {
   word_embeddings: node(EmbeddingKind, ['vocab', 'd']),
   position_embeddings: node(PositionsKind, ['length', 'd']),
-  token_type_embeddings: node(SegmentsKind, ['types', 'd']),
+  token_type_embeddings: { _tag: 'NodeField', kind: SegmentsKind, dims: { vocab: 'types', d: 'd' }, statics: {} },
   LayerNorm: norm('d'),
   hidden_dropout_prob: fixed(0),
 } as const
@@ -185,7 +166,6 @@ const example: BertConfig = { ...(bertSpec.defaults as BertConfig), num_attentio
 
 const kinds: Kinds = {
   ...encoderKinds,
-  BertSegments: SegmentsKind,
   BertEmbeddings: EmbeddingsKind,
   BertBody: base(example).kind,
   BertClassifier: texts(example, 2).kind,

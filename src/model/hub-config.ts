@@ -20,8 +20,10 @@ export interface ConfigSpec<C> {
   readonly only?: Readonly<Record<string, readonly unknown[]>>
   /** Fields of this family that change nothing that is computed here. */
   readonly harmless?: readonly string[]
-  /** Other names of fields, as older files have them. */
+  /** Other names of fields, as older files have them; what they say goes before. */
   readonly aliases?: Readonly<Record<string, string>>
+  /** What is wrong with fields together that are right one by one. */
+  readonly check?: (config: C) => readonly Issue[]
 }
 
 /** A name that `activate` knows. */
@@ -66,10 +68,14 @@ const isNothing = (value: unknown): boolean =>
  * A field that nobody here knows is refused unless it is empty: what it does is not known either.
  */
 export const decodeHubConfig = <C>(
-  { props, defaults, only: own = {}, harmless: ours = [], aliases = {} }: ConfigSpec<C>,
+  { props, defaults, only: own = {}, harmless: ours = [], aliases = {}, check }: ConfigSpec<C>,
   config: HubConfig,
 ): E.Either<readonly Issue[], C> => {
-  const renamed = Object.fromEntries(Object.entries(config).map(([key, value]) => [aliases[key] ?? key, value]))
+  const old = Object.entries(config).filter(([key, value]) => Object.hasOwn(aliases, key) && !isNothing(value))
+  const renamed: HubConfig = {
+    ...Object.fromEntries(Object.entries(config).filter(([key]) => !Object.hasOwn(aliases, key))),
+    ...Object.fromEntries(old.map(([key, value]) => [aliases[key], value])),
+  }
   const fields = Object.keys(props)
   const limits = { ...only, ...own }
   const refused = Object.entries(renamed).flatMap(([key, value]): readonly Issue[] => {
@@ -97,8 +103,14 @@ export const decodeHubConfig = <C>(
       ),
     ]
   })
+  // A null is what it says where a field may be null, and else what is left out.
+  const given = (key: string): boolean =>
+    renamed[key] !== undefined && (renamed[key] !== null || E.isRight(props[key as keyof C].decode(null)))
   const filled = Object.fromEntries(
-    fields.map((key) => [key, renamed[key] ?? (defaults as Readonly<Record<string, unknown>>)[key] ?? null]),
+    fields.map((key) => [
+      key,
+      given(key) ? renamed[key] : ((defaults as Readonly<Record<string, unknown>>)[key] ?? null),
+    ]),
   )
   const decoded = (t.strict(props as unknown as t.Props) as unknown as t.Type<C>).decode(filled)
   const wrong = E.isRight(decoded)
@@ -113,7 +125,7 @@ export const decodeHubConfig = <C>(
           'See the configuration of this family in transformers.',
         )
       })
-  const issues = [...refused, ...wrong]
+  const issues = [...refused, ...wrong, ...(E.isRight(decoded) ? (check?.(decoded.right) ?? []) : [])]
   return E.isLeft(decoded) || issues.length > 0 ? E.left(issues) : decoded
 }
 

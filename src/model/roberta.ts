@@ -6,7 +6,7 @@ import { add, cast, equal, matmul, mul, sub, tanh, tensor } from '../ops/index.t
 import type { Key } from '../tree/key.ts'
 import type { Matrix, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import { SegmentsKind, encoderDimNames, encoderDims, summed, summedFields } from './bert.ts'
+import { encoderDimNames, encoderDims, summed, summedFields } from './bert.ts'
 import type { Bert, BertEmbeddings, EncoderOptions, EncoderTask } from './bert.ts'
 import { robertaSpec } from './encoder-config.ts'
 import type { RobertaConfig } from './encoder-config.ts'
@@ -158,7 +158,6 @@ const example: RobertaConfig = {
 
 const kinds: Kinds = {
   ...encoderKinds,
-  BertSegments: SegmentsKind,
   RobertaEmbeddings: EmbeddingsKind,
   RobertaClassificationHead: HeadKind,
   RobertaBody: base(example).kind,

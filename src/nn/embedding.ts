@@ -1,6 +1,6 @@
-import { gaussian, lookup, positionsOf, shapeOf, table } from '../kind/index.ts'
+import { fixed, gaussian, lookup, positionsOf, shapeOf, table } from '../kind/index.ts'
 import type { AnyField, DimsIn, Embed, Field, Kind, Layer, Weight } from '../kind/index.ts'
-import { add, slice } from '../ops/index.ts'
+import { add, mul, slice } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import { isParam } from '../tree/leaf.ts'
 import type { Table } from '../tree/leaf.ts'
@@ -11,6 +11,8 @@ export interface Embedding<W extends Weight = Weight> extends Embed {
   readonly _tag: 'Embedding'
   readonly '~role'?: 'embed'
   readonly weight: W
+  /** What rows are multiplied by, where they are: Gemma has √d. */
+  readonly scale?: number
 }
 
 /** The kind behind `embedding`. */
@@ -18,7 +20,33 @@ export const EmbeddingKind: Kind<Embedding, 'embed', 'vocab' | 'd'> = {
   tag: 'Embedding',
   role: 'embed',
   fields: { weight: table('vocab', 'd', gaussian(0.02)) },
-  ops: { embed: (n, { ids, mask }, ctx) => ({ hidden: lookup(ids, n.weight, ctx), mask }) },
+  ops: {
+    embed: (n, { ids, mask }, ctx) => {
+      const rows = lookup(ids, n.weight, ctx)
+      return { hidden: n.scale === undefined ? rows : mul(rows, n.scale), mask }
+    },
+  },
+}
+
+/** The kind of an embedding whose rows are multiplied by a number. */
+export const ScaledEmbeddingKind: Kind<Embedding, 'embed', 'vocab' | 'd'> = {
+  ...EmbeddingKind,
+  fields: { ...EmbeddingKind.fields, scale: fixed(1) },
+}
+
+/** Segments to hidden states [batch, length, d], to be added to those of tokens: no prompt goes before these. */
+export interface Segments<W extends Weight = Table> extends Embed {
+  readonly _tag: 'Segments'
+  readonly '~role'?: 'embed'
+  readonly weight: W
+}
+
+/** The kind behind the segments of BERT. */
+export const SegmentsKind: Kind<Segments<Weight>, 'embed', 'vocab' | 'd'> = {
+  tag: 'Segments',
+  role: 'embed',
+  fields: EmbeddingKind.fields,
+  ops: { embed: (n, { ids }, ctx) => ({ hidden: lookup(ids, n.weight, ctx) }) },
 }
 
 /**
@@ -54,7 +82,7 @@ export const PositionsKind: Kind<Positions<Weight>, 'layer', 'length' | 'd'> = {
   ops: {
     layer: (n, x, ctx) => {
       const [, length = 0, d = 0] = x.shape
-      if (ctx.positions?.shape[1] === length) return add(x, lookup(ctx.positions, n.weight, ctx))
+      if (ctx.positions !== undefined) return add(x, lookup(positionsOf(length, ctx), n.weight, ctx))
       const from = ctx.past?.length ?? 0
       const longest = shapeOf(n.weight, ctx)[0] ?? 0
       if (from + length > longest)

@@ -5,7 +5,9 @@ import { weightKinds } from '../weight/index.ts'
 import { AttentionKind } from './attention.ts'
 import { BottleneckKind } from './bottleneck.ts'
 import { AdapterAverageKind, AdapterFusionKind, AdapterParallelKind, AdapterStackKind } from './composed.ts'
-import { EmbeddingKind, PositionsKind } from './embedding.ts'
+import { EmbeddingKind, PositionsKind, SegmentsKind } from './embedding.ts'
+import { GatedMlpKind } from './gated-mlp.ts'
+import { GroupedAttentionKind } from './grouped-attention.ts'
 import { LinearKind } from './linear.ts'
 import { LstmKind } from './lstm.ts'
 import { MlpKind } from './mlp.ts'
@@ -14,6 +16,7 @@ import { PrefixedKind } from './prefixed.ts'
 import { PrefixMlpKind, PromptLstmKind, PromptMlpKind } from './prompt-encoder.ts'
 import { PromptedKind } from './prompted.ts'
 import { RmsNormKind } from './rms-norm.ts'
+import { ScaledKind } from './scaled.ts'
 import { ShiftedKind } from './shifted.ts'
 import { TiedHeadKind } from './tied-head.ts'
 
@@ -41,6 +44,10 @@ export const kinds: Kinds = {
   PrefixMlp: PrefixMlpKind,
   Shifted: ShiftedKind,
   TiedHead: TiedHeadKind,
+  Scaled: ScaledKind,
+  Segments: SegmentsKind,
+  GroupedAttention: GroupedAttentionKind,
+  GatedMlp: GatedMlpKind,
 }
 
 /**

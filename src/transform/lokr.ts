@@ -17,7 +17,7 @@ export interface LokrOptions extends LohaOptions {
 }
 
 /** A length as a product of two, the smaller first: the most even that divides, or as `most` says. */
-const factors = (length: number, most?: number): readonly [number, number] => {
+export const factors = (length: number, most?: number): readonly [number, number] => {
   if (most !== undefined && length % most === 0) return [most, length / most]
   const limit = Math.min(Math.floor(Math.sqrt(length)), most ?? length)
   for (let m = limit; m > 1; m -= 1) if (length % m === 0) return [m, length / m]

@@ -1,7 +1,8 @@
 import { materialize } from '../kind/index.ts'
 import type { Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
-import { scope } from '../ops/index.ts'
+import type { Linear, Scaled } from '../nn/index.ts'
+import { mul, scope } from '../ops/index.ts'
 import { sameStructure } from '../tree/equal.ts'
 import { explained } from '../tree/error.ts'
 import { requireSound } from '../tree/labels.ts'
@@ -10,32 +11,46 @@ import type { Param } from '../tree/leaf.ts'
 import { allTargets, targets } from '../tree/target.ts'
 import type { Taste } from '../tree/target.ts'
 import type { Whole, Targeted } from '../tree/types/step.ts'
+import type { Tensor } from '../tree/tensor.ts'
 import { replaceAt, showPath } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
-import { innermost, isWrappedWeight, labelOf } from '../tree/wrap.ts'
+import { innermost, isWrappedWeight, isWrapper, labelOf } from '../tree/wrap.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
-const wrapped: Taste<Weight> = {
-  verdict: (node) => (isWrappedWeight(node) ? 'take' : 'into'),
+type Mergeable = Weight | Scaled<Linear>
+
+const isScaled = (node: unknown): node is Scaled<Linear> =>
+  isWrapper(node) && node._tag === 'Scaled' && (node.base as { readonly _tag?: unknown })._tag === 'Linear'
+
+const wrapped: Taste<Mergeable> = {
+  verdict: (node) => (isWrappedWeight(node) || isScaled(node) ? 'take' : 'into'),
   wants: 'an adapted weight',
 }
 
-/** What a wrapped weight is once merged. */
-const mergedOf = ({ node, path }: Place<Weight>, kinds: Kinds): Param => {
+/** What a wrapped weight is once merged; with a factor for each output where its layer has one. */
+const mergedWeight = (node: Weight, path: readonly string[], kinds: Kinds, scale?: Tensor): Param => {
   const base = innermost(node) as Param | Packed
   const dense = explained(
     () => materialize(node, context({ kinds })),
     (found) => ({ ...found, path: showPath(path) }),
   )
-  return isParam(base) ? withValue(base, dense) : withStatus(param(base.form, labelOf(base), dense), 'frozen')
+  const value = scale === undefined ? dense : mul(dense, scale)
+  return isParam(base) ? withValue(base, value) : withStatus(param(base.form, labelOf(base), value), 'frozen')
+}
+
+const mergedOf = ({ node, path }: Place<Mergeable>, kinds: Kinds): Param | Linear => {
+  if (!isScaled(node)) return mergedWeight(node as Weight, path, kinds)
+  const { base, scale } = node
+  const weight = mergedWeight(base.weight, [...path, 'weight'], kinds, scale.value)
+  return { ...base, weight, bias: base.bias === null ? null : withValue(base.bias, mul(base.bias.value, scale.value)) }
 }
 
 /** The merged model; one adapted weight that stands in several places is one leaf in all of them afterwards too. */
-const mergeAt = (model: unknown, at: readonly Place<Weight>[], kinds: Kinds): unknown =>
+const mergeAt = (model: unknown, at: readonly Place<Mergeable>[], kinds: Kinds): unknown =>
   scope(() => {
-    const done = new Map<unknown, readonly { readonly node: Weight; readonly value: Param }[]>()
-    const once = (place: Place<Weight>): Param => {
+    const done = new Map<unknown, readonly { readonly node: Mergeable; readonly value: Param | Linear }[]>()
+    const once = (place: Place<Mergeable>): Param | Linear => {
       const base = innermost(place.node)
       const known = done.get(base) ?? []
       // Training builds the nodes anew around leaves that stay one leaf, so that nodes are compared by what they hold.
@@ -54,7 +69,7 @@ const mergeAt = (model: unknown, at: readonly Place<Weight>[], kinds: Kinds): un
     return merged
   })
 
-const outermost = (model: unknown): readonly Place<Weight>[] => {
+const outermost = (model: unknown): readonly Place<Mergeable>[] => {
   requireSound(model)
   return allTargets(model, wrapped)
 }

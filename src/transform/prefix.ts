@@ -11,11 +11,12 @@ import { key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { requireSound } from '../tree/labels.ts'
 import type { Table } from '../tree/leaf.ts'
-import { childrenOf, isBranch, leafPlaces, showPath } from '../tree/walk.ts'
-import { innermost, isWrapper } from '../tree/wrap.ts'
+import { leafPlaces, showPath } from '../tree/walk.ts'
+import { isWrapper } from '../tree/wrap.ts'
+import { attentionSizes } from './attention-sizes.ts'
 import { may, must, oneOf, optionIssues } from './options.ts'
 import type { OptionTable } from './options.ts'
-import { bareShape, roomIssues, sizeIssues } from './room.ts'
+import { roomIssues, sizeIssues } from './room.ts'
 import { attempt } from './targeted.ts'
 
 /** How a prefix is put on. */
@@ -61,71 +62,10 @@ export interface Prefix {
   ) => <M extends Model>(model: M & Unprefixed<M>) => E.Either<readonly Issue[], Prefixed<M, PrefixOf<O>>>
 }
 
-/** The sizes that all attention layers of a model have in common. */
-interface Sizes {
-  readonly layers: number
-  readonly heads: number
-  /** Of keys, and so of values: heads × d_head. */
-  readonly width: number
-  /** Of hidden states. */
-  readonly d: number
-}
-
-type Node = Readonly<Record<string, unknown>>
-
 const tagOf = (node: unknown): unknown => (node as { readonly _tag?: unknown } | null)?._tag
-
-/** The attention layers of a model in the order of its layers; what something adds beside its base is none of them. */
-const attentions = (node: unknown): readonly Node[] => {
-  if (tagOf(node) === 'Attention') return [node as Node]
-  if (isWrapper(node)) return attentions(node.base)
-  return isBranch(node) ? childrenOf(node).flatMap(([, child]) => attentions(child)) : []
-}
-
-const projectionOf = (attention: Node, name: string): readonly [rows: number, columns: number] =>
-  bareShape((innermost(attention[name]) as Node | undefined)?.['weight'])
-
-const sizesOf = (attention: Node): Omit<Sizes, 'layers'> & { readonly values: number } => {
-  const [[d, queries], [, width], [, values]] = [
-    projectionOf(attention, 'Wq'),
-    projectionOf(attention, 'Wk'),
-    projectionOf(attention, 'Wv'),
-  ] as const
-  // Fewer heads of keys than of queries are as wide as those.
-  return { d, width, values, heads: (Number(attention['heads']) * width) / queries }
-}
 
 /** Whether a model, or what is inside everything that wraps it, has a prefix. */
 const hasPrefix = (node: unknown): boolean => tagOf(node) === 'Prefixed' || (isWrapper(node) && hasPrefix(node.base))
-
-const sizesIn = (model: unknown): Sizes => {
-  const all = attentions(model)
-  const [first, ...others] = all.map(sizesOf)
-  if (typeof tagOf(model) !== 'string' || first === undefined)
-    throw new TransformFailure([
-      issue(
-        'NotATarget',
-        '',
-        'a model with attention layers',
-        typeof tagOf(model) === 'string' ? `${String(tagOf(model))}, which has none` : 'a container',
-        'A prefix wraps a model as a whole; of a model inside a larger tree, use modify(tree, path, prefix(…)).',
-      ),
-    ])
-  const odd = [first, ...others].find(
-    (s) => s.width !== first.width || s.heads !== first.heads || s.values !== s.width || !Number.isInteger(s.heads),
-  )
-  if (odd !== undefined || first.width === 0)
-    throw new TransformFailure([
-      issue(
-        'ShapeMismatch',
-        '',
-        `attention layers that all have ${first.heads} heads and keys and values ${first.width} wide`,
-        `one of ${odd?.heads} heads, keys ${odd?.width} and values ${odd?.values} wide`,
-        'One table holds the keys and values of all layers, so these must be alike.',
-      ),
-    ])
-  return { layers: all.length, heads: first.heads, width: first.width, d: first.d }
-}
 
 /** What a model's own labels begin with, such as the name it was nested under, or nothing. */
 const nameOf = (model: unknown): string => {
@@ -134,6 +74,9 @@ const nameOf = (model: unknown): string => {
   const [label, path] = [first.node.label, `.${showPath(first.path)}`]
   return label.endsWith(path) ? label.slice(0, -path.length) : ''
 }
+
+/** The label of a prefix of this model. */
+export const prefixLabel = (model: unknown): string => [nameOf(model), 'prefix'].filter((part) => part !== '').join('.')
 
 const requirePrefix = (model: unknown, { key: _key, ...given }: PrefixOptions): void => {
   const issues = optionIssues('prefix', options, given, 'prefix', (option) =>
@@ -154,15 +97,14 @@ const requirePrefix = (model: unknown, { key: _key, ...given }: PrefixOptions): 
 const run = (model: unknown, given: PrefixOptions): unknown => {
   requirePrefix(model, given)
   const { length, projection, init = 'random', key = seedKey('prefix') } = given
-  const { layers, heads, width: keys, d } = sizesIn(model)
+  const { layers, heads, width: keys, row: d } = attentionSizes(model)
   const width = 2 * layers * keys
   const issues = [
     ...roomIssues(model, [], length, 'prefix.length'),
     ...sizeIssues({ 'prefix.length': length * width, 'prefix.projection': (projection ?? 0) * width }),
   ]
   if (issues.length > 0) throw new TransformFailure(issues)
-  const name = nameOf(model)
-  const label = name === '' ? 'prefix' : `${name}.prefix`
+  const label = prefixLabel(model)
   const dims = { in: length, out: d, length, d, width, hidden: projection ?? 0 }
   const prefixed = scope(() => {
     if (projection === undefined) {

@@ -34,7 +34,13 @@ declare module '../tree/types/rewrite.ts' {
       : WeightWrapper<T> extends true
         ? Keep
         : never
-    readonly merge: '~adapter' extends keyof T ? Keep : WeightWrapper<T> extends true ? Merged<T> : never
+    readonly merge: '~adapter' extends keyof T
+      ? Keep
+      : WeightWrapper<T> extends true
+        ? Merged<T>
+        : T extends { readonly _tag: 'Scaled'; readonly base: infer L }
+          ? RewriteAll<L, 'merge'>
+          : never
     readonly loraEmbedding: T extends Param<Status, 'table'> | Packed<'table'>
       ? Lora<T>
       : WeightWrapper<T> extends true

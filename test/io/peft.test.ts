@@ -2,9 +2,12 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { count, families, merge } from '../../src/index.ts'
+import type { Model } from '../../src/index.ts'
+import { bake, count, families, freeze, merge, prefix, ptuning } from '../../src/index.ts'
 import { loadPeft, loadPretrained, orThrow, savePeft } from '../../src/io/index.ts'
 import { peftMethods } from '../../src/io/peft/methods.ts'
+import type { PeftModel } from '../../src/io/index.ts'
+import type { Case } from './fixtures.ts'
 import { casesOf, fixture, fixturesIn, json, outputOf, worstDifference } from './fixtures.ts'
 
 interface Expected {
@@ -24,16 +27,39 @@ const all = fixturesIn('peft', 'expected.json').filter((name) => {
   )
 })
 
+/** How many numbers were trained: where the file holds less than that, with what our own transform would train for it. */
+const trainedFor = ({ model, adapter, lost }: PeftModel, base: unknown): number => {
+  const here = count(model).trainable
+  if (lost === undefined) return here
+  const { peft_type, num_virtual_tokens, encoder_hidden_size, ...config } = adapter
+  const [length, hidden] = [Number(num_virtual_tokens), Number(encoder_hidden_size)]
+  const encoder = String(config['encoder_reparameterization_type']).toLowerCase() as 'mlp' | 'lstm'
+  const layers = encoder === 'lstm' ? { layers: Number(config['encoder_num_layers']) } : {}
+  const frozen = freeze(base as Model)
+  const encoded =
+    peft_type === 'P_TUNING'
+      ? ptuning.unchecked({ at: '**', length, hidden, encoder, ...layers })(frozen)
+      : prefix({ length, projection: hidden })(frozen)
+  return here - count(bake(encoded)).trainable + count(encoded).trainable
+}
+
+/** A case as PEFT gives it to a model without a head: virtual tokens have no segment there, and so no token has one. */
+const asGiven = (one: Case, { adapter }: PeftModel): Case => {
+  const { token_type_ids: _, ...input } = one.input
+  return 'num_virtual_tokens' in adapter && adapter['task_type'] === 'FEATURE_EXTRACTION' ? { ...one, input } : one
+}
+
 describe('adapters compute what PEFT computes', () => {
   test.for(all)('%s', async (name) => {
     const { model: base, trainable, mergeable } = expectedOf(name)
     const pretrained = await orThrow(loadPretrained(fixture(`models/${base}`)))
     const adapted = await orThrow(loadPeft(fixture(`peft/${name}`), pretrained))
-    expect(count(adapted.model).trainable).toBe(trainable)
+    expect(trainedFor(adapted, pretrained.model)).toBe(trainable)
     const again = join(await mkdtemp(join(tmpdir(), 'peft-')), 'again')
     await orThrow(savePeft(adapted, again))
     const reread = await orThrow(loadPeft(again, pretrained))
-    for (const one of await casesOf(`peft/${name}`)) {
+    for (const whole of await casesOf(`peft/${name}`)) {
+      const one = asGiven(whole, adapted)
       const wanted = one.expected['logits'] ?? one.expected['last_hidden_state']
       expect(wanted, one.name).toBeDefined()
       const found = outputOf(adapted.model, one)

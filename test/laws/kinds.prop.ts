@@ -58,7 +58,7 @@ const kindTable: Readonly<Record<string, KindOptions>> = {
   BertLayer: { dims: { d: [3, 8] } },
   BertEncoder: { dims: { d: [3, 6], layers: [1, 2] } },
   BertPooler: {},
-  BertSegments: {},
+  Segments: { dims: { vocab: [1, 8], d: [1, 8] } },
   BertEmbeddings: { dims: { d: [3, 8] } },
   // Nobody asks a pooler of an encoder without a head.
   BertBody: { dims: encoderDims, statics: { pooled: true } },

@@ -3,7 +3,7 @@ import { bert, distilbert, freeze, get, key, lora, merge, pipe, prompt, roberta 
 import type {
   Bert,
   BertClassifier,
-  BertSegments,
+  Segments,
   DistilBert,
   Embedding,
   Linear,
@@ -40,7 +40,7 @@ describe('transforms of a BERT are typed', () => {
   test('a soft prompt stands before words, not before segments', () => {
     const { embeddings } = pipe(base, prompt({ length: 3 }))
     expectTypeOf(embeddings.word_embeddings).toEqualTypeOf<Prompted<Embedding<Table<'trainable'>>>>()
-    expectTypeOf(embeddings.token_type_embeddings).toEqualTypeOf<BertSegments<Table<'trainable'>>>()
+    expectTypeOf(embeddings.token_type_embeddings).toEqualTypeOf<Segments<Table<'trainable'>>>()
   })
 
   test('a task has a model', () => {

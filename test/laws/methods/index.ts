@@ -2,6 +2,7 @@ import type { NodeOptions } from '../../../src/laws/index.ts'
 import type { Row } from '../row.ts'
 import { bottleneckKinds, bottleneckRows } from './bottleneck.ts'
 import { compositionRows } from './compositions.ts'
+import { decoderKinds } from './decoders.ts'
 import { deltaKinds, deltaRows } from './deltas.ts'
 import { loraFamilyKinds, loraFamilyRows } from './lora.ts'
 import { manyKinds, manyRows } from './many.ts'
@@ -36,4 +37,5 @@ export const methodKinds: Readonly<Record<string, KindOptions>> = {
   ...bottleneckKinds,
   ...promptKinds,
   ...manyKinds,
+  ...decoderKinds,
 }

@@ -1,0 +1,177 @@
+import { at, atLayer, buffer, embed, fixed, layer, positionsOf, under } from '../kind/index.ts'
+import type { AnyField, Embed, Kind, Layer, Model } from '../kind/index.ts'
+import { EmbeddingKind, GatedMlpKind, GroupedAttentionKind, rmsNorm } from '../nn/index.ts'
+import type { Embedding, GatedMlp, GroupedAttention, Linear, RmsNorm, TiedHead } from '../nn/index.ts'
+import { add } from '../ops/index.ts'
+import type { Constant, Matrix, Table, Vector } from '../tree/leaf.ts'
+import { innermost } from '../tree/wrap.ts'
+import { node } from './fields.ts'
+import { causalMask } from './masks.ts'
+import { frequenciesOf, ropeOf, rotaryOf } from './rope.ts'
+
+/*
+ * Decoders of the Llama family: rotary positions, norms by root mean square before each sublayer, grouped attention, gated
+ * feed-forward layers. What one family has otherwise than another is plain data in these nodes, or a field that is null.
+ */
+
+/** A fresh norm of these models. */
+export type Norm = RmsNorm<Vector<'trainable'>>
+
+/** A fresh linear layer without a bias, with one, or with one where the configuration says so. */
+export type Plain = Linear<Matrix<'trainable'>, null>
+export type Biased = Linear<Matrix<'trainable'>, Vector<'trainable'>>
+export type MaybeBiased = Linear<Matrix<'trainable'>, Vector<'trainable'> | null>
+
+/** Attention, then mlp, each after a norm and added to what it was given. */
+export interface DecoderBlock<
+  N extends Layer = Layer,
+  A extends Layer = GroupedAttention,
+  M extends Layer = GatedMlp,
+> extends Layer {
+  readonly _tag: 'DecoderBlock'
+  readonly '~role'?: 'layer'
+  readonly input_layernorm: N
+  readonly self_attn: A
+  readonly post_attention_layernorm: N
+  readonly mlp: M
+  /** How many of the last tokens each token sees, itself included; 0 for all. */
+  readonly window: number
+}
+
+/** Attention, then mlp, each between two norms and added to what the first was given. */
+export interface SandwichBlock<
+  N extends Layer = Layer,
+  A extends Layer = GroupedAttention,
+  M extends Layer = GatedMlp,
+> extends Layer {
+  readonly _tag: 'SandwichBlock'
+  readonly '~role'?: 'layer'
+  readonly input_layernorm: N
+  readonly self_attn: A
+  readonly post_attention_layernorm: N
+  readonly pre_feedforward_layernorm: N
+  readonly mlp: M
+  readonly post_feedforward_layernorm: N
+  /** How many of the last tokens each token sees, itself included; 0 for all. */
+  readonly window: number
+}
+
+/** The body of a fresh decoder. */
+export interface Decoder<B extends Layer = Layer> extends Model {
+  readonly _tag: 'Decoder'
+  readonly '~role'?: 'model'
+  readonly embed_tokens: Embedding<Table<'trainable'>>
+  readonly layers: readonly B[]
+  readonly norm: Norm
+  /** Radians from one position to the next, for each pair of features [head_dim / 2]. */
+  readonly inv_freq: Constant
+  /** What cosines and sines of positions are multiplied by. */
+  readonly rope_scale: number
+}
+
+/** A fresh language model on such a body; its head may be the table of embeddings. */
+export interface CausalDecoder<B extends Layer = Layer> extends Model {
+  readonly '~role'?: 'model'
+  readonly model: Decoder<B>
+  readonly lm_head: TiedHead<Table<'trainable'>> | Plain
+  /** Logits are softly kept below this; 0 for as they are. */
+  readonly cap: number
+}
+
+interface DecoderShell extends Model {
+  readonly embed_tokens: Embed
+  readonly layers: readonly Layer[]
+  readonly norm: Layer
+  readonly inv_freq: Constant
+  readonly rope_scale: number
+}
+
+/** The names of a block's dimensions. */
+export const blockDims = ['d', 'inner', 'heads', 'kv_heads', 'head_dim'] as const
+
+const sublayers = {
+  self_attn: node(GroupedAttentionKind, ['d', 'heads', 'kv_heads', 'head_dim']),
+  mlp: node(GatedMlpKind, ['d', 'inner']),
+}
+
+/** The kind of most families' blocks. */
+export const DecoderBlockKind: Kind<DecoderBlock<Layer, Layer, Layer>, 'layer', (typeof blockDims)[number]> = {
+  tag: 'DecoderBlock',
+  role: 'layer',
+  fields: {
+    input_layernorm: rmsNorm('d'),
+    self_attn: sublayers.self_attn,
+    post_attention_layernorm: rmsNorm('d'),
+    mlp: sublayers.mlp,
+    window: fixed(0),
+  },
+  ops: {
+    layer: (n, x, ctx) => {
+      const attended = add(x, layer(n.self_attn, layer(n.input_layernorm, x, ctx), under(ctx, 'self_attn')))
+      return add(attended, layer(n.mlp, layer(n.post_attention_layernorm, attended, ctx), under(ctx, 'mlp')))
+    },
+  },
+}
+
+/** The kind of Gemma 2's blocks. */
+export const SandwichBlockKind: Kind<SandwichBlock<Layer, Layer, Layer>, 'layer', (typeof blockDims)[number]> = {
+  tag: 'SandwichBlock',
+  role: 'layer',
+  fields: {
+    input_layernorm: rmsNorm('d'),
+    self_attn: sublayers.self_attn,
+    post_attention_layernorm: rmsNorm('d'),
+    pre_feedforward_layernorm: rmsNorm('d'),
+    mlp: sublayers.mlp,
+    post_feedforward_layernorm: rmsNorm('d'),
+    window: fixed(0),
+  },
+  ops: {
+    layer: (n, x, ctx) => {
+      const read = layer(n.self_attn, layer(n.input_layernorm, x, ctx), under(ctx, 'self_attn'))
+      const attended = add(x, layer(n.post_attention_layernorm, read, ctx))
+      const changed = layer(n.mlp, layer(n.pre_feedforward_layernorm, attended, ctx), under(ctx, 'mlp'))
+      return add(attended, layer(n.post_feedforward_layernorm, changed, ctx))
+    },
+  },
+}
+
+// The window of a block that an adapter wraps is still its own.
+const windowOf = (block: Layer): number => (innermost(block) as { readonly window?: number }).window ?? 0
+
+const usualRope: AnyField = buffer(['pairs'], (_, [pairs = 1]) =>
+  frequenciesOf(ropeOf({ rope_parameters: null, rope_theta: null, max_position_embeddings: 1 }, 2 * pairs)),
+)
+
+/** The kind of the bodies. */
+export const DecoderKind: Kind<DecoderShell, 'model'> = {
+  tag: 'Decoder',
+  role: 'model',
+  fields: {
+    embed_tokens: node(EmbeddingKind, ['vocab', 'd']),
+    layers: { _tag: 'ListField', of: node(DecoderBlockKind, blockDims), length: 'layers' },
+    norm: rmsNorm('d'),
+    inv_freq: usualRope,
+    rope_scale: fixed(1),
+  },
+  ops: {
+    hidden: (n, tokens, ctx) => {
+      const here = at(tokens, ctx)
+      const embedded = embed(n.embed_tokens, tokens, under(here, 'embed_tokens'))
+      const { hidden, mask } = embedded
+      const rotary = rotaryOf(positionsOf(hidden.shape[1] ?? 0, here), n.inv_freq.value, n.rope_scale)
+      const windows = n.layers.map(windowOf)
+      const masks = new Map([...new Set(windows)].map((window) => [window, causalMask(embedded, ctx, window)]))
+      const out = n.layers.reduce((x, block, i) => {
+        const seen = masks.get(windows[i] ?? 0)
+        return layer(block, x, {
+          ...atLayer(under(under(here, 'layers'), i), i),
+          rotary,
+          ...(seen === undefined ? {} : { mask: seen }),
+        })
+      }, hidden)
+      return { hidden: layer(n.norm, out, ctx), mask }
+    },
+    head: (_, hidden) => hidden,
+  },
+}
