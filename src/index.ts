@@ -52,6 +52,8 @@ export type {
   RobertaEmbeddings,
   RobertaTokenClassifier,
 } from './model/roberta.ts'
+export { sentenceEmbedding } from './model/sentence.ts'
+export type { SentenceOptions } from './model/sentence.ts'
 export type { BertConfig, DistilBertConfig, RobertaConfig } from './model/encoder-config.ts'
 export type {
   BertAttention,

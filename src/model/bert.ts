@@ -160,7 +160,7 @@ const classifierOf =
 const texts = classifierOf('BertClassifier', 'asked', pooledClassifierKind)
 const tokens = classifierOf('BertTokenClassifier', 'none', tokenClassifierKind)
 
-const example: BertConfig = { ...(bertSpec.defaults as BertConfig), classifier_dropout: null }
+const example: BertConfig = { ...(bertSpec.defaults as BertConfig), num_attention_heads: 1, classifier_dropout: null }
 
 const kinds: Kinds = {
   ...encoderKinds,

@@ -79,12 +79,14 @@ const EmbeddingsKind: Kind<DistilBertEmbeddings, 'embed', 'vocab' | 'length' | '
   },
 }
 
+const example: DistilBertConfig = { ...(distilBertSpec.defaults as DistilBertConfig), n_heads: 1 }
+
 const BodyKind: Kind<BodyShell, 'model'> = {
   tag: 'DistilBertBody',
   role: 'model',
   fields: {
     embeddings: node(EmbeddingsKind, ['vocab', 'length', 'd']),
-    transformer: transformerField(distilBertSpec.defaults as DistilBertConfig),
+    transformer: transformerField(example),
   },
   ops: {
     hidden: (n, tokens, ctx) => {
@@ -140,8 +142,6 @@ const tokens = (config: DistilBertConfig, labels: number): Plan => ({
   }),
   dims: { ...dimsOf(config), labels },
 })
-
-const example = distilBertSpec.defaults as DistilBertConfig
 
 const kinds: Kinds = {
   DistilBertEmbeddings: EmbeddingsKind,

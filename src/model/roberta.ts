@@ -148,7 +148,11 @@ const tokens = (config: RobertaConfig, labels: number): Plan => ({
   dims: { ...encoderDims(config), labels },
 })
 
-const example: RobertaConfig = { ...(robertaSpec.defaults as RobertaConfig), classifier_dropout: null }
+const example: RobertaConfig = {
+  ...(robertaSpec.defaults as RobertaConfig),
+  num_attention_heads: 1,
+  classifier_dropout: null,
+}
 
 const kinds: Kinds = {
   ...encoderKinds,
