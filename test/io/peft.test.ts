@@ -19,6 +19,7 @@ interface Expected {
 }
 
 const expectedOf = (name: string): Expected => json(`peft/${name}/expected.json`) as never
+const isRefused = (name: string): boolean => expectedOf(name).options.includes('to be refused')
 const known = new Set(families.flatMap(({ modelTypes }) => modelTypes))
 const all = fixturesIn('peft', 'expected.json').filter((name) => {
   const { model, type } = expectedOf(name)
@@ -49,8 +50,12 @@ const asGiven = (one: Case, { adapter }: PeftModel): Case => {
   return 'num_virtual_tokens' in adapter && adapter['task_type'] === 'FEATURE_EXTRACTION' ? { ...one, input } : one
 }
 
+// PiSSA that was not converted is decomposed again on loading, by PEFT in float32: where singular values lie close, as they do in
+// small random weights, what it takes out of the base is a matter of its rounding, and two runs of PEFT differ as much.
+const toleranceOf = ({ adapter }: PeftModel): number => (adapter['init_lora_weights'] === 'pissa' ? 1e-3 : 1e-4)
+
 describe('adapters compute what PEFT computes', () => {
-  test.for(all)('%s', async (name) => {
+  test.for(all.filter((name) => !isRefused(name)))('%s', async (name) => {
     const { model: base, trainable, mergeable } = expectedOf(name)
     const pretrained = await orThrow(loadPretrained(fixture(`models/${base}`)))
     const adapted = await orThrow(loadPeft(fixture(`peft/${name}`), pretrained))
@@ -63,12 +68,12 @@ describe('adapters compute what PEFT computes', () => {
       const wanted = one.expected['logits'] ?? one.expected['last_hidden_state']
       expect(wanted, one.name).toBeDefined()
       const found = outputOf(adapted.model, one)
-      expect(worstDifference(found, wanted as Float32Array, one), one.name).toBeLessThan(1e-4)
+      expect(worstDifference(found, wanted as Float32Array, one), one.name).toBeLessThan(toleranceOf(adapted))
       expect(outputOf(reread.model, one), `${one.name} after a round trip`).toEqual(found)
       const merged = one.expected['merged']
       expect(merged !== undefined, 'PEFT merges it').toBe(mergeable)
       const apart = merged === undefined ? 0 : worstDifference(outputOf(merge(adapted.model), one), merged, one)
-      expect(apart, `${one.name} merged`).toBeLessThan(1e-4)
+      expect(apart, `${one.name} merged`).toBeLessThan(toleranceOf(adapted))
     }
   })
 })

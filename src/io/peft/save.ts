@@ -32,6 +32,13 @@ const taskTypes: Readonly<Record<Pretrained['task'], string | null>> = {
   'token-classification': 'TOKEN_CLS',
 }
 
+/** The task in PEFT's words; under that of a classifier PEFT wants the whole head in the file, which may not be trained. */
+const taskTypeOf = ({ task }: Pretrained, { modules_to_save }: HubConfig): string | null => {
+  const saved = Array.isArray(modules_to_save) ? (modules_to_save as readonly unknown[]) : []
+  const isHeadless = task.endsWith('classification') && !saved.includes('classifier') && !saved.includes('score')
+  return isHeadless ? null : taskTypes[task]
+}
+
 const common: HubConfig = { auto_mapping: null, base_model_name_or_path: null, revision: null, peft_version: '0.21.2' }
 
 const trainedIn = ({ parts }: Adapter): WriteJob['trained'] =>
@@ -123,7 +130,13 @@ export const savePeft = (pretrained: Saved, folder: string): Io<void> =>
       const kept = keptAs(pretrained, job)
       if (kept !== undefined) return kept
       const { config, tensors, type } = writtenBy(peftMethods, job)
-      const own = { ...common, task_type: taskTypes[pretrained.task], ...config, inference_mode: true, peft_type: type }
+      const own = {
+        ...common,
+        task_type: taskTypeOf(pretrained, config),
+        ...config,
+        inference_mode: true,
+        peft_type: type,
+      }
       return { config: own, tensors }
     })
     try {
