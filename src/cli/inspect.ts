@@ -5,11 +5,12 @@ import { ties } from '../tree/labels.ts'
 import { show } from '../tree/show.ts'
 import { refuse } from './errors.ts'
 import { readJson } from './files.ts'
-import { openModel } from './model.ts'
+import { openAdapted } from './open.ts'
 
-export const inspectHelp = `espalier inspect [--model sllm|DIR] [--recipe FILE] [--json]
-  Prints a model as a tree, after a recipe if one is given.
-  --model   the chapter's model (the default), or a folder that saveModel wrote
+export const inspectHelp = `espalier inspect [--model sllm|DIR] [--adapter DIR] [--recipe FILE] [--json]
+  Prints a model as a tree, with an adapter on and after a recipe if they are given.
+  --model   the chapter's model (the default), a folder with config.json and model.safetensors, or one that saveModel wrote
+  --adapter a folder that PEFT, saveAdapter or savePeft wrote
   --recipe  a JSON list of transforms, such as [{"freeze":{}},{"lora":{"at":"**.ln_1","rank":16,"alpha":30}}]
   --json    prints counts of parameters and bytes at rest as JSON instead`
 
@@ -19,13 +20,14 @@ export const inspect = async (args: readonly string[], color: boolean): Promise<
     args: [...args],
     options: {
       model: { type: 'string', default: 'sllm' },
+      adapter: { type: 'string' },
       recipe: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   })
   // The recipe first: a mistake in it is told before a large model is opened.
   const transform = values.recipe === undefined ? undefined : await readRecipe(values.recipe)
-  const base = await openModel(values.model)
+  const { model: base } = await openAdapted(values.model, values.adapter)
   const tuned = transform === undefined ? base : transform(base)
   if (!values.json) return show(tuned, { color })
   const { parameters, trainable, frozen } = count(tuned)

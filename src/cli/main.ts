@@ -4,7 +4,10 @@ import { EspalierError } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { installNative } from '../ops/native/install.ts'
 import { messageOf, refuse, usage } from './errors.ts'
+import { convert, convertHelp } from './convert.ts'
 import { inspect, inspectHelp } from './inspect.ts'
+import { logits, logitsHelp } from './logits.ts'
+import { merge, mergeHelp } from './merge.ts'
 import { train, trainHelp } from './train.ts'
 
 const nativeHelp = `espalier native
@@ -15,6 +18,12 @@ const help = `espalier: model transforms as values
 ${inspectHelp}
 
 ${trainHelp}
+
+${logitsHelp}
+
+${mergeHelp}
+
+${convertHelp}
 
 ${nativeHelp}
 
@@ -28,6 +37,9 @@ const native = async (): Promise<string> => {
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<string>>> = {
   inspect: (args) => inspect(args, process.stdout.isTTY),
   train,
+  logits,
+  merge,
+  convert,
   native,
 }
 

@@ -15,7 +15,7 @@ import type { TrainConfig } from './config.ts'
 import { readClassified, readTexts } from './data.ts'
 import { refuse, usage } from './errors.ts'
 import { readJson } from './files.ts'
-import { openModel } from './model.ts'
+import { openModel } from './open.ts'
 
 export const trainHelp = `espalier train --config FILE
   Adapts a model by a recipe, trains it, and saves what was added.
@@ -93,7 +93,7 @@ const requireFresh = async (output: string): Promise<void> => {
 const openBase = async ({ model, seed = 0 }: TrainConfig, from: (path: string) => string): Promise<unknown> =>
   typeof model === 'object'
     ? sllm.init({ ...sllm.config.seed, ...model.sllm }, key(seed))
-    : openModel(model === 'sllm' ? model : from(model))
+    : (await openModel(model === 'sllm' ? model : from(model))).model
 
 const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, output: string): Promise<string> => {
   const { epochs, rate, batchSize = 16, accumulate = 1, weightDecay = 0.01, warmup = 0, clip = 1, seed = 0 } = config

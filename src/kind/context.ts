@@ -38,6 +38,8 @@ export interface Ctx {
   readonly positions?: Tensor
   /** What attention looks at before the tokens at hand; their positions count from its end. */
   readonly past?: Past
+  /** Whether the texts began in the past, so that nothing is put before the tokens at hand again. */
+  readonly continued?: boolean
   /** Is handed the keys and values of the tokens at hand by each attention layer in turn, as a cache wants them. */
   readonly keep?: (own: KeysValues) => void
   /** How rotary attention layers turn the tokens at hand. */

@@ -1,4 +1,4 @@
-import { tensor } from '../ops/index.ts'
+import { add, broadcastTo, concat, full, tensor } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { Ctx } from './context.ts'
 import type { Tokens } from './kind.ts'
@@ -34,7 +34,7 @@ export const at = ({ positions }: Tokens, ctx: Ctx): Ctx => (positions === undef
  * Where hidden states of this length stand: as the environment says, else one after the other behind the past; int32
  * [1 or batch, length].
  *
- * Rows that were put before the tokens make the sequence longer than what it says, and count from the first of them.
+ * Rows that were put before the tokens come first, and the tokens that many places behind where they are said to be.
  *
  * @example
  * ```ts
@@ -44,10 +44,15 @@ export const at = ({ positions }: Tokens, ctx: Ctx): Ctx => (positions === undef
  * ```
  */
 export const positionsOf = (length: number, { positions, past }: Ctx): Tensor => {
-  if (positions?.shape[1] === length) return positions
   const from = past?.length ?? 0
-  return tensor(
-    Int32Array.from({ length }, (_, i) => from + i),
-    [1, length],
-  )
+  const count = (n: number): Tensor =>
+    tensor(
+      Int32Array.from({ length: n }, (_, i) => from + i),
+      [1, n],
+    )
+  const [batch = 0, tokens = 0] = positions?.shape ?? []
+  if (positions === undefined || tokens > length) return count(length)
+  const extra = length - tokens
+  if (extra === 0) return positions
+  return concat([broadcastTo(count(extra), [batch, extra]), add(positions, full([], extra, 'int32'))], 1)
 }

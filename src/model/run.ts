@@ -24,7 +24,8 @@ export interface CausalRun<M extends Model> extends ModelRun<M> {
   readonly loss: (model: M, batch: Tokens & { readonly labels: Tensor }, ctx?: Partial<Ctx>) => Tensor
 }
 
-const inputOf = (input: Tensor | Tokens): Tokens => {
+/** A batch of token ids as models take it; throws `ShapeMismatch`. */
+export const requireInput = (input: Tensor | Tokens): Tokens => {
   const tokens: Tokens = isTensor(input) ? { ids: input } : input
   const [batch = 0, length = 0] = requireTokens('ids', tokens?.ids, 'int32')
   if (tokens.mask !== undefined) requireTokens('mask', tokens.mask, undefined, [batch, length])
@@ -72,8 +73,8 @@ export const lastOf = ({ hidden, mask }: Embedded): Tensor => {
 
 /** How models are run that are built of these kinds and of those of nn. @internal */
 export const runOf = <M extends Model>(own: Kinds): ModelRun<M> => ({
-  apply: tidy((model, input, ctx) => runModel(model, inputOf(input), context(ctx, own))),
-  hidden: tidy((model, input, ctx) => hiddenOf(model, inputOf(input), context(ctx, own))),
+  apply: tidy((model, input, ctx) => runModel(model, requireInput(input), context(ctx, own))),
+  hidden: tidy((model, input, ctx) => hiddenOf(model, requireInput(input), context(ctx, own))),
 })
 
 /** How language models are run that are built of these kinds and of those of nn. @internal */
@@ -81,7 +82,7 @@ export const causalRunOf = <M extends Model>(own: Kinds): CausalRun<M> => {
   const { apply, hidden } = runOf<M>(own)
   const lastHidden = (model: M, input: Tensor | Tokens, ctx?: Partial<Ctx>): Tensor => lastOf(hidden(model, input, ctx))
   const loss = (model: M, batch: Tokens & { readonly labels: Tensor }, ctx?: Partial<Ctx>): Tensor => {
-    const { ids } = inputOf(batch)
+    const { ids } = requireInput(batch)
     requireTokens('labels', batch.labels, 'int32', ids.shape)
     const { hidden: h } = hidden(model, batch, ctx)
     const [rows = 0, length = 0, d = 0] = h.shape

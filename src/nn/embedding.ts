@@ -82,7 +82,7 @@ export const PositionsKind: Kind<Positions<Weight>, 'layer', 'length' | 'd'> = {
   ops: {
     layer: (n, x, ctx) => {
       const [, length = 0, d = 0] = x.shape
-      if (ctx.positions?.shape[1] === length) return add(x, lookup(ctx.positions, n.weight, ctx))
+      if (ctx.positions !== undefined) return add(x, lookup(positionsOf(length, ctx), n.weight, ctx))
       const from = ctx.past?.length ?? 0
       const longest = shapeOf(n.weight, ctx)[0] ?? 0
       if (from + length > longest)

@@ -36,7 +36,9 @@ export const PromptedKind: Kind<Prompted<Embed, Weight>, 'embed', 'length' | 'd'
   fields: { prompt: table('length', 'd', allZeros) },
   ops: {
     embed: (n, tokens, ctx) => {
-      const { hidden, mask } = embed(n.base, tokens, ctx)
+      const embedded = embed(n.base, tokens, ctx)
+      if (ctx.continued === true) return embedded
+      const { hidden, mask } = embedded
       const rows = materialize(n.prompt, ctx)
       const [length = 0, d = 0] = rows.shape
       const batch = hidden.shape[0] ?? 0

@@ -1,22 +1,30 @@
-import { allZeros, matrix } from '../kind/index.ts'
+import { allZeros, fixed, matrix } from '../kind/index.ts'
 import type { Field, Weight } from '../kind/index.ts'
-import { gather, mul, reshape, tensor } from '../ops/index.ts'
+import { add, div, gather, matmul, maximum, mul, reshape, sqrt, square, sum, tensor } from '../ops/index.ts'
 import type { Matrix } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import { cayley, rotating, timesBlocks } from './rotation.ts'
+import { cayley, identity, rotating, timesBlocks } from './rotation.ts'
 import { variant } from './variant.ts'
 import type { ValuesOf, VariantKind, Wrapped } from './variant.ts'
 
 // A type and not an interface: only such a one is known to have no fields besides.
 type OftFields = {
   readonly v: Field<Matrix<'trainable'>, 'blocks' | 'pairs'>
+  readonly terms: Field<number>
+  readonly radius: Field<number>
 }
-export const oftFields: OftFields = { v: matrix('blocks', 'pairs', allZeros) }
+export const oftFields: OftFields = {
+  v: matrix('blocks', 'pairs', allZeros),
+  terms: fixed<number>(0),
+  radius: fixed<number>(0),
+}
 
 /**
  * A weight W [in, out] whose inputs are rotated: R·W with R = blockdiag((I + Q)(I − Q)⁻¹), Q skew.
  *
- * `v` [in/b, b(b−1)/2] holds the numbers of each Q above its diagonal, row by row.
+ * `v` [in/b, b(b−1)/2] holds the numbers of each Q above its diagonal, row by row; a single row holds one Q for all blocks.
+ * With `terms` above 0 R is so many of its series I + 2Q + 2Q² + ⋯ as PEFT counts them, and no rotation any more; with a `radius` above 0 no Q
+ * of the n that are held is longer, in the norm of Frobenius, than radius/√n.
  *
  * @source Qiu et al. 2023, "Controlling Text-to-Image Diffusion by Orthogonal Finetuning", §3.
  */
@@ -44,8 +52,36 @@ export const skewOf = (v: Tensor): Tensor => {
   return mul(gather(reshape(v, [blocks * pairs]), tensor(ids, [blocks, b, b], 'int32')), tensor(signs, [b, b]))
 }
 
+/** Skew matrices no longer than a radius. */
+const within = (q: Tensor, radius: number): Tensor => {
+  const longest = maximum(sum(square(q), { axes: [1, 2], keepDims: true }), radius * radius)
+  return mul(q, div(radius, sqrt(longest)))
+}
+
+/** The series of (I + Q)(I − Q)⁻¹ broken off; the last power counts once, and below four terms PEFT takes what it takes. */
+const series = (q: Tensor, terms: number): Tensor => {
+  const one = identity(q.shape.at(-1)!)
+  if (terms < 3) return add(mul(q, terms < 2 ? 0 : 2), one)
+  const last = Math.max(3, terms - 1)
+  let [total, power] = [add(mul(q, 2), one), q]
+  for (let n = 2; n <= last; n++) {
+    power = matmul(power, q)
+    total = add(total, n < last ? mul(power, 2) : power)
+  }
+  return total
+}
+
+/** The blocks of R for so many inputs. */
+const blocksOf = ({ v, terms = 0, radius = 0 }: Oft, inputs: number): Tensor => {
+  const free = skewOf(v.value)
+  const q = radius === 0 ? free : within(free, radius / Math.sqrt(v.value.shape[0] ?? 1))
+  const blocks = terms === 0 ? cayley(q) : series(q, terms)
+  const [n = 1, b = 1] = blocks.shape
+  return n * b === inputs ? blocks : gather(blocks, tensor(new Int32Array(inputs / b), [inputs / b], 'int32'))
+}
+
 /** The kind behind `oft`; inputs are rotated, and neither R nor R·W is built. */
 export const OftKind: VariantKind<'Oft', OftFields> = variant('Oft', {
   fields: oftFields,
-  ...rotating<Oft>((x, w, back) => timesBlocks(x, cayley(skewOf(w.v.value)), 1, back)),
+  ...rotating<Oft>((x, w, back) => timesBlocks(x, blocksOf(w, x.shape.at(-1)!), 1, back)),
 })

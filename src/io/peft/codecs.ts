@@ -13,3 +13,10 @@ export const Numbers: t.Type<Readonly<Record<string, number>>> = dictionary(
   Finite as t.Type<number, unknown>,
   'an object of numbers',
 ) as t.Type<Readonly<Record<string, number>>>
+
+/** A count that may be zero, which says that it is not what counts. */
+export const Whole: t.Type<number> = t.refinement(
+  t.number,
+  (n) => Number.isSafeInteger(n) && n >= 0,
+  'a whole number from 0',
+)

@@ -43,6 +43,10 @@ const nodesOf = (model: unknown): ReadonlyMap<string, unknown> => {
 export const hasBias = (model: unknown, path: string): boolean =>
   isParam((innermost(nodesOf(model).get(path)) as Partial<LinearNode>).bias)
 
+/** How many inputs and outputs the layer at a path has, whatever is on it. */
+export const sidesAt = (model: unknown, path: string): readonly [inputs: number, outputs: number] =>
+  sizeOf(innermost(nodesOf(model).get(`${path}.weight`))) ?? [0, 0]
+
 /** The linear layers that a configuration names; whatever else it names is refused. */
 export const targetLayers = ({ model, targets, config, at }: ReadJob<Targeting>): readonly Layer[] => {
   if (targets.length === 0)

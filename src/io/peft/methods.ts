@@ -1,8 +1,27 @@
-import { ia3Method } from './ia3.ts'
-import { loraMethod } from './lora.ts'
 import type { AnyPeftMethod } from './method.ts'
+import { boftMethod } from './boft.ts'
+import { hraMethod } from './hra.ts'
+import { ia3Method } from './ia3.ts'
+import { lohaMethod } from './loha.ts'
+import { lokrMethod } from './lokr.ts'
+import { loraMethod } from './lora.ts'
+import { oftMethod } from './oft.ts'
 import { prefixMethod } from './prefix.ts'
 import { promptMethod, ptuningMethod } from './prompt.ts'
+import { veraMethod } from './vera.ts'
 
 /** Every `peft_type` that is read and written. */
 export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method, promptMethod, ptuningMethod, prefixMethod]
+export const peftMethods: readonly AnyPeftMethod[] = [
+  loraMethod,
+  boftMethod,
+  hraMethod,
+  ia3Method,
+  lohaMethod,
+  lokrMethod,
+  oftMethod,
+  prefixMethod,
+  promptMethod,
+  ptuningMethod,
+  veraMethod,
+]

@@ -1,0 +1,50 @@
+import { parseArgs } from 'node:util'
+import { orThrow, saveAdapter, savePeft } from '../io/index.ts'
+import { engine } from '../ops/index.ts'
+import { didYouMean } from '../tree/nearest.ts'
+import { requireUnused, usage } from './errors.ts'
+import { openAdapted } from './open.ts'
+import type { Opened } from './open.ts'
+
+export const convertHelp = `espalier convert --model DIR --adapter DIR --to espalier|peft --output DIR
+  Writes an adapter in another format; which one it has is seen from its files.`
+
+type Write = (opened: Opened, output: string) => Promise<void>
+
+const pretrainedOf = ({ pretrained }: Opened): NonNullable<Opened['pretrained']> => {
+  if (pretrained !== undefined) return pretrained
+  throw usage(
+    '--model',
+    'a folder with config.json and model.safetensors',
+    'another',
+    'Only such models have names in PEFT.',
+  )
+}
+
+const formats: Readonly<Record<string, Write>> = {
+  espalier: ({ model }, output) => orThrow(saveAdapter(model, output)),
+  peft: (opened, output) => orThrow(savePeft(pretrainedOf(opened), output)),
+}
+
+/** The `convert` command: what it prints. */
+export const convert = async (args: readonly string[]): Promise<string> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      model: { type: 'string' },
+      adapter: { type: 'string' },
+      to: { type: 'string' },
+      output: { type: 'string' },
+    },
+  })
+  const { model, adapter, to, output } = values
+  if (model === undefined || adapter === undefined || to === undefined || output === undefined)
+    throw usage('', '--model, --adapter, --to and --output', 'less', 'See `espalier convert --help`.')
+  const write = Object.hasOwn(formats, to) ? formats[to] : undefined
+  if (write === undefined)
+    throw usage('--to', Object.keys(formats).join(' or '), `"${to}"`, didYouMean(to, Object.keys(formats)))
+  await requireUnused(output, ['adapter.json', 'adapter_config.json'])
+  await engine()
+  await write(await openAdapted(model, adapter), output)
+  return `written to ${output}`
+}

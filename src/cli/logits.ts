@@ -1,0 +1,99 @@
+import { dirname } from 'node:path'
+import { parseArgs } from 'node:util'
+import { fromStored, orThrow, readSafetensors, writeSafetensors } from '../io/index.ts'
+import { runModel } from '../kind/index.ts'
+import type { Model, Tokens } from '../kind/index.ts'
+import { modelKinds } from '../model/families.ts'
+import { context } from '../nn/index.ts'
+import { engine, scope, slice } from '../ops/index.ts'
+import { explained } from '../tree/error.ts'
+import { didYouMean } from '../tree/nearest.ts'
+import type { Tensor } from '../tree/tensor.ts'
+import { refuse, requireFolder, usage } from './errors.ts'
+import { mergedWhole } from './merge.ts'
+import { openAdapted } from './open.ts'
+
+export const logitsHelp = `espalier logits --model DIR [--adapter DIR] [--merge] --input IN.safetensors --output OUT.safetensors [--strip-virtual]
+  Runs a model on token ids and writes what it gives.
+  --input          int32 input_ids [batch, tokens], and at will attention_mask, token_type_ids, position_ids of that shape
+  --output         float32 logits: [batch, tokens, vocab], or [batch, labels] of a classifier of texts; last_hidden_state of a
+                   model without a head
+  --merge          merges the adapter into the weights first
+  --strip-virtual  drops the rows of virtual tokens, which come first`
+
+const inputNames: Readonly<Record<string, keyof Tokens>> = {
+  input_ids: 'ids',
+  attention_mask: 'mask',
+  position_ids: 'positions',
+  token_type_ids: 'types',
+}
+
+/** Token ids and what stands beside them, from a file. */
+const readInput = async (path: string): Promise<Tokens> => {
+  const { tensors } = await orThrow(readSafetensors(path))
+  const fields = [...tensors].map(([name, stored]) => {
+    const field = Object.hasOwn(inputNames, name) ? inputNames[name] : undefined
+    if (field === undefined)
+      throw usage(
+        `${path}#${name}`,
+        `one of ${Object.keys(inputNames).join(', ')}`,
+        'another tensor',
+        didYouMean(name, Object.keys(inputNames)),
+      )
+    const made = fromStored(stored, { longs: 'int32', shorts: 'int32' })
+    if (made._tag === 'Left') return refuse(made.left.map((i) => ({ ...i, path: `${path}#${name}` })))
+    return [field, made.right] as const
+  })
+  const input = Object.fromEntries(fields) as unknown as Tokens
+  if (input.ids === undefined)
+    throw usage(`${path}#input_ids`, 'int32 [batch, tokens]', 'no tensor of this name', 'The file must hold input_ids.')
+  return input
+}
+
+/** Names of files for what a run complains of. */
+const inFileTerms = (path: string, issuePath: string): string => {
+  const name = Object.entries(inputNames).find(([, field]) => field === issuePath)?.[0]
+  return name === undefined ? (issuePath.startsWith('gather') ? `${path}#input_ids` : issuePath) : `${path}#${name}`
+}
+
+/** Rows of virtual tokens come before those of the tokens. */
+const withoutVirtual = (output: Tensor, { ids }: Tokens): Tensor => {
+  const [batch = 0, rows = 0, width = 0] = output.shape
+  const tokens = ids.shape[1] ?? 0
+  if (output.shape.length !== 3 || rows === tokens) return output
+  return slice(output, [0, rows - tokens, 0], [batch, tokens, width])
+}
+
+/** The `logits` command: what it prints. */
+export const logits = async (args: readonly string[]): Promise<string> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      model: { type: 'string' },
+      adapter: { type: 'string' },
+      merge: { type: 'boolean', default: false },
+      input: { type: 'string' },
+      output: { type: 'string' },
+      'strip-virtual': { type: 'boolean', default: false },
+    },
+  })
+  const { model, adapter, input, output } = values
+  if (model === undefined || input === undefined || output === undefined)
+    throw usage('', '--model, --input and --output', 'less', 'See `espalier logits --help`.')
+  await requireFolder(dirname(output), '--output')
+  const tokens = await readInput(input)
+  await engine()
+  const opened = await openAdapted(model, adapter)
+  const ready = values.merge ? mergedWhole(opened.model) : opened.model
+  const result = explained(
+    () =>
+      scope(() => {
+        const all = runModel(ready as Model, tokens, context({}, modelKinds))
+        return values['strip-virtual'] ? withoutVirtual(all, tokens) : all
+      }),
+    (i) => ({ ...i, path: inFileTerms(input, i.path) }),
+  )
+  const name = opened.pretrained?.task === 'base' ? 'last_hidden_state' : 'logits'
+  await orThrow(writeSafetensors(output, { [name]: result }))
+  return `${name} [${result.shape.join(', ')}] in ${output}`
+}

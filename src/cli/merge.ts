@@ -1,0 +1,59 @@
+import { copyFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { orThrow, savePretrained } from '../io/index.ts'
+import { engine } from '../ops/index.ts'
+import { merge as mergeAdapters } from '../transform/index.ts'
+import { places, showPath } from '../tree/walk.ts'
+import { isWrapper } from '../tree/wrap.ts'
+import { refuse, requireUnused, usage } from './errors.ts'
+import { openAdapted } from './open.ts'
+
+export const mergeHelp = `espalier merge --model DIR --adapter DIR --output DIR
+  Merges an adapter into the weights of its model and writes a checkpoint that transformers opens.`
+
+/** A model with all that is on it merged into its weights; refused when something on it is no change of weights. */
+export const mergedWhole = (model: unknown): unknown => {
+  const merged: unknown = mergeAdapters(model as never)
+  const left = [...places(merged)].filter(({ node }) => isWrapper(node))
+  if (left.length > 0)
+    refuse(
+      left.map(({ node, path }) => ({
+        _tag: 'NotMergeable',
+        path: showPath(path),
+        expected: 'an adapter that is a change of weights',
+        found: (node as { readonly _tag: string })._tag,
+        hint: 'A prompt, a prefix or a bottleneck computes something besides the weights: keep it as an adapter.',
+      })),
+    )
+  return merged
+}
+
+// What stands beside the weights and is the same for the merged model.
+const besides =
+  /^(tokenizer.*|special_tokens_map\.json|vocab\..*|merges\.txt|generation_config\.json|chat_template\..*|.*\.model)$/
+
+/** The `merge` command: what it prints. */
+export const merge = async (args: readonly string[]): Promise<string> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { model: { type: 'string' }, adapter: { type: 'string' }, output: { type: 'string' } },
+  })
+  const { model, adapter, output } = values
+  if (model === undefined || adapter === undefined || output === undefined)
+    throw usage('', '--model, --adapter and --output', 'less', 'See `espalier merge --help`.')
+  await requireUnused(output, ['config.json', 'model.safetensors'])
+  await engine()
+  const { model: tuned, pretrained } = await openAdapted(model, adapter)
+  if (pretrained === undefined)
+    throw usage(
+      '--model',
+      'a folder with config.json and model.safetensors',
+      `"${model}"`,
+      'Use merge(…) and saveModel.',
+    )
+  await orThrow(savePretrained({ ...pretrained, model: mergedWhole(tuned) }, output))
+  for (const name of (await readdir(model)).filter((file) => besides.test(file)))
+    await copyFile(join(model, name), join(output, name))
+  return `merged into ${output}`
+}

@@ -1,0 +1,162 @@
+import * as t from 'io-ts'
+import { Finite } from '../../kind/number-codecs.ts'
+import { neg } from '../../ops/index.ts'
+import { OftKind } from '../../weight/index.ts'
+import type { Oft } from '../../weight/index.ts'
+import { reject } from '../issues.ts'
+import { Whole } from './codecs.ts'
+import { common, named, sidesAt, wornOn, wrapLayers } from './layers.ts'
+import type { PeftMethod } from './method.ts'
+import { targetingProps } from './targets.ts'
+import type { Targeting } from './targets.ts'
+
+interface Blocks {
+  readonly r: number
+  readonly oft_block_size: number
+}
+
+interface OftConfig extends Targeting, Blocks {
+  readonly coft: boolean
+  readonly eps: number
+  readonly block_share: boolean
+  readonly use_cayley_neumann: boolean
+  readonly num_cayley_neumann_terms: number
+}
+
+/** The nearest number that divides `of`, the smaller of two as near: PEFT takes it for one that does not divide. */
+const nearestDivisor = (asked: number, of: number): number => {
+  if (asked >= of) return of
+  for (let apart = 0; ; apart++) {
+    if (of % (asked - apart) === 0) return asked - apart
+    if (of % (asked + apart) === 0) return asked + apart
+  }
+}
+
+const blockSize = ({ r, oft_block_size }: Blocks, inputs: number): number =>
+  r === 0 ? nearestDivisor(oft_block_size, inputs) : inputs / nearestDivisor(r, inputs)
+
+const sizeOf = ({ v }: Oft): number => Math.round((1 + Math.sqrt(1 + 8 * (v.value.shape[1] ?? 1))) / 2)
+
+/** One option by which PEFT cuts all layers into blocks as they are here. */
+const blocksFor = (
+  layers: readonly { readonly inputs: number; readonly size: number; readonly module: string }[],
+): Blocks => {
+  const most = Math.max(...layers.map(({ inputs }) => inputs))
+  for (let n = 1; n <= most; n++) {
+    const fits = (blocks: Blocks): boolean => layers.every(({ inputs, size }) => blockSize(blocks, inputs) === size)
+    if (fits({ r: 0, oft_block_size: n })) return { r: 0, oft_block_size: n }
+    if (fits({ r: n, oft_block_size: 0 })) return { r: n, oft_block_size: 0 }
+  }
+  return reject(
+    'UnsupportedAdapter',
+    layers[0]?.module ?? '',
+    'one size of blocks, or one number of blocks, for all layers',
+    `sizes ${[...new Set(layers.map(({ size }) => size))].join(', ')}`,
+    'Save it with saveAdapter, which takes everything.',
+  )
+}
+
+/**
+ * OFT; the series has our sign, and the exact map is our transpose: (I − Q)(I + Q)⁻¹ of PEFT is ours of −Q.
+ *
+ * @source Files of PEFT 0.21, and what it computes of them.
+ */
+export const oftMethod: PeftMethod<OftConfig> = {
+  type: 'OFT',
+  spec: {
+    props: {
+      ...targetingProps,
+      r: Whole,
+      oft_block_size: Whole,
+      coft: t.boolean,
+      eps: Finite,
+      block_share: t.boolean,
+      use_cayley_neumann: t.boolean,
+      num_cayley_neumann_terms: Whole,
+    },
+    defaults: {
+      r: 0,
+      oft_block_size: 32,
+      coft: false,
+      eps: 6e-5,
+      block_share: false,
+      use_cayley_neumann: true,
+      num_cayley_neumann_terms: 5,
+    },
+    harmless: ['init_weights', 'fan_in_fan_out'],
+  },
+  read: (job) => {
+    const { config, at, tensor } = job
+    if ((config.r === 0) === (config.oft_block_size === 0))
+      reject(
+        'BadConfig',
+        at('oft_block_size'),
+        'one of r and oft_block_size, and the other 0',
+        `r ${config.r}, oft_block_size ${config.oft_block_size}`,
+        'PEFT writes one of them.',
+      )
+    if (config.coft && config.eps <= 0)
+      reject(
+        'BadConfig',
+        at('eps'),
+        'a radius above 0',
+        String(config.eps),
+        'Nothing is left of an adapter without it.',
+      )
+    return wrapLayers(job, ({ path, inputs }) => {
+      const size = blockSize(config, inputs)
+      const v = tensor(path, 'oft_R.weight')
+      return {
+        kind: OftKind,
+        dims: { blocks: config.block_share ? 1 : inputs / size, pairs: (size * (size - 1)) / 2 },
+        given: {
+          v: config.use_cayley_neumann ? v : neg(v),
+          // No term and one are the same to PEFT, and 0 says here that the map is exact.
+          terms: config.use_cayley_neumann ? Math.max(1, config.num_cayley_neumann_terms) : 0,
+          radius: config.coft ? config.eps : 0,
+        },
+      }
+    })
+  },
+  write: (job) => {
+    const worn = wornOn<Oft>(job, 'Oft')
+    if (worn === undefined) return undefined
+    const layers = worn.map(({ module, node }) => ({
+      module,
+      inputs: sidesAt(job.model, module)[0],
+      size: sizeOf(node),
+      rows: node.v.value.shape[0] ?? 1,
+    }))
+    const terms = common(
+      worn,
+      'number of terms',
+      worn.map(({ node }) => node.terms),
+    )
+    const radius = common(
+      worn,
+      'radius',
+      worn.map(({ node }) => node.radius),
+    )
+    // A layer that is one block is shared and not shared.
+    const several = layers.filter(({ inputs, size }) => inputs > size)
+    const shared = common(
+      worn,
+      'way of sharing blocks',
+      several.map(({ rows }) => rows === 1),
+    )
+    return {
+      config: {
+        target_modules: worn.map(({ module }) => module).toSorted(),
+        ...blocksFor(layers),
+        block_share: shared ?? false,
+        coft: radius > 0,
+        ...(radius === 0 ? {} : { eps: radius }),
+        use_cayley_neumann: terms > 0,
+        ...(terms === 0 ? {} : { num_cayley_neumann_terms: terms }),
+      },
+      tensors: named(
+        worn.map(({ module, node }) => [module, 'oft_R.weight', terms === 0 ? neg(node.v.value) : node.v.value]),
+      ),
+    }
+  },
+}
