@@ -22,15 +22,7 @@ export const families: readonly AnyFamily[] = [
   qwen3Family,
   gemmaFamily,
   gemma2Family,
-  bertFamily,
 ]
-import { distilBertFamily } from './distilbert.ts'
-import { gpt2Family } from './gpt2.ts'
-import { robertaFamily } from './roberta.ts'
-import { sllm } from './sllm.ts'
-
-/** Every architecture that a checkpoint may be of. */
-export const families: readonly AnyFamily[] = [gpt2Family, bertFamily, robertaFamily, distilBertFamily]
 
 /** The kinds of every model here, by tag. */
 export const modelKinds: Kinds = Object.assign({}, sllm.kinds, ...families.map(({ kinds }) => kinds)) as Kinds

@@ -11,7 +11,6 @@ import { promptMethod, ptuningMethod } from './prompt.ts'
 import { veraMethod } from './vera.ts'
 
 /** Every `peft_type` that is read and written. */
-export const peftMethods: readonly AnyPeftMethod[] = [loraMethod, ia3Method, promptMethod, ptuningMethod, prefixMethod]
 export const peftMethods: readonly AnyPeftMethod[] = [
   loraMethod,
   boftMethod,
