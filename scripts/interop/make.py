@@ -1,20 +1,23 @@
 """Makes the fixtures with the real transformers and peft: `python make.py --out DIR [--seed N] [--only PATTERN]`.
 
 Seed 0 gives the committed files; other seeds give other sizes, weights and inputs.
-`--only` takes a pattern of the shell on `models/NAME`, `peft/NAME`, `generation/NAME` or `text/NAME`.
+`--only` takes a pattern of the shell on `models/NAME`, `peft/NAME`, `generation/NAME` or `text/NAME`;
+adapters and generation need the models, and find them in DIR.
 """
 
 import argparse
 import os
+import warnings
 from fnmatch import fnmatch
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# The last bits of a product must depend neither on threads nor on where in memory its factors happen to lie.
+os.environ |= {"OMP_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE", "HF_HUB_OFFLINE": "1"}
 
 import transformers as hf
 
 from adapters import ADAPTERS
+from generation import TITLES, write_generation
 from models import MODELS
 from sizes import sizes
 from text import write_text
@@ -29,9 +32,13 @@ def main() -> None:
     parser.add_argument("--only", default="*")
     args = parser.parse_args()
     hf.logging.set_verbosity_error()
+    warnings.simplefilter("ignore")
     hf.logging.disable_progress_bar()
     size, out = sizes(args.seed), args.out.resolve()
 
+    # The folder of the models is where PEFT finds a base by its bare name, on every machine.
+    (out / "models").mkdir(parents=True, exist_ok=True)
+    os.chdir(out / "models")
     for name in MODELS:
         if fnmatch(f"models/{name}", args.only):
             write_model(name, out / "models", size, args.seed)
@@ -39,12 +46,14 @@ def main() -> None:
     if fnmatch("text/expected", args.only):
         write_text(out)
         print("text/expected", flush=True)
-    # PEFT writes the name of the base into its config: here a folder beside it, on no particular machine.
-    os.chdir(out / "models")
     for name, adapter in ADAPTERS.items():
         if fnmatch(f"peft/{name}", args.only):
             write_adapter(name, adapter, out, args.seed)
             print(f"peft/{name}", flush=True)
+    for title in TITLES:
+        if fnmatch(f"generation/{title}", args.only):
+            write_generation(title, out, args.seed)
+            print(f"generation/{title}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
+import type { AnyFamily } from './family.ts'
 import type { Kinds } from '../kind/index.ts'
 import { bertFamily } from './bert.ts'
 import { distilBertFamily } from './distilbert.ts'
-import type { AnyFamily } from './family.ts'
 import { gemma2Family, gemmaFamily } from './gemma.ts'
 import { gpt2Family } from './gpt2.ts'
 import { llamaFamily } from './llama.ts'
@@ -12,16 +12,18 @@ import { sllm } from './sllm.ts'
 
 /** Every architecture that a checkpoint may be of. */
 export const families: readonly AnyFamily[] = [
-  gpt2Family,
   bertFamily,
-  robertaFamily,
   distilBertFamily,
+  gemma2Family,
+  gemmaFamily,
+  gpt2Family,
   llamaFamily,
   mistralFamily,
   qwen2Family,
   qwen3Family,
   gemmaFamily,
   gemma2Family,
+  robertaFamily,
 ]
 
 /** The kinds of every model here, by tag. */

@@ -12,7 +12,7 @@ import { lokrKinds } from './lokr.ts'
 import { LoraFromKind } from './lora-from.ts'
 import { LoraKind } from './lora.ts'
 import { OftKind } from './oft.ts'
-import { Int8Kind, Nf4DoubleKind, Nf4Kind } from './quantized.ts'
+import { Bf16Kind, F16Kind, Int8Kind, Nf4DoubleKind, Nf4Kind } from './quantized.ts'
 import { TokenRowsKind } from './token-rows.ts'
 import { VeraKind } from './vera.ts'
 
@@ -22,6 +22,8 @@ export const weightKinds: Kinds = {
   Nf4: Nf4Kind,
   Nf4Double: Nf4DoubleKind,
   Int8: Int8Kind,
+  Bf16: Bf16Kind,
+  F16: F16Kind,
   Lora: LoraKind,
   LoraFrom: LoraFromKind,
   Dora: DoraKind,

@@ -1,14 +1,16 @@
 import { allZeros, fixed, gaussian, matrix } from '../kind/index.ts'
-import type { Kind, Weight } from '../kind/index.ts'
+import type { Ctx, Kind, Weight } from '../kind/index.ts'
 import { gather, matmul, mul } from '../ops/index.ts'
 import type { Matrix } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { leftOutFields, remaining } from './left-out.ts'
+import type { LeftOut } from './left-out.ts'
 import { factorOf } from './lora.ts'
 import type { Scaling } from './lora.ts'
 import { variant } from './variant.ts'
 
 /** What LoHa adds to a weight: two low-rank products, [in, rank] by [rank, out] each. */
-export interface LohaValues {
+export interface LohaValues extends LeftOut {
   readonly w1a: Matrix<'trainable'>
   readonly w1b: Matrix<'trainable'>
   readonly w2a: Matrix<'trainable'>
@@ -28,10 +30,10 @@ export interface Loha<W extends Weight = Weight> extends Weight, LohaValues {
 }
 
 /** The change, of which only some rows are asked for where `pick` takes them from the left factors. */
-const change = (w: LohaValues, pick: (left: Tensor) => Tensor = (left) => left): Tensor => {
+const change = (w: LohaValues, ctx: Ctx, pick: (left: Tensor) => Tensor = (left) => left): Tensor => {
   const first = matmul(pick(w.w1a.value), w.w1b.value)
   const second = matmul(pick(w.w2a.value), w.w2b.value)
-  return mul(mul(first, second), factorOf(w, w.w1a.value.shape[1] ?? 1))
+  return remaining(mul(mul(first, second), factorOf(w, w.w1a.value.shape[1] ?? 1)), w, w.w1a.label, ctx)
 }
 
 /** The kind behind `loha`; the base stays as it is held, and Δ is built for each product. */
@@ -43,7 +45,8 @@ export const LohaKind: Kind<Loha, 'weight', 'in' | 'out' | 'rank'> = variant('Lo
     w2b: matrix('rank', 'out', allZeros),
     alpha: fixed<number>(1),
     scaling: fixed<Scaling>('alpha'),
+    ...leftOutFields,
   },
-  delta: (w) => change(w),
-  rows: (ids, w) => change(w, (left) => gather(left, ids)),
+  delta: change,
+  rows: (ids, w, ctx) => change(w, ctx, (left) => gather(left, ids)),
 })

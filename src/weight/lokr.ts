@@ -1,10 +1,12 @@
 import { allZeros, fanIn, fixed, matrix } from '../kind/index.ts'
-import type { Fields, Init, Kind, Weight } from '../kind/index.ts'
+import type { Ctx, Fields, Init, Kind, Weight } from '../kind/index.ts'
 import { matmul, mul, reshape, transpose } from '../ops/index.ts'
 import type { Matrix, Param, Status } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { additive } from './delta.ts'
+import { leftOutFields, remaining } from './left-out.ts'
+import type { LeftOut } from './left-out.ts'
 import { factorOf } from './lora.ts'
 import type { Scaling } from './lora.ts'
 
@@ -15,7 +17,7 @@ type Factor<N extends 1 | 2, F extends LokrForm> = F extends 'Full'
   ? { readonly [K in `w${N}`]: Matrix<'trainable'> }
   : { readonly [K in `w${N}a` | `w${N}b`]: Matrix<'trainable'> }
 
-interface LokrNode<W extends Weight> extends Weight {
+interface LokrNode<W extends Weight> extends Weight, LeftOut {
   readonly base: W
   readonly alpha: number
   readonly scaling: Scaling
@@ -71,10 +73,14 @@ const timesKron = (x: Tensor, w1: Tensor, w2: Tensor): Tensor => {
   return reshape(transpose(both, [0, 2, 1]), [...batch, out1 * out2])
 }
 
+/** Outputs of the change, scaled, without what training leaves out. */
+const scaled = (x: Tensor, w: Lokr, ctx: Ctx): Tensor =>
+  remaining(mul(x, factorOf(w, w.rank)), w, 'w1' in w ? w.w1.label : w.w1a.label, ctx)
+
 const ops = additive<Lokr>({
-  delta: (w) => mul(kron(first(w), second(w)), factorOf(w, w.rank)),
-  times: (x, w) => mul(timesKron(x, first(w), second(w)), factorOf(w, w.rank)),
-  timesT: (x, w) => mul(timesKron(x, transpose(first(w)), transpose(second(w))), factorOf(w, w.rank)),
+  delta: (w, ctx) => scaled(kron(first(w), second(w)), w, ctx),
+  times: (x, w, ctx) => scaled(timesKron(x, first(w), second(w)), w, ctx),
+  timesT: (x, w, ctx) => timesKron(scaled(x, w, ctx), transpose(first(w)), transpose(second(w))),
 })
 
 const factor = (n: 1 | 2, form: LokrForm, last: Init): Fields =>
@@ -92,6 +98,7 @@ const kindOf = (form1: LokrForm, form2: LokrForm): Kind<Lokr, 'weight'> => ({
     alpha: fixed<number>(1),
     scaling: fixed<Scaling>('alpha'),
     rank: fixed<number>(1),
+    ...leftOutFields,
   },
   ops,
 })

@@ -1,4 +1,4 @@
-import { allZeros, buffer, shapeOf, vector } from '../kind/index.ts'
+import { allZeros, buffer, dropout, fixed, shapeOf, vector } from '../kind/index.ts'
 import type { Init, Kind, Weight } from '../kind/index.ts'
 import { full, gather, matmul, mul, slice, uniform } from '../ops/index.ts'
 import type { Constant, Vector } from '../tree/leaf.ts'
@@ -15,6 +15,8 @@ export interface VeraValues {
   readonly d: Vector<'trainable'>
   /** What scales each output. */
   readonly b: Vector<'trainable'>
+  /** Rate of dropout on what goes into A, in training. */
+  readonly dropout: number
 }
 
 /**
@@ -53,9 +55,13 @@ export const VeraKind: Kind<Vera, 'weight', 'in' | 'out' | 'rank' | 'widestIn' |
     projectionB: buffer(['rank', 'widestOut'], projection),
     d: vector('rank', (_, shape) => full(shape, 0.1)),
     b: vector('out', allZeros),
+    dropout: fixed<number>(0),
   },
   delta: (w, ctx) => onwards(partOfA(w, shapeOf(w.base, ctx)[0] ?? 1), w),
-  times: (x, w) => onwards(matmul(x, partOfA(w, x.shape.at(-1) ?? 1)), w),
+  times: (x, w, ctx) => {
+    const inputs = dropout(x, w.dropout, w.d.label, ctx)
+    return onwards(matmul(inputs, partOfA(w, x.shape.at(-1) ?? 1)), w)
+  },
   timesT: (x, w, ctx) => {
     const back = mul(matmul(mul(x, w.b.value), partOfB(w), { transposeB: true }), w.d.value)
     return matmul(back, partOfA(w, shapeOf(w.base, ctx)[0] ?? 1), { transposeB: true })

@@ -1,4 +1,4 @@
-import { PositiveWhole } from '../../kind/number-codecs.ts'
+import { PositiveWhole, Rate } from '../../kind/number-codecs.ts'
 import { reshape, transpose } from '../../ops/index.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { BoftKind } from '../../weight/index.ts'
@@ -14,6 +14,7 @@ interface BoftConfig extends Targeting {
   readonly boft_block_size: number
   readonly boft_block_num: number
   readonly boft_n_butterfly_factor: number
+  readonly boft_dropout: number
 }
 
 /** Each block transposed: PEFT computes (I − Q)(I + Q)⁻¹ of a block, which is ours of its transpose. */
@@ -28,8 +29,10 @@ export const boftMethod: PeftMethod<BoftConfig> = {
       boft_block_size: Whole,
       boft_block_num: Whole,
       boft_n_butterfly_factor: PositiveWhole,
+      boft_dropout: Rate,
     },
-    defaults: { boft_block_size: 4, boft_block_num: 0, boft_n_butterfly_factor: 1 },
+    defaults: { boft_block_size: 4, boft_block_num: 0, boft_n_butterfly_factor: 1, boft_dropout: 0 },
+    only: { bias: ['none'] },
     harmless: ['init_weights', 'fan_in_fan_out'],
   },
   read: (job) => {
@@ -54,6 +57,7 @@ export const boftMethod: PeftMethod<BoftConfig> = {
         given: {
           r: reshape(turned(flat), [blocks.size / size, size]),
           s: reshape(tensor(path, 'boft_s'), [outputs]),
+          dropout: config.boft_dropout,
         },
       }
     })
@@ -64,29 +68,20 @@ export const boftMethod: PeftMethod<BoftConfig> = {
     const layers = worn.map(({ module, node: { r } }) => {
       const [rows = 1, size = 1] = r.value.shape
       const [inputs] = sidesAt(job.model, module)
-      return { module, size, factors: rows / inputs, count: inputs / size }
+      return { module, node: { size, factors: rows / inputs, count: inputs / size } }
     })
-    const bySize = layers.every(({ size }) => size === layers[0]?.size)
+    const bySize = layers.every(({ node }) => node.size === layers[0]?.node.size)
     return {
       config: {
         target_modules: layers.map(({ module }) => module).toSorted(),
-        boft_block_size: bySize ? (layers[0]?.size ?? 0) : 0,
-        boft_block_num: bySize
-          ? 0
-          : common(
-              worn,
-              'number or size of blocks',
-              layers.map(({ count }) => count),
-            ),
-        boft_n_butterfly_factor: common(
-          worn,
-          'number of factors',
-          layers.map(({ factors }) => factors),
-        ),
+        boft_block_size: bySize ? (layers[0]?.node.size ?? 0) : 0,
+        boft_block_num: bySize ? 0 : common(layers, 'number or size of blocks', ({ count }) => count),
+        boft_n_butterfly_factor: common(layers, 'number of factors', ({ factors }) => factors),
+        boft_dropout: common(worn, 'dropout', ({ dropout }) => dropout),
       },
       tensors: named(
         worn.flatMap(({ module, node: { r, s } }, i) => {
-          const { size, factors, count } = layers[i] ?? { size: 1, factors: 1, count: 1 }
+          const { size, factors, count } = layers[i]?.node ?? { size: 1, factors: 1, count: 1 }
           const blocks = turned(reshape(r.value, [factors * count, size, size]))
           return [
             [module, 'boft_R', reshape(blocks, [factors, count, size, size])] as const,

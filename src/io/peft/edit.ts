@@ -23,17 +23,27 @@ export const edited = (model: unknown, edits: Edits): unknown => {
   return replaceAt(model, all)
 }
 
-/** A weight wrapped in a kind, every leaf of which is given; those of its labels begin with the weight's. */
+/** A weight wrapped in a kind, every leaf of which is given; its labels begin with `label`, or with the weight's own. */
 export const wrapWith =
-  (kind: AnyKind, dims: Dims, given: Readonly<Record<string, unknown>>) =>
+  (kind: AnyKind, dims: Dims, given: Readonly<Record<string, unknown>>, label?: string) =>
   (weight: unknown): unknown => {
     const [rows = 0, columns = 0] = isPacked(weight)
       ? [weight.rows, weight.columns]
       : isParam(weight)
         ? weight.value.shape
         : []
-    const label = labelOf(weight)
     if (rows === 0)
-      reject('AlreadyAdapted', label, 'a weight that nothing wraps', 'another', 'Begin from the base itself.')
-    return wrapIn(kind, { weight: weight as Weight, rows, columns, key: key('peft'), label }, dims, given)
+      reject(
+        'AlreadyAdapted',
+        label ?? labelOf(weight),
+        'a weight that nothing wraps',
+        'another',
+        'Begin from the base itself.',
+      )
+    return wrapIn(
+      kind,
+      { weight: weight as Weight, rows, columns, key: key('peft'), label: label ?? labelOf(weight) },
+      dims,
+      given,
+    )
   }

@@ -2,9 +2,10 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { HubConfig } from '../../model/hub-config.ts'
-import { release } from '../../ops/index.ts'
+import { read, release } from '../../ops/index.ts'
 import type { Tensor } from '../../tree/tensor.ts'
-import { inFile, orThrow, refuse, reject } from '../issues.ts'
+import { inFile, issue, orThrow, refuse, reject } from '../issues.ts'
+import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
 import { fromStored, readSafetensors } from '../safetensors.ts'
 
@@ -23,6 +24,18 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
+/** Numbers that are trained, each of them one. */
+const allFinite = (value: Tensor): E.Either<Issues, Tensor> => {
+  const wrong =
+    value.dtype === 'float32'
+      ? (read(value) as Float32Array).find((x) => !Number.isFinite(x))
+      : `a tensor of ${value.dtype}`
+  if (wrong === undefined) return E.right(value)
+  release(value, { keep: [] })
+  const hint = 'The training that gave it went wrong, or the file is damaged.'
+  return E.left([issue('NonFinite', '', 'finite numbers in F32, F16 or BF16', String(wrong), hint)])
+}
+
 /** Reads `adapter_config.json` and `adapter_model.safetensors`. */
 export const readPeftFolder = async (folder: string): Promise<PeftFolder> => {
   const configPath = join(folder, 'adapter_config.json')
@@ -39,7 +52,7 @@ export const readPeftFolder = async (folder: string): Promise<PeftFolder> => {
   const { tensors: stored } = await orThrow(readSafetensors(tensorsPath))
   const tensors = new Map<string, Tensor>()
   for (const [name, value] of stored) {
-    const made = fromStored(value, { halves: 'float32' })
+    const made = E.chain(allFinite)(fromStored(value, { halves: 'float32' }))
     if (E.isRight(made)) tensors.set(name, made.right)
     else {
       release([...tensors.values()], { keep: [] })

@@ -18,6 +18,7 @@ export const hraMethod: PeftMethod<HraConfig> = {
   spec: {
     props: { ...targetingProps, r: PositiveWhole, apply_GS: t.boolean },
     defaults: { r: 8, apply_GS: false },
+    only: { bias: ['none'] },
     harmless: ['init_weights'],
   },
   read: (job) =>
@@ -32,16 +33,8 @@ export const hraMethod: PeftMethod<HraConfig> = {
     return {
       config: {
         target_modules: worn.map(({ module }) => module).toSorted(),
-        r: common(
-          worn,
-          'rank',
-          worn.map(({ node }) => node.u.value.shape[1]),
-        ),
-        apply_GS: common(
-          worn,
-          'orthogonalise',
-          worn.map(({ node }) => node.orthogonalise),
-        ),
+        r: common(worn, 'rank', (node) => node.u.value.shape[1]),
+        apply_GS: common(worn, 'orthogonalise', (node) => node.orthogonalise),
       },
       tensors: named(worn.map(({ module, node }) => [module, 'hra_u', node.u.value])),
     }

@@ -32,7 +32,8 @@ const sizeOf = (weight: unknown): readonly [number, number] | undefined =>
       ? [weight.value.shape[0] ?? 0, weight.value.shape[1] ?? 0]
       : undefined
 
-const nodesOf = (model: unknown): ReadonlyMap<string, unknown> => {
+/** The outermost node at each path. */
+export const nodesOf = (model: unknown): ReadonlyMap<string, unknown> => {
   const nodes = new Map<string, unknown>()
   // What a wrapper wraps lies at the same path: the outermost node is met first.
   for (const { node, path } of places(model)) if (!nodes.has(showPath(path))) nodes.set(showPath(path), node)
@@ -121,7 +122,8 @@ export const alphaOf = (node: { readonly alpha: number; readonly scaling: Scalin
   node.scaling === 'alpha/rank' ? node.alpha : factorOf(node, rank) * rank
 
 /** The one value that all modules have in common, which PEFT's configuration says once; else the adapter cannot be written. */
-export const common = <A>(all: readonly Worn<unknown>[], what: string, values: readonly A[]): A => {
+export const common = <N, A>(all: readonly Worn<N>[], what: string, of: (node: N) => A): A => {
+  const values = all.map(({ node }) => of(node))
   const other = values.findIndex((value) => value !== values[0])
   if (other >= 0)
     reject(

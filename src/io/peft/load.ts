@@ -3,10 +3,7 @@ import { decodeHubConfig } from '../../model/hub-config.ts'
 import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
 import { release, scope } from '../../ops/index.ts'
 import { freeze } from '../../transform/index.ts'
-import { didYouMean } from '../../tree/nearest.ts'
-import type { Tensor } from '../../tree/tensor.ts'
-import { hubCandidates } from '../hub-names.ts'
-import { inFile, io, issue, refuse, reject } from '../issues.ts'
+import { inFile, io, refuse, reject } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import type { Pretrained } from '../pretrained.ts'
 import { familyNamed } from '../pretrained.ts'
@@ -16,7 +13,8 @@ import type { PeftFolder } from './folder.ts'
 import type { AnyPeftMethod, ReadJob } from './method.ts'
 import { peftMethods } from './methods.ts'
 import { modulesOf } from './modules.ts'
-import { saveWholeModules } from './save-modules.ts'
+import { readerOf } from './reader.ts'
+import { requireCopies, saveWholeModules } from './save-modules.ts'
 import { targetsOf } from './targets.ts'
 import type { Targeting } from './targets.ts'
 
@@ -52,51 +50,31 @@ const decoded = (method: AnyPeftMethod, { config, configPath }: PeftFolder): Tar
   throw new Error('unreachable')
 }
 
-// Methods that put something before the text have no wrapper of their own around the model.
-const prefix = /^base_model\.(model\.)?/
-
-/** Tensors of a file by module and suffix, and which of them nobody has asked for. */
-const reader = ({ tensors, tensorsPath }: PeftFolder, body: string) => {
-  const used = new Set<string>()
-  // An adapter of the body alone has no name of the body in its keys, and the other way round.
-  const byName = new Map(
-    [...tensors].flatMap(([name, value]) =>
-      hubCandidates(name.replace(prefix, ''), body).map((candidate) => [candidate, { name, value }] as const),
-    ),
-  )
-  const maybe = (name: string): Tensor | undefined => {
-    const found = byName.get(name)
-    if (found !== undefined) used.add(found.name)
-    return found?.value
+/** The model with what the files say on it, and what they have lost of it. */
+export const putOn = (
+  files: PeftFolder,
+  method: AnyPeftMethod,
+  model: unknown,
+  pretrained: Pretrained,
+): Pick<PeftModel, 'model' | 'lost'> => {
+  const config = decoded(method, files)
+  const reader = readerOf(files, familyNamed(pretrained.family).body)
+  const at = (key: string): string => inFile(files.configPath, key)
+  const modules = modulesOf(model)
+  const job: ReadJob<typeof config> = {
+    ...reader,
+    model: freeze(model),
+    pretrained,
+    config,
+    modules,
+    targets: 'target_modules' in config ? targetsOf(config, modules, at) : [],
+    at,
   }
-  const global = (name: string): Tensor =>
-    maybe(name) ??
-    reject(
-      'MissingTensor',
-      inFile(tensorsPath, name),
-      'a tensor of this name, as adapter_config.json asks for',
-      'none',
-      'The adapter is not whole, or its configuration belongs to another.',
-    )
-  return {
-    global,
-    maybe: (module: string, suffix: string) => maybe(`${module}.${suffix}`),
-    tensor: (module: string, suffix: string) => global(`${module}.${suffix}`),
-    requireAllUsed: () =>
-      refuse(
-        [...tensors.keys()]
-          .filter((name) => !used.has(name))
-          .map((name) =>
-            issue(
-              'ExtraTensor',
-              inFile(tensorsPath, name),
-              'a tensor that adapter_config.json speaks of',
-              'another',
-              `Is it of a module that this model has not, or that no target names? ${didYouMean(name, [...used])}`,
-            ),
-          ),
-      ),
-  }
+  const worn = saveWholeModules(method.read(job), job)
+  requireCopies(worn, job, reader)
+  reader.requireAllUsed()
+  const lost = method.lost?.(config)
+  return { model: worn, ...(lost === undefined ? {} : { lost }) }
 }
 
 /**
@@ -125,27 +103,9 @@ export const loadPeft = <P extends Pretrained>(folder: string, pretrained: P): I
   io(folder, async () => {
     const files = await readPeftFolder(folder)
     try {
-      const method = methodOf(files)
-      const config = decoded(method, files)
-      const { requireAllUsed, ...read } = reader(files, familyNamed(pretrained.family).body)
-      const modules = modulesOf(pretrained.model)
-      const base = freeze(pretrained.model)
-      const model = scope(() => {
-        const job: ReadJob<typeof config> = {
-          ...read,
-          model: base,
-          pretrained,
-          config,
-          modules,
-          targets: 'target_modules' in config ? targetsOf(config, modules) : [],
-          at: (key) => inFile(files.configPath, key),
-        }
-        return saveWholeModules(method.read(job), job)
-      })
-      requireAllUsed()
-      release([...files.tensors.values()], { keep: [model] })
-      const lost = method.lost?.(config)
-      return { ...pretrained, model, adapter: files.config, ...(lost === undefined ? {} : { lost }) }
+      const worn = scope(() => putOn(files, methodOf(files), pretrained.model, pretrained))
+      release([...files.tensors.values()], { keep: [worn] })
+      return { ...pretrained, ...worn, adapter: files.config }
     } catch (error) {
       release([...files.tensors.values()], { keep: [pretrained.model] })
       throw error

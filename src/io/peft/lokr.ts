@@ -5,9 +5,9 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { lokrKinds } from '../../weight/index.ts'
 import type { Lokr, LokrForm } from '../../weight/index.ts'
 import { reject } from '../issues.ts'
-import { alphaOf, named, wornOn, wrapLayers } from './layers.ts'
+import { alphaOf, common, named, wornOn, wrapLayers } from './layers.ts'
 import type { Worn } from './layers.ts'
-import { lycorisSpec } from './loha.ts'
+import { lycorisDropout, lycorisSpec } from './loha.ts'
 import type { LycorisConfig } from './loha.ts'
 import type { PeftMethod } from './method.ts'
 import { patternValue } from './targets.ts'
@@ -15,6 +15,7 @@ import { patternValue } from './targets.ts'
 interface LokrConfig extends LycorisConfig {
   readonly decompose_both: boolean
   readonly decompose_factor: number
+  readonly rank_dropout_scale: boolean
 }
 
 type Halves = readonly [rows: number, columns: number]
@@ -81,8 +82,13 @@ export const lokrMethod: PeftMethod<LokrConfig> = {
   type: 'LOKR',
   spec: {
     ...lycorisSpec,
-    props: { ...lycorisSpec.props, decompose_both: t.boolean, decompose_factor: t.number },
-    defaults: { ...lycorisSpec.defaults, decompose_both: false, decompose_factor: -1 },
+    props: {
+      ...lycorisSpec.props,
+      decompose_both: t.boolean,
+      decompose_factor: t.number,
+      rank_dropout_scale: t.boolean,
+    },
+    defaults: { ...lycorisSpec.defaults, decompose_both: false, decompose_factor: -1, rank_dropout_scale: false },
   },
   read: (job) =>
     wrapLayers(job, ({ path }) => {
@@ -107,6 +113,9 @@ export const lokrMethod: PeftMethod<LokrConfig> = {
           rank,
           alpha: patternValue(job.config.alpha_pattern, path, job.config.alpha),
           scaling: 'alpha/rank',
+          rankDropout: job.config.rank_dropout,
+          moduleDropout: job.config.module_dropout,
+          rescaled: job.config.rank_dropout_scale,
         },
       }
     }),
@@ -126,6 +135,8 @@ export const lokrMethod: PeftMethod<LokrConfig> = {
         alpha_pattern: Object.fromEntries(alphas),
         decompose_both: both,
         decompose_factor: factorFor(worn),
+        ...lycorisDropout(worn),
+        rank_dropout_scale: common(worn, 'rank_dropout_scale', ({ rescaled }) => rescaled),
       },
       tensors: named(
         worn.flatMap(({ module, node }) =>

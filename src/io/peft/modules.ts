@@ -1,10 +1,22 @@
+import { formOf, innermost } from '../../tree/wrap.ts'
 import { childrenOf, isBranch } from '../../tree/walk.ts'
-import { innermost } from '../../tree/wrap.ts'
+
+/** How a module uses its weight: x·W, a row for each id, or x·Wᵀ with the table of the embedding. */
+export type Use = 'linear' | 'embedding' | 'head'
 
 /** A node of a model by the name that PyTorch has for it: our paths are the names of transformers. */
 export interface Module {
   readonly path: string
   readonly tag: string
+  /** Of a module whose weight an adapter can be put on. */
+  readonly use?: Use
+}
+
+const useOf = (node: unknown, tag: unknown): Use | undefined => {
+  const form = formOf((node as { readonly weight?: unknown }).weight)
+  if (form === 'matrix') return 'linear'
+  if (form !== 'table') return undefined
+  return tag === 'TiedHead' ? 'head' : 'embedding'
 }
 
 /** The tag of a node, or undefined for what has none. */
@@ -16,8 +28,9 @@ export const modulesOf = (model: unknown): readonly Module[] => {
     const bare = innermost(node)
     if (!isBranch(bare)) return []
     const tag = tagOf(bare)
+    const use = useOf(bare, tag)
     return [
-      { path, tag: typeof tag === 'string' ? tag : '' },
+      { path, tag: typeof tag === 'string' ? tag : '', ...(use === undefined ? {} : { use }) },
       ...childrenOf(bare).flatMap(([key, child]) => visit(child, path === '' ? key : `${path}.${key}`)),
     ]
   }

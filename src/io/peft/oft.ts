@@ -83,7 +83,9 @@ export const oftMethod: PeftMethod<OftConfig> = {
       use_cayley_neumann: true,
       num_cayley_neumann_terms: 5,
     },
-    harmless: ['init_weights', 'fan_in_fan_out'],
+    // PEFT 0.21 has a dropout for OFT and never applies it.
+    only: { bias: ['none'] },
+    harmless: ['init_weights', 'fan_in_fan_out', 'module_dropout'],
   },
   read: (job) => {
     const { config, at, tensor } = job
@@ -123,32 +125,20 @@ export const oftMethod: PeftMethod<OftConfig> = {
     if (worn === undefined) return undefined
     const layers = worn.map(({ module, node }) => ({
       module,
+      node,
       inputs: sidesAt(job.model, module)[0],
       size: sizeOf(node),
-      rows: node.v.value.shape[0] ?? 1,
     }))
-    const terms = common(
-      worn,
-      'number of terms',
-      worn.map(({ node }) => node.terms),
-    )
-    const radius = common(
-      worn,
-      'radius',
-      worn.map(({ node }) => node.radius),
-    )
+    const terms = common(worn, 'number of terms', (node) => node.terms)
+    const radius = common(worn, 'radius', (node) => node.radius)
     // A layer that is one block is shared and not shared.
     const several = layers.filter(({ inputs, size }) => inputs > size)
-    const shared = common(
-      worn,
-      'way of sharing blocks',
-      several.map(({ rows }) => rows === 1),
-    )
+    const shared = several.length > 0 && common(several, 'way of sharing blocks', ({ v }) => v.value.shape[0] === 1)
     return {
       config: {
         target_modules: worn.map(({ module }) => module).toSorted(),
         ...blocksFor(layers),
-        block_share: shared ?? false,
+        block_share: shared,
         coft: radius > 0,
         ...(radius === 0 ? {} : { eps: radius }),
         use_cayley_neumann: terms > 0,

@@ -1,38 +1,87 @@
-import { transpose } from '../../ops/index.ts'
-import { isParam, withStatus, withValue } from '../../tree/leaf.ts'
-import { leafPlaces, showPath } from '../../tree/walk.ts'
-import { hubKey } from '../hub-names.ts'
-import { isTransposed } from '../matching.ts'
-import { familyNamed } from '../pretrained.ts'
+import { scope, sameTensor } from '../../ops/index.ts'
+import { ties } from '../../tree/labels.ts'
+import { withStatus, withValue } from '../../tree/leaf.ts'
+import type { Param } from '../../tree/leaf.ts'
+import type { Tensor } from '../../tree/tensor.ts'
+import { hubCandidates } from '../hub-names.ts'
 import { reject } from '../issues.ts'
+import { familyNamed } from '../pretrained.ts'
 import { edited } from './edit.ts'
 import type { ReadJob } from './method.ts'
+import type { Reader } from './reader.ts'
+import { isSavedWhole, namedLeaves, turnedFor } from './saved.ts'
+import type { NamedLeaf } from './saved.ts'
 import type { Targeting } from './targets.ts'
 
 // PEFT adds both names to the configuration of every classifier, whichever its head has.
 const usualHeads = ['classifier', 'score']
 
+type Job = ReadJob<Targeting & { readonly ensure_weight_tying?: boolean }>
+
+/** The other places of a tied leaf; they follow it where the configuration says so, else it goes its own way. */
+const others = (job: Job, { node, path }: NamedLeaf): readonly string[] =>
+  (ties(job.model)[node.label] ?? []).filter((other) => other !== path)
+
+/** A trained leaf in place of the base's; one that no longer stands in all its places needs a label of its own. */
+const trained = (leaf: NamedLeaf, value: Tensor, isParted: boolean): Param => {
+  const own = withStatus(withValue(leaf.node, turnedFor(leaf, value)), 'trainable')
+  return isParted ? { ...own, label: own.label === leaf.path ? `${leaf.path}'` : leaf.path } : own
+}
+
 /** Puts the modules that an adapter carries as a whole, trained in full, in place of the base's. */
-export const saveWholeModules = (model: unknown, { config, tensor, pretrained, at }: ReadJob<Targeting>): unknown => {
-  const names = [...new Set(config.modules_to_save ?? [])]
-  const family = familyNamed(pretrained.family)
-  const edits = names.flatMap((name) => {
-    const leaves = leafPlaces(model).filter(({ path }) => `.${showPath(path)}`.includes(`.${name}.`))
-    if (leaves.length === 0 && !usualHeads.includes(name))
-      reject(
-        'NoMatch',
-        at('modules_to_save'),
-        'the names of modules of this model',
-        JSON.stringify(name),
-        'Is this the model that the adapter was trained on?',
-      )
-    return leaves.map(({ node, path }): readonly [string, (n: unknown) => unknown] => {
-      const label = showPath(path)
-      const cut = label.lastIndexOf('.')
-      const value = tensor(label.slice(0, cut), hubKey(label).slice(cut + 1))
-      const turned = isParam(node) && isTransposed(node.form, label, family)
-      return [label, (leaf) => withStatus(withValue(leaf as never, turned ? transpose(value) : value), 'trainable')]
-    })
+export const saveWholeModules = (model: unknown, job: Job): unknown => {
+  const names = job.config.modules_to_save ?? []
+  if (names.length === 0) return model
+  const leaves = namedLeaves(model, familyNamed(job.pretrained.family)).filter(({ path }) => isSavedWhole(names, path))
+  if (leaves.length === 0 && !names.every((name) => usualHeads.includes(name)))
+    reject(
+      'NoMatch',
+      job.at('modules_to_save'),
+      'the names of modules of this model',
+      JSON.stringify(names).slice(0, 200),
+      'Is this the model that the adapter was trained on?',
+    )
+  const edits = leaves.flatMap((leaf) => {
+    const tied = others(job, leaf)
+    const follow = job.config.ensure_weight_tying === true
+    const value = job.tensor(leaf.module, leaf.name, leaf.shape)
+    const node = trained(leaf, value, tied.length > 0 && !follow)
+    return [leaf.path, ...(follow ? tied : [])].map((path): readonly [string, () => Param] => [path, () => node])
   })
   return edited(model, new Map(edits))
+}
+
+const copies = /\.(base_layer|original_module|modules_to_save)\./
+
+/**
+ * Tensors that repeat what is known already: of the base, which must be this one's, and of modules saved as a whole, which PEFT
+ * writes up to three times over.
+ */
+export const requireCopies = (model: unknown, job: Job, reader: Reader): void => {
+  const unused = reader.unused()
+  if (unused.length === 0) return
+  const family = familyNamed(job.pretrained.family)
+  const byName = (tree: unknown): ReadonlyMap<string, NamedLeaf> =>
+    new Map(namedLeaves(tree, family).map((leaf) => [`${leaf.module}.${leaf.name}`, leaf]))
+  const [base, now] = [byName(job.model), byName(model)]
+  for (const name of unused) {
+    const which = copies.exec(name)?.[1]
+    const leaf = hubCandidates(name.replace(copies, '.'), family.body)
+      .map((candidate) => (which === 'modules_to_save' ? now : base).get(candidate))
+      .find((found) => found !== undefined)
+    if (leaf === undefined) continue
+    const value = reader.global(hubCandidates(name, family.body)[0] ?? name)
+    if (which === 'original_module') continue
+    const same = scope(
+      () => value.shape.join() === leaf.shape.join() && sameTensor(turnedFor(leaf, value), leaf.node.value),
+    )
+    if (!same)
+      reject(
+        'OtherBase',
+        reader.place(name),
+        `what this base has at ${leaf.path}, which this adapter repeats`,
+        value.shape.join() === leaf.shape.join() ? 'other numbers' : `[${value.shape.join(', ')}]`,
+        'Load the base that the adapter was trained on; one whose vocabulary was resized must be saved on its own first.',
+      )
+  }
 }

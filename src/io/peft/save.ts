@@ -1,15 +1,26 @@
 import { join } from 'node:path'
+import type { HubConfig } from '../../model/hub-config.ts'
 import { release, scope } from '../../ops/index.ts'
+import { detach } from '../../transform/index.ts'
 import { adapterOf } from '../../transform/wear.ts'
+import type { Adapter } from '../../transform/wear.ts'
+import { EspalierError } from '../../tree/error.ts'
+import { isParam } from '../../tree/leaf.ts'
+import { showPath } from '../../tree/walk.ts'
 import { commit } from '../files.ts'
 import { io, reject } from '../issues.ts'
 import type { Io } from '../issues.ts'
-import { writeJson } from '../json.ts'
 import type { Json } from '../json.ts'
 import type { Pretrained } from '../pretrained.ts'
 import { writeThrough } from '../safetensors.ts'
+import { alike } from './alike.ts'
+import { putOn } from './load.ts'
 import type { PeftModel } from './load.ts'
+import type { AnyPeftMethod, WriteJob, Written } from './method.ts'
 import { peftMethods } from './methods.ts'
+import { modulesOf } from './modules.ts'
+import { pythonJson } from './python-json.ts'
+import { writeWholeModules } from './trained.ts'
 
 const taskTypes: Readonly<Record<Pretrained['task'], string | null>> = {
   base: 'FEATURE_EXTRACTION',
@@ -18,13 +29,63 @@ const taskTypes: Readonly<Record<Pretrained['task'], string | null>> = {
   'token-classification': 'TOKEN_CLS',
 }
 
-const sorted = (record: Readonly<Record<string, unknown>>): Json =>
-  Object.fromEntries(Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1))) as Json
+const common: HubConfig = { auto_mapping: null, base_model_name_or_path: null, revision: null, peft_version: '0.21.2' }
+
+const trainedIn = ({ parts }: Adapter): WriteJob['trained'] =>
+  parts.flatMap(({ path, node }) => (isParam(node) ? [{ path: showPath(path), node }] : []))
+
+/** An adapter in the terms of the first method that has words for it. */
+const writtenBy = (methods: readonly AnyPeftMethod[], job: WriteJob): Written & { readonly type: string } => {
+  for (const method of methods) {
+    const found = method.write(job)
+    if (found === undefined) continue
+    const whole = writeWholeModules(job, found.taken ?? new Set())
+    const config = { ...found.config, ...(whole.names.length === 0 ? {} : { modules_to_save: whole.names }) }
+    return { config, tensors: new Map([...found.tensors, ...whole.tensors]), type: method.type }
+  }
+  const tags = new Set(job.parts.map(({ node }) => String((node as { readonly _tag?: unknown })._tag)))
+  const trained = job.trained[0]?.path
+  return reject(
+    'UnsupportedAdapter',
+    showPath(job.parts[0]?.path ?? []) || (trained ?? ''),
+    `an adapter of one of PEFT's types: ${methods.map(({ type }) => type).join(', ')}`,
+    [...tags].join(', ') || (trained === undefined ? 'nothing that is trained' : `${trained} alone, trained in full`),
+    'Save it with saveAdapter, which takes everything.',
+  )
+}
+
+/** Whether a configuration and tensors, put on the base again, give this very model. */
+const isTrue = (method: AnyPeftMethod, config: HubConfig, written: Written, pretrained: Pretrained): boolean => {
+  try {
+    return scope(() => {
+      const files = { config, configPath: '', tensors: written.tensors, tensorsPath: '' }
+      return { same: alike(putOn(files, method, detach(pretrained.model), pretrained).model, pretrained.model) }
+    }).same
+  } catch (error) {
+    if (error instanceof EspalierError) return false
+    throw error
+  }
+}
+
+/** The configuration that an adapter was loaded with, where it still says what is on the model. */
+const keptAs = (pretrained: Pretrained & Partial<PeftModel>, job: WriteJob): Written | undefined => {
+  const kept = pretrained.adapter
+  const method = peftMethods.find(({ type }) => type === kept?.['peft_type'])
+  if (kept === undefined || method === undefined) return undefined
+  try {
+    const { tensors } = writtenBy([method], { ...job, kept })
+    return isTrue(method, kept, { config: kept, tensors }, pretrained) ? { config: kept, tensors } : undefined
+  } catch (error) {
+    if (error instanceof EspalierError) return undefined
+    throw error
+  }
+}
 
 /**
  * Saves what stands on a model as PEFT would, so that PEFT puts it on the same checkpoint.
  *
- * The same adapter gives the same bytes. Errors: `UnsupportedAdapter` for what PEFT has no name for, `FileSystem`.
+ * An adapter that was loaded keeps its own configuration as long as that says the truth; another gets one with all the keys
+ * that PEFT writes. The same adapter gives the same bytes. Errors: `UnsupportedAdapter` for what PEFT has no name for, `FileSystem`.
  *
  * @example
  * ```ts
@@ -42,32 +103,21 @@ const sorted = (record: Readonly<Record<string, unknown>>): Json =>
  */
 export const savePeft = (pretrained: Pretrained & Partial<PeftModel>, folder: string): Io<void> =>
   io(folder, async () => {
-    const { parts } = adapterOf(pretrained.model)
-    const kept = parts.map(({ node }) => node)
-    const written = scope(() => {
-      const job = { model: pretrained.model, pretrained, parts }
-      for (const method of peftMethods) {
-        const found = method.write(job)
-        if (found !== undefined) return { ...found, type: method.type }
-      }
-      return reject(
-        'UnsupportedAdapter',
-        '',
-        `an adapter of one of PEFT's types: ${peftMethods.map(({ type }) => type).join(', ')}`,
-        [...new Set(kept.map((node) => String((node as { readonly _tag?: unknown })._tag)))].join(', ') ||
-          'nothing that is trained',
-        'Save it with saveAdapter, which takes everything.',
-      )
-    })
-    const config = {
-      base_model_name_or_path: null,
-      revision: null,
-      auto_mapping: null,
-      task_type: taskTypes[pretrained.task],
-      ...written.config,
-      inference_mode: true,
-      peft_type: written.type,
+    const adapter = adapterOf(pretrained.model)
+    const job: WriteJob = {
+      model: pretrained.model,
+      pretrained,
+      parts: adapter.parts.filter(({ node }) => !isParam(node)),
+      trained: trainedIn(adapter),
+      modules: modulesOf(pretrained.model),
     }
+    const written = scope((): Written => {
+      const kept = keptAs(pretrained, job)
+      if (kept !== undefined) return kept
+      const { config, tensors, type } = writtenBy(peftMethods, job)
+      const own = { ...common, task_type: taskTypes[pretrained.task], ...config, inference_mode: true, peft_type: type }
+      return { config: own, tensors }
+    })
     try {
       const path = join(folder, 'adapter_model.safetensors')
       await commit(folder, [
@@ -75,7 +125,7 @@ export const savePeft = (pretrained: Pretrained & Partial<PeftModel>, folder: st
           name: 'adapter_model.safetensors',
           write: (sink) => writeThrough(written.tensors, { format: 'pt' }, path, sink),
         },
-        { name: 'adapter_config.json', write: (sink) => sink(Buffer.from(`${writeJson(sorted(config))}\n`)) },
+        { name: 'adapter_config.json', write: (sink) => sink(Buffer.from(pythonJson(written.config as Json))) },
       ])
     } finally {
       release([...written.tensors.values()], { keep: [pretrained.model] })

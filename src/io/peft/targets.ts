@@ -1,7 +1,9 @@
 import * as t from 'io-ts'
 import { orNull } from '../../model/hub-config.ts'
 import type { ConfigSpec } from '../../model/hub-config.ts'
+import { reject } from '../issues.ts'
 import { Names } from './codecs.ts'
+import { matchAll } from './match.ts'
 import type { Module } from './modules.ts'
 
 /** The parts of a configuration that say which modules an adapter is on. */
@@ -22,57 +24,118 @@ export const targetingProps: ConfigSpec<Targeting>['props'] = {
   layers_pattern: orNull(Names),
 }
 
-const listOf = <A>(value: A | readonly A[] | null | undefined): readonly A[] =>
+export const listOf = <A>(value: A | readonly A[] | null | undefined): readonly A[] =>
   value === null || value === undefined ? [] : Array.isArray(value) ? (value as readonly A[]) : [value as A]
 
-const endsAs = (path: string, name: string): boolean => path === name || path.endsWith(`.${name}`)
+/** Whether one of some names is a path, or the end of it behind a dot. */
+const endsAsOne = (names: ReadonlySet<string>, path: string): boolean =>
+  [...path.matchAll(/\./g)].some(({ index }) => names.has(path.slice(index + 1)))
 
-const whole = (pattern: string, path: string): boolean => new RegExp(`^(?:${pattern})$`).test(path)
+type At = (key: string) => string
 
-/** The index of the layer that a module is in; by default the first number in its name that follows something. */
-const layerOf = (path: string, patterns: readonly string[]): number | undefined => {
-  const found =
-    patterns.length === 0
-      ? /^.*?\.[^.]*\.(\d+)\./.exec(path)
-      : patterns.map((p) => new RegExp(`^(?:|.*?\\.)(?:${p})\\.(\\d+)\\.`).exec(path)).find((m) => m !== null)
-  return found?.[1] === undefined ? undefined : Number(found[1])
+const matched = (patterns: readonly string[], paths: readonly string[], at: string): ReadonlySet<string> =>
+  new Set(matchAll(patterns, paths, at).flatMap((found) => [...found.keys()]))
+
+const excluded = ({ exclude_modules, modules_to_save }: Targeting, paths: readonly string[], at: At) => {
+  const names = new Set(listOf(exclude_modules))
+  const out =
+    typeof exclude_modules === 'string'
+      ? matched([`(?:${exclude_modules})$`], paths, at('exclude_modules'))
+      : new Set(paths.filter((path) => names.has(path) || endsAsOne(names, path)))
+  const whole = listOf(modules_to_save).map((name) => `(^|.*\\.)${name}($|\\..*)`)
+  const saved = matched(whole, paths, at('modules_to_save'))
+  return (path: string): boolean => out.has(path) || saved.has(path)
 }
+
+/** The modules in the layers that count; the number of a layer is the first in its name that follows something. */
+const inLayers = (
+  { layers_to_transform, layers_pattern }: Targeting,
+  paths: readonly string[],
+  at: At,
+): ((path: string) => boolean) => {
+  const layers = listOf(layers_to_transform)
+  if (layers.length === 0) return () => true
+  const named = listOf(layers_pattern).map((pattern) => `(?:^|.*?\\.)${pattern}\\.(?P<idx>\\d+)\\.`)
+  const patterns = named.length === 0 ? ['.*?\\.[^.]*\\.(?P<idx>\\d+)\\.'] : named
+  const found = matchAll(patterns, paths, at('layers_pattern'))
+  return (path) => {
+    const layer = found.find((one) => one.has(path))?.get(path)
+    return layer !== undefined && layers.includes(Number(layer))
+  }
+}
+
+const heads = ['score', 'classifier', 'lm_head']
+
+/** Every linear layer but the head, which is what PEFT's shorthand stands for. */
+const allLinear = (modules: readonly Module[]): readonly string[] =>
+  modules.filter(({ use, path }) => use === 'linear' && !heads.includes(path)).map(({ path }) => path)
 
 /**
- * Whether a configuration names a module, by PEFT's own rules: what is excluded first, then what is saved as a whole; a string is
+ * The paths that a configuration names, by PEFT's own rules: what is excluded first, then what is saved as a whole; a string is
  * a regular expression for the whole name, a list holds names or their ends; layers count only where an end matches.
  */
-export const isTargeted = (
-  { target_modules, exclude_modules, modules_to_save, layers_to_transform, layers_pattern }: Targeting,
-  path: string,
-): boolean => {
-  if (
-    typeof exclude_modules === 'string'
-      ? whole(exclude_modules, path)
-      : listOf(exclude_modules).some((n) => endsAs(path, n))
-  )
-    return false
-  if (listOf(modules_to_save).some((name) => new RegExp(`^(?:|.*\\.)(?:${name})(?:$|\\.)`).test(path))) return false
-  if (typeof target_modules === 'string') return whole(target_modules, path)
-  const names = listOf(target_modules)
-  if (names.includes(path)) return true
-  if (!names.some((name) => path.endsWith(`.${name}`))) return false
-  const layers = listOf(layers_to_transform)
-  if (layers.length === 0) return true
-  const layer = layerOf(path, listOf(layers_pattern))
-  return layer !== undefined && layers.includes(layer)
+export const namedBy = (targeting: Targeting, modules: readonly Module[], at: At): ReadonlySet<string> => {
+  const paths = modules.map(({ path }) => path)
+  const { target_modules } = targeting
+  const isOut = excluded(targeting, paths, at)
+  const kept = (found: readonly string[]): ReadonlySet<string> => new Set(found.filter((path) => !isOut(path)))
+  if (typeof target_modules === 'string' && target_modules.toLowerCase() !== 'all-linear')
+    return kept([...matched([`(?:${target_modules})$`], paths, at('target_modules'))])
+  const names = new Set(typeof target_modules === 'string' ? allLinear(modules) : target_modules)
+  const counts = inLayers(targeting, paths, at)
+  return kept(paths.filter((path) => names.has(path) || (endsAsOne(names, path) && counts(path))))
 }
 
-/** The modules that a configuration names. */
-export const targetsOf = (targeting: Targeting, modules: readonly Module[]): readonly Module[] =>
-  modules.filter(({ path }) => isTargeted(targeting, path))
+/** The modules that a configuration names; throws `NotATarget` for one that is no layer with a weight. */
+export const targetsOf = (targeting: Targeting, modules: readonly Module[], at: At): readonly Module[] => {
+  const named = namedBy(targeting, modules, at)
+  return modules.filter(({ path }) => named.has(path))
+}
 
-/** The value that a pattern gives a module, by the first pattern that ends its name as PEFT reads it; else the usual one. */
+/** Throws unless there are targets, each of which has a weight. */
+export const requireWeights = (targets: readonly Module[], { target_modules }: Targeting, at: At): void => {
+  if (targets.length === 0)
+    reject(
+      'NoMatch',
+      at('target_modules'),
+      'the names of modules of this model',
+      JSON.stringify(target_modules).slice(0, 200),
+      'Is this the model that the adapter was trained on?',
+    )
+  const strange = targets.find(({ use }) => use === undefined)
+  if (strange !== undefined)
+    reject(
+      'NotATarget',
+      at('target_modules'),
+      'names of linear layers and embeddings',
+      `${strange.path}, a ${strange.tag === '' ? 'list' : strange.tag}`,
+      'PEFT puts this method on layers with a weight only: name those within.',
+    )
+}
+
+/** The value that patterns give each of some modules, by the first pattern that ends its name as PEFT reads it; else the usual one. */
+export const patternValues = (
+  patterns: Readonly<Record<string, number>> | null,
+  paths: readonly string[],
+  usual: number,
+  at: string,
+): ((path: string) => number) => {
+  const entries = Object.entries(patterns ?? {})
+  const found = matchAll(
+    entries.map(([key]) => `(.*\\.)?(${key})$`),
+    paths,
+    at,
+  )
+  const values = new Map(
+    paths.map((path) => [path, entries[found.findIndex((one) => one.has(path))]?.[1] ?? usual] as const),
+  )
+  return (path) => values.get(path) ?? usual
+}
+
+/** The same for one module. */
 export const patternValue = (
   patterns: Readonly<Record<string, number>> | null,
   path: string,
   usual: number,
-): number => {
-  const found = Object.entries(patterns ?? {}).find(([key]) => new RegExp(`^(?:.*\\.)?(?:${key})$`).test(path))
-  return found?.[1] ?? usual
-}
+  at = 'rank_pattern',
+): number => patternValues(patterns, [path], usual, at)(path)

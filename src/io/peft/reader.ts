@@ -1,0 +1,78 @@
+import { didYouMean } from '../../tree/nearest.ts'
+import type { Tensor } from '../../tree/tensor.ts'
+import { hubCandidates } from '../hub-names.ts'
+import { inFile, issue, refuse, reject } from '../issues.ts'
+import type { PeftFolder } from './folder.ts'
+import type { Lookup } from './method.ts'
+
+// Methods that put something before the text have no wrapper of their own around the model.
+const prefix = /^base_model\.(model\.)?/
+
+const shown = 10
+
+/** Tensors of a file by module and suffix, and which of them nobody has asked for. */
+export interface Reader extends Lookup {
+  /** The names, bare of PEFT's prefix, that nothing has asked for. */
+  readonly unused: () => readonly string[]
+  readonly requireAllUsed: () => void
+  /** Where in which file a bare name lies. */
+  readonly place: (name: string) => string
+}
+
+/** Finds tensors by the names of modules; an adapter of the body alone has no name of the body in its keys, and the other way round. */
+export const readerOf = ({ tensors, tensorsPath }: PeftFolder, body: string): Reader => {
+  const used = new Set<string>()
+  const byName = new Map(
+    [...tensors].flatMap(([name, value]) =>
+      hubCandidates(name.replace(prefix, ''), body).map((candidate) => [candidate, { name, value }] as const),
+    ),
+  )
+  const found = (name: string, shape?: readonly number[]): Tensor | undefined => {
+    const entry = byName.get(name)
+    if (entry === undefined) return undefined
+    used.add(entry.name)
+    const there = entry.value.shape
+    if (shape !== undefined && there.join() !== shape.join())
+      reject(
+        'ShapeMismatch',
+        inFile(tensorsPath, entry.name),
+        `[${shape.join(', ')}], as the model and adapter_config.json have it`,
+        `[${there.join(', ')}]`,
+        'The adapter was trained on a model of another size, or its configuration belongs to another.',
+      )
+    return entry.value
+  }
+  const global = (name: string, shape?: readonly number[]): Tensor =>
+    found(name, shape) ??
+    reject(
+      'MissingTensor',
+      inFile(tensorsPath, name),
+      'a tensor of this name, as adapter_config.json asks for',
+      'none',
+      'The adapter is not whole, or its configuration belongs to another.',
+    )
+  const rest = (): readonly string[] => [...tensors.keys()].filter((name) => !used.has(name))
+  return {
+    global,
+    maybe: (module, suffix, shape) => found(`${module}.${suffix}`, shape),
+    tensor: (module, suffix, shape) => global(`${module}.${suffix}`, shape),
+    place: (name) => inFile(tensorsPath, byName.get(name)?.name ?? name),
+    unused: () => rest().map((name) => name.replace(prefix, '')),
+    requireAllUsed: () => {
+      const extra = rest()
+      refuse(
+        extra
+          .slice(0, shown)
+          .map((name, i) =>
+            issue(
+              'ExtraTensor',
+              inFile(tensorsPath, name),
+              'a tensor that adapter_config.json speaks of',
+              extra.length > shown && i === shown - 1 ? `another, and ${extra.length - shown} more` : 'another',
+              `Is it of a module that this model has not, or that no target names? ${didYouMean(name, [...used])}`,
+            ),
+          ),
+      )
+    },
+  }
+}

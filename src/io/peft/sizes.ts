@@ -1,0 +1,37 @@
+import type { Weight } from '../../kind/index.ts'
+import { isParam } from '../../tree/leaf.ts'
+import { innermost, isPacked, labelOf } from '../../tree/wrap.ts'
+import { familyNamed } from '../pretrained.ts'
+import { nodesOf } from './layers.ts'
+import type { ReadJob } from './method.ts'
+import type { Module } from './modules.ts'
+
+/** A module that an adapter is put on, with its weight as our layers hold it. */
+export interface Target extends Module {
+  readonly weight: Weight
+  /** The label that what is put on the weight begins with. */
+  readonly label: string
+  /** [in, out] of a matrix, [rows, width] of a table. */
+  readonly rows: number
+  readonly columns: number
+  /** Whether PyTorch holds the weight as [in, out] too. */
+  readonly untransposed: boolean
+}
+
+/** Modules with their weights and sizes. */
+export const sizedTargets = (
+  { model, pretrained }: Pick<ReadJob<unknown>, 'model' | 'pretrained'>,
+  modules: readonly Module[],
+): readonly Target[] => {
+  const nodes = nodesOf(model)
+  const { untransposed } = familyNamed(pretrained.family)
+  return modules.map((module) => {
+    const path = `${module.path}.weight`
+    const weight = nodes.get(path) as Weight
+    const bare = innermost(weight)
+    const [rows = 0, columns = 0] = isPacked(bare) ? [bare.rows, bare.columns] : isParam(bare) ? bare.value.shape : []
+    // A head that shares the table of an embedding has its label too, and what is put on either must not.
+    const label = module.use === 'head' ? path : labelOf(weight)
+    return { ...module, weight, label, rows, columns, untransposed: untransposed?.test(path) === true }
+  })
+}
