@@ -21,8 +21,6 @@ export const families: readonly AnyFamily[] = [
   mistralFamily,
   qwen2Family,
   qwen3Family,
-  gemmaFamily,
-  gemma2Family,
   robertaFamily,
 ]
 
