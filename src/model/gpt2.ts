@@ -2,9 +2,11 @@ import { at, atLayer, dropout, embed, fixed, layer, under } from '../kind/index.
 import type { AnyField, Dims, Embed, Kind, Kinds, Layer, Model, NodeField } from '../kind/index.ts'
 import { EmbeddingKind, PositionsKind, activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName, Embedding, LayerNorm, Linear, Positions, TiedHead } from '../nn/index.ts'
-import { add, slice } from '../ops/index.ts'
+import { slice } from '../ops/index.ts'
+import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { besides } from './besides.ts'
 import { gpt2Spec } from './gpt2-config.ts'
 import type { Gpt2Config } from './gpt2-config.ts'
 import { causalFamilyOf } from './family-run.ts'
@@ -147,8 +149,8 @@ const BlockKind: Kind<Gpt2Block, 'layer', 'd' | 'inner'> = {
   },
   ops: {
     layer: (n, x, ctx) => {
-      const attended = add(x, layer(n.attn, layer(n.ln_1, x, under(ctx, 'ln_1')), under(ctx, 'attn')))
-      return add(attended, layer(n.mlp, layer(n.ln_2, attended, under(ctx, 'ln_2')), under(ctx, 'mlp')))
+      const attended = besides(x, ctx, (c) => layer(n.attn, layer(n.ln_1, x, under(c, 'ln_1')), under(c, 'attn')))
+      return besides(attended, ctx, (c) => layer(n.mlp, layer(n.ln_2, attended, under(c, 'ln_2')), under(c, 'mlp')))
     },
   },
 }
