@@ -58,7 +58,7 @@ const built = async () => {
   return (name, ...args) => loaded[name](commands[name](...args))
 }
 
-/** Runs a command; what it refuses is told, and missing in the comparison. */
+/** Runs a command; what it refuses is told here, and counted as failed where its files are compared. */
 const attempt = async (title, command) => {
   try {
     await command()
@@ -84,10 +84,9 @@ const ours = async (espalier, work, group, name) => {
       espalier('logits', model, adapter, merge, join(inputs, file), target),
     )
   }
-  for (const [index, file] of readdirSync(inputs).entries()) {
-    const computed = await logits(file, false)
-    if (!computed && index === 0 && about?.options.includes('to be refused')) {
-      writeFileSync(join(output, 'refused'), '')
+  for (const file of readdirSync(inputs)) {
+    if (!(await logits(file, false))) {
+      if (about?.options.includes('may be refused')) writeFileSync(join(output, 'refused'), '')
       return
     }
     if (about?.mergeable) await logits(file, true)

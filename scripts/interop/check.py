@@ -67,6 +67,9 @@ def difference(case: dict[str, torch.Tensor], actual: torch.Tensor, expected: to
 
 
 def from_files(ours: Path, suffix: str) -> Callable[[str, dict], torch.Tensor]:
+    if not any(ours.glob(f"*{suffix}.safetensors")):
+        raise FileNotFoundError("Espalier wrote nothing")
+
     def read(case: str, _: dict) -> torch.Tensor:
         return main_output(load_file(ours / f"{case}{suffix}.safetensors"))
 
@@ -82,6 +85,12 @@ def from_model(model: torch.nn.Module) -> Callable[[str, dict], torch.Tensor]:
     return compute
 
 
+def written(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise FileNotFoundError("Espalier wrote nothing")
+    return folder
+
+
 def checks(root: Path, name: str, folder: Path) -> Iterator[tuple[str, str, Callable]]:
     """What is compared for one fixture: a title, the expected tensor's name ("" for the plain output), who computes."""
     ours, models = root / "ours" / name, root / "fixtures" / "models"
@@ -91,13 +100,13 @@ def checks(root: Path, name: str, folder: Path) -> Iterator[tuple[str, str, Call
     about = json.loads((folder / "expected.json").read_text())
     base = about["model"]
     yield "PEFT loads ours", "", lambda: from_model(
-        peft.PeftModel.from_pretrained(load_model(models, base), ours / "peft").eval()
+        peft.PeftModel.from_pretrained(load_model(models, base), written(ours / "peft")).eval()
     )
     if about["mergeable"]:
         kind = auto_class(MODELS[base].head)
         yield "merged logits", MERGED, lambda: from_files(ours, ".merged")
         yield "transformers loads merged", MERGED, lambda: from_model(
-            kind.from_pretrained(ours / "merged", dtype=torch.float32).eval()
+            kind.from_pretrained(written(ours / "merged"), dtype=torch.float32).eval()
         )
 
 
