@@ -26,7 +26,6 @@ export type {
   SandwichBlock,
 } from './model/decoder.ts'
 export type { DecoderConfig, LayerType, WindowConfig } from './model/decoder-config.ts'
-export type { DecoderRun } from './model/decoder-family.ts'
 export type { RopeParameters } from './model/rope.ts'
 export type { Gpt2, Gpt2Attention, Gpt2Block, Gpt2Body, Gpt2Config, Gpt2Mlp } from './model/gpt2.ts'
 export { bert } from './model/bert.ts'

@@ -32,6 +32,8 @@ export interface Pretrained<M = Model> {
   readonly task: Task
   /** `config.json` as it is. */
   readonly config: HubConfig
+  /** Labels of the parameters that the files do not have, and that were drawn; absent where there are none. */
+  readonly drawn?: readonly string[]
 }
 
 /** What may be told of a checkpoint that is opened. */
@@ -202,7 +204,8 @@ export const loadPretrained: LoadPretrained = (
     const { family, task, plan } = planOf(config, configPath, options)
     const wanted = wantedBy(plan, family)
     const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
-    const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack })
+    const mayHave = (name: string): boolean => options.task !== undefined && otherHeads.test(name)
+    const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack, mayHave })
     const weights = new Map<string, Param | Quantized>()
     try {
       for (const [key, name] of found) {
@@ -211,7 +214,14 @@ export const loadPretrained: LoadPretrained = (
       }
       const draw = drawnLeaf(options.key ?? seedKey('head'))
       const model = growPlan(plan, (field, label, shape) => weights.get(label) ?? draw(field, label, shape))
-      return { model, family: family.name, task, config: retasked(config, family, task, options.labels) } as never
+      const drawn = [...wanted.values()].map(({ label }) => label).filter((label) => !weights.has(label))
+      return {
+        model,
+        family: family.name,
+        task,
+        config: retasked(config, family, task, options.labels),
+        ...(drawn.length === 0 ? {} : { drawn }),
+      } as never
     } catch (error) {
       release([...weights.values()], { keep: [] })
       throw error
@@ -220,6 +230,9 @@ export const loadPretrained: LoadPretrained = (
 
 const wrongFamily = (path: string, wanted: AnyFamily, found: AnyFamily): never =>
   reject('WrongFamily', inFile(path, 'model_type'), wanted.name, found.name, `Load it as ${found.name}.`)
+
+// A checkpoint that is opened for another task than its own has a head for that one.
+const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./
 
 /** A configuration that says what the model is for now. */
 const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({

@@ -1,6 +1,5 @@
 import type { AnyFamily } from './family.ts'
 import type { CausalRun } from './run.ts'
-import type { Kinds } from '../kind/index.ts'
 import type { Kinds, Model } from '../kind/index.ts'
 import { bertFamily } from './bert.ts'
 import { causalRunOf } from './run.ts'

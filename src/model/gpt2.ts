@@ -3,7 +3,6 @@ import type { AnyField, Dims, Embed, Kind, Kinds, Layer, Model, NodeField } from
 import { EmbeddingKind, PositionsKind, activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName, Embedding, LayerNorm, Linear, Positions, TiedHead } from '../nn/index.ts'
 import { slice } from '../ops/index.ts'
-import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { besides } from './besides.ts'

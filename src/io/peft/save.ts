@@ -33,7 +33,7 @@ const taskTypes: Readonly<Record<Pretrained['task'], string | null>> = {
 }
 
 /** The task in PEFT's words; under that of a classifier PEFT wants the whole head in the file, which may not be trained. */
-const taskTypeOf = ({ task }: Pretrained, { modules_to_save }: HubConfig): string | null => {
+const taskTypeOf = ({ task }: Pretrained<unknown>, { modules_to_save }: HubConfig): string | null => {
   const saved = Array.isArray(modules_to_save) ? (modules_to_save as readonly unknown[]) : []
   const isHeadless = task.endsWith('classification') && !saved.includes('classifier') && !saved.includes('score')
   return isHeadless ? null : taskTypes[task]
