@@ -12,7 +12,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 // The commands as `espalier NAME …` takes them, called within this process: there are more than a thousand calls.
 const commands = {
   logits: (model, adapter, merge, input, output) => [
-    ...['--model', model, '--input', input, '--output', output],
+    '--model',
+    model,
+    '--input',
+    input,
+    '--output',
+    output,
     ...(adapter ? ['--adapter', adapter] : []),
     ...(merge ? ['--merge'] : []),
   ],
