@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -196,4 +196,14 @@ test('a classifier of texts or tokens on a body of the Hub, its head drawn; save
     expect(again.task).toBe(task)
     expect(data(z)).toEqual(data(y))
   }
+})
+
+test('a float that is whole is written as one, which transformers insists on', async () => {
+  const folder = join(await mkdtemp(join(tmpdir(), 'decoder-')), 'again')
+  await orThrow(savePretrained(await orThrow(loadPretrained(fixture('models/gemma2'))), folder))
+  const text = await readFile(join(folder, 'config.json'), 'utf8')
+  expect(text).toContain('"final_logit_softcapping": 4.0')
+  expect(text).toContain('"query_pre_attn_scalar": 10,')
+  const { config } = await orThrow(loadPretrained(folder))
+  expect(config['final_logit_softcapping']).toBe(4)
 })
