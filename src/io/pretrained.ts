@@ -14,6 +14,8 @@ import type { Tensor } from '../tree/tensor.ts'
 import { isRecord } from './codec.ts'
 import { nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
+import { located } from './hub.ts'
+import type { HubOptions } from './hub.ts'
 import { inFile, io, orThrow, refuse, reject } from './issues.ts'
 import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
@@ -38,6 +40,8 @@ export interface PretrainedOptions {
   readonly labels?: number
   /** Draws a head that the files do not have. Without a key, a missing head is an error. */
   readonly key?: Key
+  /** How a name of the Hugging Face Hub is fetched. */
+  readonly hub?: HubOptions
 }
 
 const tasks: readonly (readonly [RegExp, Task])[] = [
@@ -130,8 +134,8 @@ const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tenso
 /**
  * Loads a model from a folder as the Hugging Face Hub has it: `config.json` and `model.safetensors`, whole or in shards.
  *
- * Fields of the model have the names of transformers; every parameter is trainable, halves are widened to float32. Errors:
- * `FileSystem`, `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
+ * A name like `sentence-transformers/all-MiniLM-L6-v2` that is no folder is fetched from there, as `fromHub` does. Fields of the
+ * model have the names of transformers; every parameter is trainable, halves are widened to float32. Errors: `FileSystem`, `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
  * `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
  *
  * @example
@@ -146,8 +150,9 @@ const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tenso
  * count(again.model).parameters === count(model).parameters // => true
  * ```
  */
-export const loadPretrained = (folder: string, options: PretrainedOptions = {}): Io<Pretrained> =>
-  io(folder, async () => {
+export const loadPretrained = (source: string, options: PretrainedOptions = {}): Io<Pretrained> =>
+  io(source, async () => {
+    const folder = await located(source, options.hub)
     const configPath = join(folder, 'config.json')
     const given = await readJsonFile(configPath)
     const { optional = {} } = planOf(given, configPath, options).family
