@@ -29,3 +29,5 @@ export type { End, GeneratedText, Prompt, TextOptions, TextPiece } from './gener
 export { loadGeneration } from './generation-config.ts'
 export type { GenerationDefaults } from './generation-config.ts'
 export { carriedTask } from './peft/carried.ts'
+export { fromHub } from './hub.ts'
+export type { HubOptions } from './hub.ts'

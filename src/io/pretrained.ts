@@ -16,6 +16,8 @@ import type { Quantized } from '../weight/index.ts'
 import { isRecord } from './codec.ts'
 import { halfOf, nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
+import { located } from './hub.ts'
+import type { HubOptions } from './hub.ts'
 import { inFile, io, orThrow, refuse, reject } from './issues.ts'
 import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
@@ -46,13 +48,15 @@ export interface PretrainedOptions {
   readonly halves?: 'float32' | 'keep'
   /** Draws a head that the files do not have. Without a key, a missing head is an error. */
   readonly key?: Key
+  /** How a name of the Hugging Face Hub is fetched. */
+  readonly hub?: HubOptions
 }
 
 /** `loadPretrained`: typed when it is told which family's model it loads. */
 export interface LoadPretrained {
-  (folder: string, options?: PretrainedOptions): Io<Pretrained>
+  (source: string, options?: PretrainedOptions): Io<Pretrained>
   <Ms, D extends Task & keyof Ms, T extends Task & keyof Ms = D>(
-    folder: string,
+    source: string,
     options: PretrainedOptions & { readonly as: Typed<Ms, D>; readonly task?: T; readonly halves?: 'float32' },
   ): Io<Pretrained<Ms[T]>>
 }
@@ -171,8 +175,10 @@ const weightOf = (
 /**
  * Loads a model from a folder as the Hugging Face Hub has it: `config.json` and `model.safetensors`, whole or in shards.
  *
- * Fields of the model have the names of transformers; every parameter is trainable. With `as`, a family, the model has that
- * family's type; `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: `FileSystem`, `WrongFamily`, `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
+ * A name like `sentence-transformers/all-MiniLM-L6-v2` that is no folder is fetched from there, as `fromHub` does. Fields of the
+ * model have the names of transformers; every parameter is trainable. With `as`, a family, the model has that family's type;
+ * `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: `FileSystem`, `WrongFamily`, `BadJson`,
+ * `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`, `NonFinite`,
  * `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
  *
  * @example
@@ -190,10 +196,11 @@ const weightOf = (
  * ```
  */
 export const loadPretrained: LoadPretrained = (
-  folder: string,
+  source: string,
   { as, ...given }: PretrainedOptions & { readonly as?: Typed<unknown, Task> } = {},
 ): Io<never> =>
-  io(folder, async () => {
+  io(source, async () => {
+    const folder = await located(source, given.hub)
     const options = as === undefined ? given : { task: as.task, ...given }
     const configPath = join(folder, 'config.json')
     const read = await readJsonFile(configPath)
