@@ -42,10 +42,28 @@ const methodOf = ({ config, configPath }: PeftFolder): AnyPeftMethod => {
   )
 }
 
+const tasks: readonly unknown[] = [
+  'SEQ_CLS',
+  'SEQ_2_SEQ_LM',
+  'CAUSAL_LM',
+  'TOKEN_CLS',
+  'QUESTION_ANS',
+  'FEATURE_EXTRACTION',
+]
+
 const decoded = (method: AnyPeftMethod, { config, configPath }: PeftFolder): Targeting & HubConfig => {
   const spec = { ...method.spec, harmless: [...(method.spec.harmless ?? []), ...commonSpec] } as never as ConfigSpec<
     Targeting & HubConfig
   >
+  const task = config['task_type'] ?? null
+  if (task !== null && !tasks.includes(task))
+    reject(
+      'BadConfig',
+      inFile(configPath, 'task_type'),
+      `null or one of ${tasks.join(', ')}`,
+      JSON.stringify(task).slice(0, 80),
+      'Another program wrote this file.',
+    )
   const own = decodeHubConfig(spec, config)
   if (E.isRight(own)) return own.right
   refuse(own.left.map((i) => ({ ...i, path: inFile(configPath, i.path) })))
