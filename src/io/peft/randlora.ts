@@ -1,7 +1,8 @@
 import * as t from 'io-ts'
 import { Finite, PositiveWhole, Rate } from '../../kind/number-codecs.ts'
-import { reshape } from '../../ops/index.ts'
+import { reshape, sameTensor } from '../../ops/index.ts'
 import { constant } from '../../tree/leaf.ts'
+import type { Tensor } from '../../tree/tensor.ts'
 import { RandloraKind } from '../../weight/index.ts'
 import type { Randlora } from '../../weight/index.ts'
 import { reject } from '../issues.ts'
@@ -50,16 +51,28 @@ export const randloraMethod = layerMethod<RandloraConfig, Randlora>({
       [rank, 1, narrowest],
       [widest, most, rank],
     ]
+    const [a, b] = [job.global('randlora_A', shapeA), job.global('randlora_B', shapeB)]
     const shared = {
-      projectionA: constant('randlora.A', reshape(job.global('randlora_A', shapeA), [rank, narrowest])),
-      projectionB: constant('randlora.B', job.global('randlora_B', shapeB)),
+      projectionA: constant('randlora.A', reshape(a, [rank, narrowest])),
+      projectionB: constant('randlora.B', b),
+    }
+    // Files of some versions repeat the bases for each layer.
+    const repeats = (path: string, name: string, bases: Tensor): void => {
+      const own = job.maybe(path, name, bases.shape)
+      if (own !== undefined && !sameTensor(own, bases))
+        reject(
+          'UnsupportedAdapter',
+          `${path}.${name}`,
+          'the bases that all layers share',
+          'others',
+          'PEFT shares them.',
+        )
     }
     return ({ path, inputs, outputs }) => {
       const smaller = Math.min(inputs, outputs)
       const own = Math.ceil(smaller / rank)
-      // Files of some versions repeat the bases for each layer.
-      job.maybe(path, 'randlora_A', shapeA)
-      job.maybe(path, 'randlora_B', shapeB)
+      repeats(path, 'randlora_A', a)
+      repeats(path, 'randlora_B', b)
       return {
         kind: RandloraKind,
         dims: { rank, narrowest, widest, most, bases: own, smaller },
