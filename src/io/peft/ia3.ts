@@ -1,8 +1,8 @@
 import * as t from 'io-ts'
 import { initialise } from '../../kind/index.ts'
 import { orNull } from '../../model/hub-config.ts'
-import { ScaledKind } from '../../nn/index.ts'
-import type { Scaled } from '../../nn/index.ts'
+import { ScaledOutputsKind } from '../../nn/index.ts'
+import type { ScaledOutputs } from '../../nn/index.ts'
 import { reshape } from '../../ops/index.ts'
 import { key } from '../../tree/key.ts'
 import { reject } from '../issues.ts'
@@ -66,14 +66,14 @@ export const ia3Method: PeftMethod<Ia3Config> = {
         }
         const scale = reshape(job.tensor(path, 'ia3_l', [outputs, 1]), [outputs])
         if (!biased) return [`${path}.weight`, wrapWith(Ia3Kind, {}, { scale })]
-        const fresh = initialise(ScaledKind, { out: outputs }, key('peft'), { scale }, path) as Scaled
+        const fresh = initialise(ScaledOutputsKind, { out: outputs }, key('peft'), { scale }, path) as ScaledOutputs
         return [path, (base) => ({ ...fresh, base })]
       },
     )
     return edited(job.model, new Map(edits))
   },
   write: (job) => {
-    const worn = wornOn<Ia3 | Ia3Inputs | Scaled>(job, 'Ia3', 'Ia3Inputs', 'Scaled')
+    const worn = wornOn<Ia3 | Ia3Inputs | ScaledOutputs>(job, 'Ia3', 'Ia3Inputs', 'ScaledOutputs')
     if (worn === undefined) return undefined
     for (const { module, node } of worn)
       if (node._tag === 'Ia3' && hasBias(job.model, module))
