@@ -3,12 +3,11 @@ import { basename, dirname, join, sep } from 'node:path'
 import * as t from 'io-ts'
 import type { Issue } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
-import { dictionary } from './codec.ts'
 import type { StoredTensor } from './dtypes.ts'
 import { readBytes, withFile } from './files.ts'
 import { longestHeader } from './header.ts'
 import type { SafetensorsHeader, StoredEntry } from './header.ts'
-import { clip, decode, inFile, io, issue, refuse, reject } from './issues.ts'
+import { clip, decode, describe, inFile, io, issue, refuse, reject } from './issues.ts'
 import type { Io } from './issues.ts'
 import { decodeUtf8, parseJson } from './json.ts'
 import { openHeader, readEntry } from './safetensors.ts'
@@ -32,10 +31,7 @@ export interface Checkpoint {
 const single = 'model.safetensors'
 const indexName = `${single}.index.json`
 
-const Index = t.type(
-  { weight_map: dictionary(t.string, 'an object of file names by tensor') },
-  'an index with a weight_map',
-)
+const Index = t.type({ weight_map: t.UnknownRecord }, 'an index with a weight_map')
 
 /** A shard as the files say it is. */
 interface Shard {
@@ -95,8 +91,18 @@ const readIndex = (path: string): Promise<ReadonlyMap<string, string>> =>
     if (size > longestHeader)
       reject('TooLarge', path, `an index of at most ${longestHeader} bytes`, `${size}`, 'No model is as large as that.')
     const json = parseJson(decodeUtf8(await readBytes(file, 0, size, path), path), path)
-    return new Map(Object.entries(decode(Index, json, path).weight_map))
+    const named = Object.entries(decode(Index, json, path).weight_map)
+    refuse(
+      named
+        .filter(([, name]) => typeof name !== 'string')
+        .map(([key, name]) =>
+          issue('BadJson', keyOf(path, key), 'a file name', describe(name), 'Download the index again.'),
+        ),
+    )
+    return new Map(named as (readonly [string, string])[])
   })
+
+const keyOf = (path: string, tensor: string): string => inFile(path, `weight_map.${tensor}`)
 
 /** What index and shards say against each other. */
 const contradictions = (folder: string, index: ReadonlyMap<string, string>, shards: readonly Shard[]): Issue[] => {
@@ -145,10 +151,10 @@ const openShards = async (folder: string, names: ReadonlySet<string>): Promise<r
   const path = join(folder, indexName)
   const index = await readIndex(path)
   // The first tensor that names a file stands for the others in what is said of it.
-  const files = new Map([...index].toReversed().map(([name, file]) => [file, name]))
+  const files = new Map<string, string>()
+  for (const [name, file] of index) if (!files.has(file)) files.set(file, name)
   const issues: Issue[] = []
-  for (const [file, name] of files)
-    issues.push(...(await shardIssue(folder, names, file, inFile(path, `weight_map.${name}`))))
+  for (const [file, name] of files) issues.push(...(await shardIssue(folder, names, file, keyOf(path, name))))
   refuse(issues)
   const shards: Shard[] = []
   for (const file of [...files.keys()].toSorted()) shards.push(await readShard(folder, file))
@@ -203,11 +209,9 @@ const findShards = async (folder: string): Promise<readonly Shard[]> => {
 export const openCheckpoint = (folder: string): Io<Checkpoint> =>
   io(folder, async () => {
     const shards = await findShards(folder)
-    const entries = new Map(
-      shards.flatMap(({ file, header }) =>
-        [...header.tensors].map(([name, entry]): [string, CheckpointEntry] => [name, { ...entry, file }]),
-      ),
-    )
+    const entries = new Map<string, CheckpointEntry>()
+    for (const { file, header } of shards)
+      for (const [name, entry] of header.tensors) entries.set(name, { ...entry, file })
     const byFile = new Map(shards.map((shard) => [shard.file, shard]))
     const read = async (name: string): Promise<StoredTensor> => {
       const entry = entries.get(name) ?? missing(folder, name, entries.keys())

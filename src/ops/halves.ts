@@ -2,8 +2,8 @@
 export type Half = 'bf16' | 'f16'
 
 const infinity = 0x7f80_0000
-// The least number that rounds to the infinity of f16, and its least normal one, as bits of a float32.
-const [f16Overflow, f16Normal] = [0x477f_f000, 0x3880_0000]
+// 2^16, beyond every number of f16, and 2^-14, its least normal one, as bits of a float32.
+const [f16Overflow, f16Normal] = [0x4780_0000, 0x3880_0000]
 // Added and taken off again, it rounds a float64 to a whole number, ties to even.
 const rounder = 2 ** 52
 
@@ -47,7 +47,18 @@ export const toHalves = (values: Float32Array, half: Half): Uint16Array<ArrayBuf
   return codes
 }
 
-/** Writes the halves from `from` to `to` as float32 to `out` from `at` on. @internal */
+/** The bits of a float32 that is equal to a half of f16. */
+const wideBits = (code: number): number => {
+  const [sign, exponent, fraction] = [(code & 0x8000) << 16, code & 0x7c00, code & 0x3ff]
+  if (exponent === 0x7c00) return sign | infinity | (fraction << 13)
+  if (exponent !== 0) return sign | ((exponent << 13) + 0x3800_0000 + (fraction << 13))
+  if (fraction === 0) return sign
+  // What is subnormal here is none there: its first one is shifted to where it need not be written.
+  const shift = Math.clz32(fraction) - 21
+  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13)
+}
+
+/** Writes the halves from `from` to `to` as float32 to `out` from `start` on. @internal */
 export const widenInto = (
   codes: Uint16Array,
   half: Half,
@@ -57,16 +68,19 @@ export const widenInto = (
 ): void => {
   // As bits, so that a NaN keeps its payload.
   const bits = new Uint32Array(out.buffer, out.byteOffset, out.length)
-  let at = start
-  if (half === 'bf16') for (let i = from; i < to; i++) bits[at++] = codes[i]! << 16
-  else
-    for (let i = from; i < to; i++) {
-      const code = codes[i]!
-      const [sign, exponent, fraction] = [(code & 0x8000) << 16, code & 0x7c00, code & 0x3ff]
-      // The numbers of an exponent of zero are subnormal: they have no leading one.
-      if (exponent === 0) out[at++] = (sign === 0 ? fraction : -fraction) * 2 ** -24
-      else bits[at++] = sign | (exponent === 0x7c00 ? infinity : (exponent << 13) + 0x3800_0000) | (fraction << 13)
-    }
+  const by = start - from
+  if (half === 'bf16') for (let i = from; i < to; i++) bits[i + by] = codes[i]! << 16
+  else for (let i = from; i < to; i++) bits[i + by] = wideBits(codes[i]!)
+}
+
+/** One half after another as a number. @internal */
+export const halfReader = (codes: Uint16Array, half: Half): ((i: number) => number) => {
+  const one = new Float32Array(1)
+  const bits = new Uint32Array(one.buffer)
+  return (i) => {
+    bits[0] = half === 'bf16' ? codes[i]! << 16 : wideBits(codes[i]!)
+    return one[0]!
+  }
 }
 
 /**

@@ -1,4 +1,3 @@
-import * as t from 'io-ts'
 import { materialize } from '../kind/index.ts'
 import { PositiveWhole } from '../kind/number-codecs.ts'
 import { context } from '../nn/index.ts'
@@ -19,7 +18,8 @@ import { weightMethod } from './attach.ts'
 import type { Sized, WeightPlace } from './weight-places.ts'
 import { dataOf, loraDefaults, loraOptions } from './lora.ts'
 import type { LoraOptions } from './lora.ts'
-import { may, oneOf } from './options.ts'
+import { may } from './options.ts'
+import { quantizeOptions } from './quantize.ts'
 import { nearestFactors } from './lora-init.ts'
 
 /** How LoftQ is put on: the options of LoRA, those of quantisation, and how often the two take turns. */
@@ -60,8 +60,8 @@ const misfits = (options: Settled, { path, rows, columns }: Sized): readonly Iss
     ...(factor > 0
       ? []
       : [issue('BadOption', path, 'an alpha > 0', factor, 'A and B are roots of singular values over alpha.')]),
-    ...(options.scheme === 'int8' && options.doubleQuant
-      ? [issue('BadOption', path, "scheme 'nf4' for doubleQuant", 'int8', 'Leave doubleQuant out.')]
+    ...(options.scheme !== 'nf4' && options.doubleQuant
+      ? [issue('BadOption', path, "scheme 'nf4' for doubleQuant", options.scheme, 'Leave doubleQuant out.')]
       : []),
   ]
 }
@@ -116,8 +116,7 @@ export const loftq: Targeted<LoftqOptions, 'loftq'> = weightMethod<LoftqOptions,
     kind: LoraKind,
     options: {
       ...loraOptions,
-      scheme: may(oneOf('nf4', 'int8')),
-      doubleQuant: may(t.boolean),
+      ...quantizeOptions,
       iterations: may(PositiveWhole),
     },
     defaults: loftqDefaults,

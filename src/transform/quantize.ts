@@ -81,13 +81,13 @@ const partedTies = (model: unknown, places: readonly Place<Bare>[]): readonly Is
 }
 
 const wrongOptions = ({ scheme, doubleQuant }: QuantizeOptions): readonly Issue[] =>
-  scheme === 'int8' && doubleQuant === true
+  scheme !== undefined && scheme !== 'nf4' && doubleQuant === true
     ? [
         {
           _tag: 'BadOption',
           path: 'quantize.doubleQuant',
           expected: "scheme 'nf4'",
-          found: "'int8', which has one scale a row",
+          found: `'${scheme}', which has no scales of blocks`,
           hint: 'Leave doubleQuant out.',
         },
       ]
@@ -116,7 +116,11 @@ const quantizeAt = (model: unknown, places: readonly Place<Bare>[], options: Qua
   })
 }
 
-const options: OptionTable<QuantizeOptions> = { scheme: may(oneOf('nf4', 'int8')), doubleQuant: may(t.boolean) }
+/** What `quantize` and what quantises by it takes. @internal */
+export const quantizeOptions: OptionTable<QuantizeOptions> = {
+  scheme: may(oneOf('nf4', 'int8', 'bf16', 'f16')),
+  doubleQuant: may(t.boolean),
+}
 
 /** `quantize` for weight matrices, `quantize.tables` for the tables of token embeddings. */
 export interface Quantize extends Targeted<QuantizeOptions, 'quantize'> {
@@ -125,9 +129,9 @@ export interface Quantize extends Targeted<QuantizeOptions, 'quantize'> {
 }
 
 /**
- * Holds weight matrices in 4 or 8 bits from now on, frozen: what trains is what is put on top, and QLoRA is `lora` after it.
+ * Holds weight matrices in 4, 8 or 16 bits from now on, frozen: what trains is what is put on top, and QLoRA is `lora` after it.
  *
- * NF4 takes 0.5625 bytes a weight (0.516 with `doubleQuant`), int8 one byte and a scale for each output. A glob that names a
+ * NF4 takes 0.5625 bytes a weight (0.516 with `doubleQuant`), int8 one byte and a scale for each output, bf16 and f16 two. A glob that names a
  * layer takes all its matrices. A tied weight stays tied when all its places are selected. The count of parameters stays.
  *
  * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `AlreadyQuantized`, `TiedWeight`, `NonFinite` for a
@@ -146,7 +150,7 @@ export interface Quantize extends Targeted<QuantizeOptions, 'quantize'> {
 export const quantize: Quantize = Object.assign(
   targeted<QuantizeOptions, 'quantize'>(
     (model, { at, ...how }) => quantizeAt(model, targets(model, at, matrices), how),
-    { name: 'quantize', options },
+    { name: 'quantize', options: quantizeOptions },
   ),
   {
     tables: targeted<QuantizeOptions, 'quantizeTables'>(
@@ -160,7 +164,7 @@ export const quantize: Quantize = Object.assign(
           })),
           how,
         ),
-      { name: 'quantize.tables', options },
+      { name: 'quantize.tables', options: quantizeOptions },
     ),
   },
 )

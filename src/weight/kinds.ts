@@ -11,8 +11,10 @@ import { LohaKind } from './loha.ts'
 import { lokrKinds } from './lokr.ts'
 import { LoraFromKind } from './lora-from.ts'
 import { LoraKind } from './lora.ts'
+import { MissBatKind, MissKind } from './miss.ts'
 import { OftKind } from './oft.ts'
-import { Int8Kind, Nf4DoubleKind, Nf4Kind } from './quantized.ts'
+import { Bf16Kind, F16Kind, Int8Kind, Nf4DoubleKind, Nf4Kind } from './quantized.ts'
+import { RandloraKind } from './randlora.ts'
 import { TokenRowsKind } from './token-rows.ts'
 import { VeraKind } from './vera.ts'
 
@@ -22,6 +24,8 @@ export const weightKinds: Kinds = {
   Nf4: Nf4Kind,
   Nf4Double: Nf4DoubleKind,
   Int8: Int8Kind,
+  Bf16: Bf16Kind,
+  F16: F16Kind,
   Lora: LoraKind,
   LoraFrom: LoraFromKind,
   Dora: DoraKind,
@@ -37,4 +41,7 @@ export const weightKinds: Kinds = {
   Fourierft: FourierftKind,
   TokenRows: TokenRowsKind,
   ByRow: ByRowKind,
+  Miss: MissKind,
+  MissBat: MissBatKind,
+  Randlora: RandloraKind,
 }

@@ -5,6 +5,7 @@ import { constant } from '../tree/leaf.ts'
 import type { Form } from '../tree/leaf.ts'
 import { labelOf } from '../tree/wrap.ts'
 import { BLOCK, NESTED_BLOCK } from './pack.ts'
+import { schemeOf } from './quantized.ts'
 import type { Quantized } from './quantized.ts'
 
 /** The tensors by which bitsandbytes holds one 4-bit weight, by name, as they lie in a state dict. */
@@ -32,7 +33,7 @@ const bytesOf = (leaf: { readonly value: Parameters<typeof read>[0] }, length: n
 /**
  * A 4-bit weight as the tensors of a bitsandbytes `Linear4bit`: packed bytes, scales, code books and the state as JSON.
  *
- * @throws EspalierError `BadFormat` for a weight in int8.
+ * @throws EspalierError `BadFormat` for a weight that is not in NF4.
  * @example
  * ```ts
  * import { get, key, nf4State, quantize, sllm } from 'espalier'
@@ -45,12 +46,12 @@ const bytesOf = (leaf: { readonly value: Parameters<typeof read>[0] }, length: n
  */
 export const nf4State = (weight: Quantized): Nf4State => {
   const { form, rows, columns, codes, absmax, nestedAbsmax, offset } = weight
-  if (weight._tag === 'Int8')
-    fail({
+  if (absmax === undefined || weight._tag === 'Int8')
+    return fail({
       _tag: 'BadFormat',
       path: labelOf(weight),
       expected: 'a weight in NF4',
-      found: 'one in int8',
+      found: `one in ${schemeOf(weight).scheme}`,
       hint: "Quantise it with { scheme: 'nf4' }.",
     })
   const size = rows * columns

@@ -120,3 +120,12 @@ export const packInt8 = (values: Float32Array, columns: number): Codes => {
   }
   return { codes, absmax }
 }
+
+/** Halves two to a word, the earlier in the lower half; where they lie so already, nothing is copied. */
+export const packHalves = (codes: Uint16Array): Int32Array => {
+  if (codes.length % 2 === 0 && codes.byteOffset % 4 === 0)
+    return new Int32Array(codes.buffer as ArrayBuffer, codes.byteOffset, codes.length / 2)
+  const words = wordsFor(codes.byteLength)
+  new Uint16Array(words.buffer).set(codes)
+  return words
+}

@@ -1,16 +1,28 @@
 import { allZeros, buffer, fixed } from '../kind/index.ts'
 import type { Fields, Init, Kind } from '../kind/index.ts'
-import { adopt, gatherPacked, matmulPacked, read, scalar, scope, transpose, unpack, zeros } from '../ops/index.ts'
-import type { PackedMatrix, PackedScheme } from '../ops/index.ts'
+import {
+  adopt,
+  gatherPacked,
+  isHalf,
+  matmulPacked,
+  read,
+  scalar,
+  scope,
+  toHalves,
+  transpose,
+  unpack,
+  zeros,
+} from '../ops/index.ts'
+import type { Half, PackedMatrix, PackedScheme } from '../ops/index.ts'
 import { TransformFailure } from '../tree/error.ts'
 import { constant } from '../tree/leaf.ts'
 import type { Constant, Form } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { Packed } from '../tree/wrap.ts'
-import { packInt8, packNf4, packScales } from './pack.ts'
+import { packHalves, packInt8, packNf4, packScales } from './pack.ts'
 
 /**
- * A weight in 4 or 8 bits: `Nf4`, `Nf4Double`, whose scales are quantised too, or `Int8`.
+ * A weight in fewer bits: `Nf4`, `Nf4Double`, whose scales are quantised too, `Int8`, or the halves `Bf16` and `F16`.
  *
  * Codes and blocks run over the weight as PyTorch lays it out, so that they are those of bitsandbytes: a matrix [in, out] is
  * held as [out, in], a table [rows, width] as it is.
@@ -18,9 +30,9 @@ import { packInt8, packNf4, packScales } from './pack.ts'
  * @source Dettmers et al. 2023, "QLoRA: Efficient Finetuning of Quantized LLMs", §3.
  */
 export interface Quantized<F extends Form = Form> extends Packed<F> {
-  readonly _tag: 'Nf4' | 'Nf4Double' | 'Int8'
-  /** The scale of each block or row; of `Nf4Double`, its codes. */
-  readonly absmax: Constant
+  readonly _tag: 'Nf4' | 'Nf4Double' | 'Int8' | 'Bf16' | 'F16'
+  /** The scale of each block or row; of `Nf4Double`, its codes. Halves have none. */
+  readonly absmax?: Constant
   /** Of `Nf4Double`: the scale of each 256 scales. */
   readonly nestedAbsmax?: Constant
   /** Of `Nf4Double`: what is added to every scale. */
@@ -29,15 +41,23 @@ export interface Quantized<F extends Form = Form> extends Packed<F> {
 
 /** How a weight is quantised. */
 export interface QuantizedAs {
-  /** 4 bits of NF4 (the default), or 8 bits with one scale for each output. */
+  /** 4 bits of NF4 (the default), 8 bits with one scale for each output, or each number rounded to 16 bits. */
   readonly scheme?: PackedScheme
   /** Of NF4: whether the scales are held in 8 bits as well. */
   readonly doubleQuant?: boolean
 }
 
+const schemes: Readonly<Record<Quantized['_tag'], PackedScheme>> = {
+  Nf4: 'nf4',
+  Nf4Double: 'nf4',
+  Int8: 'int8',
+  Bf16: 'bf16',
+  F16: 'f16',
+}
+
 /** How a weight was quantised. */
 export const schemeOf = ({ _tag }: Pick<Quantized, '_tag'>): Required<QuantizedAs> => ({
-  scheme: _tag === 'Int8' ? 'int8' : 'nf4',
+  scheme: schemes[_tag],
   doubleQuant: _tag === 'Nf4Double',
 })
 
@@ -58,41 +78,81 @@ export const isQuantized = (node: unknown): node is Quantized =>
   node !== null &&
   '_tag' in node &&
   typeof node._tag === 'string' &&
-  ['Nf4', 'Nf4Double', 'Int8'].includes(node._tag)
+  Object.hasOwn(schemes, node._tag)
+
+/** What a weight is made for: its label and its form. */
+interface Named {
+  readonly label: string
+  readonly form: Form
+}
+
+const leafOf = (label: string, name: string, data: Float32Array | Int32Array): Constant =>
+  constant(`${label}.${name}`, adopt(data, [data.length]))
+
+const laidOut = (words: Int32Array, { label, form }: Named, [rows, columns]: readonly [number, number]) => ({
+  form,
+  rows,
+  columns,
+  codes: { ...leafOf(label, 'codes', words), standsFor: rows * columns },
+})
+
+/** The weight of these halves, in the order in which they are held: a matrix by its outputs, as PyTorch's layers have it. */
+export const halvesAtRest = (
+  codes: Uint16Array,
+  half: Half,
+  named: Named,
+  [first, second]: readonly [number, number],
+): Quantized => ({
+  _tag: half === 'bf16' ? 'Bf16' : 'F16',
+  ...laidOut(packHalves(codes), named, named.form === 'table' ? [first, second] : [second, first]),
+})
 
 /** Quantises dense values [rows, columns] under a label; the tensor is only read. */
 export const quantizeValues = (
   value: Tensor,
-  { label, form }: { readonly label: string; readonly form: Form },
+  named: Named,
   { scheme = 'nf4', doubleQuant = false }: QuantizedAs = {},
 ): Quantized => {
+  const { label, form } = named
   const [rows = 1, columns = 1] = value.shape
+  const held = heldShape({ form, rows, columns })
   const values = scope(() => read(form === 'table' ? value : transpose(value))) as Float32Array
-  const leaf = (name: string, data: Float32Array | Int32Array): Constant =>
-    constant(`${label}.${name}`, adopt(data, [data.length]))
-  const { codes, absmax } = scheme === 'nf4' ? packNf4(values) : packInt8(values, form === 'table' ? columns : rows)
-  if (!absmax.every(Number.isFinite)) notFinite(label)
-  const common = { form, rows, columns, codes: { ...leaf('codes', codes), standsFor: rows * columns } }
-  if (scheme === 'int8') return { _tag: 'Int8', ...common, absmax: leaf('absmax', absmax) }
-  if (!doubleQuant) return { _tag: 'Nf4', ...common, absmax: leaf('absmax', absmax) }
+  if (isHalf(scheme)) {
+    const codes = toHalves(values, scheme)
+    if (!areFinite(codes, scheme)) notFinite(label, scheme)
+    return halvesAtRest(codes, scheme, named, held)
+  }
+  const { codes, absmax } = scheme === 'nf4' ? packNf4(values) : packInt8(values, held[1])
+  if (!absmax.every(Number.isFinite)) notFinite(label, scheme)
+  const common = laidOut(codes, named, [rows, columns])
+  if (scheme === 'int8') return { _tag: 'Int8', ...common, absmax: leafOf(label, 'absmax', absmax) }
+  if (!doubleQuant) return { _tag: 'Nf4', ...common, absmax: leafOf(label, 'absmax', absmax) }
   const nested = packScales(absmax)
   return {
     _tag: 'Nf4Double',
     ...common,
-    absmax: leaf('absmax', nested.codes),
-    nestedAbsmax: leaf('nestedAbsmax', nested.absmax),
+    absmax: leafOf(label, 'absmax', nested.codes),
+    nestedAbsmax: leafOf(label, 'nestedAbsmax', nested.absmax),
     offset: constant(`${label}.offset`, scalar(nested.offset)),
   }
 }
 
-const notFinite = (label: string): never => {
+const areFinite = (codes: Uint16Array, half: Half): boolean => {
+  const exponent = half === 'bf16' ? 0x7f80 : 0x7c00
+  return codes.every((code) => (code & exponent) !== exponent)
+}
+
+const notFinite = (label: string, scheme: PackedScheme): never => {
   throw new TransformFailure([
     {
       _tag: 'NonFinite',
       path: label,
-      expected: 'finite numbers',
-      found: 'NaN or an infinity',
-      hint: 'The weight was spoilt before: look where it comes from, for such a value has no code.',
+      expected: scheme === 'f16' ? 'finite numbers up to 65504' : 'finite numbers',
+      found: scheme === 'f16' ? 'NaN, an infinity, or a number beyond' : 'NaN or an infinity',
+      hint:
+        scheme === 'f16'
+          ? "Take 'bf16', which has float32's range, if the weight is sound."
+          : 'The weight was spoilt before: look where it comes from, for such a value has no code.',
     },
   ])
 }
@@ -132,3 +192,9 @@ export const Nf4DoubleKind: Kind<Quantized, 'weight'> = kindOf('Nf4Double', {
 
 /** A weight in 8 bits, with a float32 scale for each output, or for each row of a table. */
 export const Int8Kind: Kind<Quantized, 'weight'> = kindOf('Int8', { absmax: buffer(['channels'], allZeros) })
+
+/** A weight in bfloat16, each number rounded on its own. */
+export const Bf16Kind: Kind<Quantized, 'weight'> = kindOf('Bf16', {})
+
+/** A weight in float16, each number rounded on its own. */
+export const F16Kind: Kind<Quantized, 'weight'> = kindOf('F16', {})

@@ -2,12 +2,13 @@ import { isParam, lora, materialize, context, merge, places, quantize, replaceAt
 import type { Param, Quantized, QuantizedAs } from '../../src/index.ts'
 import type { AnyTransform } from '../../src/laws/index.ts'
 import { countsAdd, keepsTies, leaksNothing, mergePreservesOutputs } from '../../src/laws/index.ts'
-import { adopt, nf4Map, read } from '../../src/ops/index.ts'
+import { adopt, nf4Map, read, transpose } from '../../src/ops/index.ts'
 import { constant } from '../../src/tree/leaf.ts'
 import { quantizeValues } from '../../src/weight/quantized.ts'
 import {
   errorWithinHalfGap,
   idempotentOnCodes,
+  roundsToNearestHalf,
   scaleEquivariant,
   tiesGoLower,
   zerosStayZero,
@@ -33,8 +34,8 @@ const withScales =
   (node: Quantized): Quantized => ({
     ...node,
     absmax: constant(
-      node.absmax.label,
-      adopt(f(read(node.absmax.value) as Float32Array, node), node.absmax.value.shape),
+      node.absmax!.label,
+      adopt(f(read(node.absmax!.value) as Float32Array, node), node.absmax!.value.shape),
     ),
   })
 
@@ -63,7 +64,7 @@ const byRow = by(
 
 const tiesUp = by(
   withCodes((codes, node, held) => {
-    const scales = read(node.absmax.value)
+    const scales = read(node.absmax!.value)
     held.forEach((x, i) => {
       const v = Math.fround(x * Math.fround(1 / scales[i >> 6]!))
       const code = codes[i]!
@@ -87,6 +88,18 @@ const overflowing = by(
     return { ...node, codes: { ...node.codes, value: adopt(words, node.codes.value.shape) } }
   },
   { scheme: 'int8' },
+)
+
+// The upper half of a float32 is a bfloat16, but seldom the nearest.
+const cutOff = by(
+  (node, { value }) => {
+    const bits = new Uint16Array(read(transpose(value)).slice().buffer)
+    const upper = bits.filter((_, i) => i % 2 === 1)
+    const words = new Int32Array(node.codes.value.size)
+    new Uint16Array(words.buffer).set(upper)
+    return { ...node, codes: { ...node.codes, value: adopt(words, node.codes.value.shape) } }
+  },
+  { scheme: 'bf16' },
 )
 
 const notEmpty = withScales((scales) => scales.map((x) => x * (1 / x) * x))
@@ -150,6 +163,14 @@ export const quantizeFaults: readonly Fault[] = [
     ...onNet,
     broken: { transform: overflowing },
     twin: { transform: by((node) => node, { scheme: 'int8' }) },
+  },
+  {
+    name: 'halves are cut off instead of rounded',
+    source: 'conversions to bfloat16 by a shift of 16 bits, common in kernels',
+    law: roundsToNearestHalf,
+    ...onNet,
+    broken: { transform: cutOff },
+    twin: { transform: by((node) => node, { scheme: 'bf16' }) },
   },
   {
     name: 'a block of zeros becomes NaN',

@@ -52,6 +52,10 @@ const counts: Readonly<Record<string, Expected>> = {
     recipe: [{ quantize: { at: '**', scheme: 'int8' } }, { lora: { at: mlp, rank: 16 } }],
     trainable: 4 * 16 * (128 + 128),
   },
+  'lora over bf16': {
+    recipe: [{ quantize: { at: '**', scheme: 'bf16' } }, { lora: { at: mlp, rank: 16 } }],
+    trainable: 4 * 16 * (128 + 128),
+  },
   'qlora, double quantisation': {
     recipe: [{ quantize: { at: '**', scheme: 'nf4', doubleQuant: true } }, { lora: { at: mlp, rank: 16 } }],
     trainable: 4 * 16 * (128 + 128),
@@ -190,5 +194,10 @@ describe('bytes at rest', () => {
     const { bytesAtRest } = await inspected('int8', [{ quantize: { at: '**', scheme: 'int8' } }])
     expect((bytesAtRest - rest) / linear).toBeGreaterThan(1)
     expect((bytesAtRest - rest) / linear).toBeLessThan(1.04)
+  })
+
+  test.each(['bf16', 'f16'])('%s: two bytes a weight', async (scheme) => {
+    const { bytesAtRest } = await inspected(scheme, [{ quantize: { at: '**', scheme } }])
+    expect((bytesAtRest - rest) / linear).toBe(2)
   })
 })

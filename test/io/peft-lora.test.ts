@@ -1,3 +1,4 @@
+import type { Gpt2Config } from '../../src/index.ts'
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -261,7 +262,7 @@ describe('what cannot be read as it was meant is refused by name', () => {
       family: 'gpt2',
       task: 'causal-lm',
       config: { ...config, ...more },
-      model: gpt2.init({ ...config, ...more }, key(0)),
+      model: gpt2.init({ ...config, ...more } as Partial<Gpt2Config>, key(0)),
     })
     const [shallow, deep, wide] = await Promise.all(
       [other({ n_layer: 1 }), other({ n_layer: 3 }), other({ n_embd: 64 })].map(async (base) => {

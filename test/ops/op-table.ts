@@ -511,6 +511,16 @@ const packedOf = (scheme: ops.PackedScheme, shape: readonly [number, number], ne
     ops.tensor(Int32Array.from({ length: Math.ceil(count) }, (_, i) => Math.imul(i + salt, 0x9e3779b1)))
   const scales = (count: number): Tensor =>
     ops.tensor(Float32Array.from({ length: count }, (_, i) => 0.25 + (i % 7) / 8))
+  if (scheme === 'bf16' || scheme === 'f16') {
+    const codes = new Uint16Array(2 * Math.ceil(size / 2))
+    codes.set(
+      ops.toHalves(
+        Float32Array.from({ length: size }, (_, i) => Math.sin(i + 1) * 2 ** ((i % 40) - 27)),
+        scheme,
+      ),
+    )
+    return { scheme, shape, codes: ops.tensor(new Int32Array(codes.buffer)), scales: [] }
+  }
   return {
     scheme,
     shape,
@@ -533,6 +543,9 @@ const packed: readonly ops.PackedMatrix[] = [
   packedOf('nf4', [7, 64], true),
   packedOf('int8', [3, 5]),
   packedOf('int8', [4, 8]),
+  packedOf('bf16', [3, 5]),
+  packedOf('bf16', [4, 8]),
+  packedOf('f16', [5, 3]),
 ]
 
 const onPacked = fc.nat(packed.length - 1)

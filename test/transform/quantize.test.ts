@@ -52,8 +52,9 @@ describe('what is taken', () => {
     const before = memory().tensors
     const spoilt = { ...base, out_head: { ...base.out_head, weight: withValue(base.out_head.weight, tensor([[NaN]])) } }
     expect(() => quantize({ at: '**' })(spoilt)).toThrow('NonFinite')
-    expect(() => quantize({ at: '**', scheme: 'int8', doubleQuant: true })(base)).toThrow('BadOption')
-    expect(() => quantize({ at: '**', scheme: 'fp4' as 'nf4' })(base)).toThrow("'nf4' or 'int8'")
+    for (const scheme of ['int8', 'bf16', 'f16'] as const)
+      expect(() => quantize({ at: '**', scheme, doubleQuant: true })(base)).toThrow('BadOption')
+    expect(() => quantize({ at: '**', scheme: 'fp4' as 'nf4' })(base)).toThrow("'nf4', 'int8', 'bf16' or 'f16'")
     expect(memory().tensors - before).toBe(1)
   })
 })

@@ -24,6 +24,12 @@ describe('what quantisation does, the type says', () => {
     expectTypeOf(all.final_norm.scale).toEqualTypeOf<Vector<'trainable'>>()
   })
 
+  test('halves are the same type, and so is what stands on them', () => {
+    const halves = pipe(base, quantize({ at: '**', scheme: 'bf16' }), lora({ at: '**.ln_1', rank: 1 }))
+    expectTypeOf<Mlp<typeof halves>['ln_1']['weight']>().toEqualTypeOf<Lora<Quantized<'matrix'>>>()
+    expectTypeOf<Quantized['_tag']>().toEqualTypeOf<'Nf4' | 'Nf4Double' | 'Int8' | 'Bf16' | 'F16'>()
+  })
+
   test('tables of embeddings by their own word, never positions', () => {
     const tables = pipe(base, quantize.tables({ at: '**' }))
     expectTypeOf(tables.embedding_block.token_embdgs.weight).toEqualTypeOf<Quantized<'table'>>()

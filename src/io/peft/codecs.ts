@@ -20,3 +20,6 @@ export const Whole: t.Type<number> = t.refinement(
   (n) => Number.isSafeInteger(n) && n >= 0,
   'a whole number from 0',
 )
+
+/** What a generator of PyTorch is seeded with. */
+export const Seed: t.Type<number> = t.refinement(t.number, Number.isSafeInteger, 'a whole number')

@@ -12,6 +12,9 @@ import { isSavedWhole, namedLeaves, turnedFor } from './saved.ts'
 import type { NamedLeaf } from './saved.ts'
 import type { Targeting } from './targets.ts'
 
+// PEFT adds both names to the configuration of every classifier, whichever its head has.
+const usualHeads = ['classifier', 'score']
+
 type Job = ReadJob<Targeting & { readonly ensure_weight_tying?: boolean }>
 
 /** The other places of a leaf that is tied. */
@@ -33,7 +36,7 @@ export const saveWholeModules = (model: unknown, job: Job): unknown => {
   if (names.length === 0) return model
   const chosen = (tree: unknown): readonly NamedLeaf[] =>
     namedLeaves(tree, familyNamed(job.pretrained.family)).filter(({ path }) => isSavedWhole(names, path))
-  if (chosen(model).length === 0)
+  if (chosen(model).length === 0 && !names.every((name) => usualHeads.includes(name)))
     reject(
       'NoMatch',
       job.at('modules_to_save'),

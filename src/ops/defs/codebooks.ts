@@ -1,10 +1,15 @@
+import { halfReader, widenInto } from '../halves.ts'
+import type { Half } from '../halves.ts'
 import type { Array_ } from '../op.ts'
 
-/** How the numbers of a packed weight are coded: 4 bits of a normal-float codebook, or 8 bits of a linear one. */
-export type PackedScheme = 'nf4' | 'int8'
+/** How the numbers of a packed weight are coded: 4 bits of a normal-float codebook, 8 bits of a linear one, or halves as they are. */
+export type PackedScheme = 'nf4' | 'int8' | Half
 
 /** How many codes one int32 holds. */
-export const codesPerWord: Readonly<Record<PackedScheme, number>> = { nf4: 8, int8: 4 }
+export const codesPerWord: Readonly<Record<PackedScheme, number>> = { nf4: 8, int8: 4, bf16: 2, f16: 2 }
+
+/** Whether the codes are numbers in 16 bits, which have no scale. @internal */
+export const isHalf = (scheme: PackedScheme): scheme is Half => scheme === 'bf16' || scheme === 'f16'
 
 /** Weights that share one scale in NF4, and scales that share one when they are quantised themselves. */
 export const BLOCK = 64
@@ -83,6 +88,7 @@ export type PackedAttrs = { readonly scheme: PackedScheme; readonly shape: reado
 
 type Reader = (block: number) => number
 
+const halvesIn = ({ data }: Array_): Uint16Array => new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2)
 const bytesOf = ({ data }: Array_): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
 /** The scale of each block: held as it is, or itself in 8 bits around an offset. */
@@ -105,7 +111,8 @@ export const decodeInto = (
   [from, to]: readonly [from: number, to: number] = [0, shape[0] * shape[1]],
   at = 0,
 ): void => {
-  if (scheme === 'int8') decodeInt8(shape[1], codes!, scales[0]!, out, from, to, at)
+  if (isHalf(scheme)) widenInto(halvesIn(codes!), scheme, out, [from, to], at)
+  else if (scheme === 'int8') decodeInt8(shape[1], codes!, scales[0]!, out, from, to, at)
   else decodeNf4(bytesOf(codes!), scaleReader(scales), out, from, to, at)
 }
 
@@ -155,6 +162,7 @@ const decodeNf4 = (
 
 /** One weight, counted in the order it is held in. @internal */
 export const decoder = ({ scheme, shape }: PackedAttrs, [codes, ...scales]: readonly Array_[]): Reader => {
+  if (isHalf(scheme)) return halfReader(halvesIn(codes!), scheme)
   const bytes = bytesOf(codes!)
   if (scheme === 'int8') return (i) => f(((bytes[i]! << 24) >> 24) * scales[0]!.data[Math.floor(i / shape[1])]!)
   const scaleOf = scaleReader(scales)

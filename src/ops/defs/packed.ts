@@ -3,19 +3,19 @@ import { apply } from '../dispatch.ts'
 import type { Array_, Data, Op } from '../op.ts'
 import { asTensor, asTf, tf } from '../tf.ts'
 import { matmulWasm } from '../wasm/matmul.ts'
-import { BLOCK, codesPerWord, decodeInto, decoder, NESTED_BLOCK, type PackedAttrs } from './codebooks.ts'
+import { BLOCK, codesPerWord, decodeInto, decoder, isHalf, NESTED_BLOCK, type PackedAttrs } from './codebooks.ts'
 import { define, type TfKernel } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { matmulOp } from './matmul.ts'
 import { describe, mismatch, requireFloat, requireInt, requireRange, sizeOf } from './shape-rules.ts'
 
 /**
- * A matrix held in 4 or 8 bits: how it is coded, its [rows, columns] as they are held, the codes in int32 words from the
+ * A matrix held in 4, 8 or 16 bits: how it is coded, its [rows, columns] as they are held, the codes in int32 words from the
  * lowest byte up, and the scales.
  *
  * NF4 takes the numbers in row-major order in blocks of 64, two codes a byte with the first in the upper half, and one
  * float32 scale a block; or three scales: those of the blocks in 8 bits (four to an int32), a float32 for each 256 of them,
- * and their common offset, a scalar. int8 has one float32 scale a row.
+ * and their common offset, a scalar. int8 has one float32 scale a row; bf16 and f16 have none.
  */
 export interface PackedMatrix extends PackedAttrs {
   readonly codes: Tensor
@@ -27,6 +27,7 @@ const words = (codes: number, perWord: number): number => Math.ceil(codes / perW
 /** The lengths that the tensors of a packed matrix must have, codes first. */
 const lengthsOf = ({ scheme, shape }: PackedAttrs, nested: boolean): readonly number[] => {
   const codes = words(sizeOf(shape), codesPerWord[scheme])
+  if (isHalf(scheme)) return [codes]
   if (scheme === 'int8') return [codes, shape[0]]
   const blocks = Math.ceil(sizeOf(shape) / BLOCK)
   return nested ? [codes, words(blocks, 4), Math.ceil(blocks / NESTED_BLOCK), 1] : [codes, blocks]

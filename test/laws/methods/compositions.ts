@@ -161,6 +161,7 @@ const everything = steps(
 export const compositionRows: readonly Row[] = [
   ...onPacked('NF4', {}),
   ...onPacked('int8', { scheme: 'int8' }),
+  ...onPacked('bf16', { scheme: 'bf16' }),
   onTables('prompt over quantised tables', prompt({ length: 2 }), { ...prompting(2), touches: '**.token_embdgs' }),
   onTables('ptuning over quantised tables', ptuning({ length: 2, hidden: 3 }), { ...prompting(2), merge: 'exact' }),
   onTables('tokens over quantised tables', tokens({ ids: [2, 0] }), { touches: '**.token_embdgs' }),

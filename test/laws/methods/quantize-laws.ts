@@ -52,6 +52,29 @@ export const errorWithinHalfGap: TransformLaw = structural({
   },
 })
 
+// The bits of precision, and the least number above zero.
+const halves = { Bf16: [8, 2 ** -133], F16: [11, 2 ** -24] } as const
+
+/** What is rounded to 16 bits moves by half a unit in its last place at most, or half of the least number. */
+export const roundsToNearestHalf: TransformLaw = structural({
+  name: 'roundsToNearestHalf',
+  says: 'No weight moves by more than half the gap between the halves around it.',
+  equality: 'exact',
+  check: ({ model, transform }) => {
+    const all = packedPlaces(transform(model))
+    if (all.length === 0) return vacuous('nothing was rounded')
+    return every(all, ({ path, node }) => {
+      const before = held(read((get(model as never, path as never) as Param).value), node)
+      const after = denseOf(node)
+      const [precision, least] = halves[node._tag as 'Bf16' | 'F16']
+      const gap = (x: number): number =>
+        x === 0 ? least : Math.max(least, 2 ** (Math.floor(Math.log2(Math.abs(x))) - precision + 1))
+      const wrong = before.findIndex((x, i) => !(Math.abs(x - after[i]!) <= gap(x) / 2))
+      return verdict(wrong < 0, `number ${wrong} of ${path} was ${before[wrong]} and is ${after[wrong]}`)
+    })
+  },
+})
+
 const codes = (model: unknown): string =>
   packedPlaces(model)
     .map(({ path, node }) => `${path}: ${read(node.codes.value).join()}`)

@@ -13,6 +13,7 @@ import {
   idempotentOnCodes,
   packedPlaces,
   reportsItsLoss,
+  roundsToNearestHalf,
   scaleEquivariant,
   tiesGoLower,
   zerosStayZero,
@@ -46,6 +47,7 @@ const row = (
 // More than a block, a block across rows, and tails.
 const wide = { in: [2, 23], hidden: [2, 23], out: [1, 9] } as const
 const single = [errorWithinHalfGap, idempotentOnCodes, scaleEquivariant, zerosStayZero]
+const rounding = [roundsToNearestHalf, idempotentOnCodes, zerosStayZero]
 const nf4 = [...single, tiesGoLower]
 
 const steps =
@@ -87,6 +89,16 @@ export const quantizeRows: readonly Row[] = [
     dims: wide,
   }),
   row('quantize to int8', { scheme: 'int8' }, '**', single, { dims: wide }),
+  row('quantize to bf16', { scheme: 'bf16' }, '**', rounding, { dims: wide }),
+  row('quantize to f16', { scheme: 'f16' }, '**', rounding, { dims: wide }),
+  {
+    name: 'quantize.tables in halves',
+    covers: [],
+    transform: quantize.tables({ at: '**.token_embdgs', scheme: 'bf16' }) as AnyTransform,
+    on: sllm,
+    declare: { ...quantizing, touches: '**.token_embdgs' },
+    also: [roundsToNearestHalf, idempotentOnCodes],
+  },
   {
     name: 'quantize.tables',
     covers: [],
@@ -114,6 +126,8 @@ export const quantizeRows: readonly Row[] = [
   qlora('QLoRA on NF4', {}),
   qlora('QLoRA with double quantisation', { doubleQuant: true }),
   qlora('LoRA on int8', { scheme: 'int8' }),
+  qlora('LoRA on bf16', { scheme: 'bf16' }),
+  qlora('LoRA on f16', { scheme: 'f16' }),
   {
     name: 'QLoRA on the SLLM, tables too',
     covers: [],
@@ -183,4 +197,6 @@ export const quantizeKinds: Readonly<Record<string, KindOptions>> = {
   Nf4: drawnQuantized({}, 'matrix'),
   Nf4Double: drawnQuantized({ doubleQuant: true }, 'table'),
   Int8: drawnQuantized({ scheme: 'int8' }, 'matrix'),
+  Bf16: drawnQuantized({ scheme: 'bf16' }, 'matrix'),
+  F16: drawnQuantized({ scheme: 'f16' }, 'table'),
 }

@@ -147,10 +147,10 @@ const isOfNorm = (path: string): boolean => ['scale', 'shift'].includes(lastOf(p
 const packed = (s: Spec): Spec => ({ ...s, packed: true, status: 'frozen', original: true })
 
 const fits = ({ scheme, doubleQuant }: Readonly<Record<string, unknown>>): boolean =>
-  scheme !== 'int8' || doubleQuant !== true
+  scheme === undefined || scheme === 'nf4' || doubleQuant !== true
 
 const quantizing: PlanStep = {
-  options: { scheme: [undefined, 'nf4', 'int8'], doubleQuant: [undefined, undefined, true] },
+  options: { scheme: [undefined, 'nf4', 'int8', 'bf16', 'f16'], doubleQuant: [undefined, undefined, true] },
   where: 'at',
   really: (at = '**', options) => quantize.unchecked({ at, ...options }) as AnyTransform,
   naively: (world, at, options, byRecipe) => {
@@ -168,7 +168,7 @@ const quantizing: PlanStep = {
 const words = 'embedding_block.token_embdgs'
 
 const quantizingTables: PlanStep = {
-  options: { scheme: [undefined, 'int8'] },
+  options: { scheme: [undefined, 'int8', 'bf16'] },
   where: 'at',
   really: (at = '**', options) => quantize.tables.unchecked({ at, ...options }) as AnyTransform,
   naively: (world, at) => {
