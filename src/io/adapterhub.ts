@@ -86,7 +86,7 @@ const spec: ConfigSpec<BottleneckConfig> = {
   props: {
     mh_adapter: t.boolean,
     output_adapter: t.boolean,
-    non_linearity: t.keyof(activations as Record<string, unknown>, `one of ${Object.keys(activations).join(', ')}`),
+    non_linearity: t.keyof(activations, `one of ${Object.keys(activations).join(', ')}`),
     original_ln_before: t.boolean,
     residual_before_ln: oneOf(true, false, 'post_add'),
     original_ln_after: oneOf(true),

@@ -39,7 +39,7 @@ interface MlxLora {
 const spec: ConfigSpec<MlxLora> = {
   props: {
     rank: PositiveWhole,
-    scale: Finite as t.Decoder<unknown, number>,
+    scale: Finite,
     dropout: Rate,
     keys: t.union([t.readonlyArray(t.string), t.null]) as t.Type<readonly string[] | null>,
   },
