@@ -80,6 +80,22 @@ export interface CausalDecoder<B extends Layer = Layer> extends Model {
   readonly cap: number
 }
 
+/** A fresh classifier of texts by their last token. */
+export interface DecoderClassifier<D extends Model = Decoder> extends Model {
+  readonly '~role'?: 'model'
+  readonly model: D
+  readonly score: Plain
+  /** The id of padding; -1 for none. */
+  readonly pad: number
+}
+
+/** The models by task of a family whose language model is `M`. */
+export interface DecoderModels<M extends CausalDecoder> {
+  readonly base: M['model']
+  readonly 'causal-lm': M
+  readonly 'sequence-classification': DecoderClassifier<M['model']>
+}
+
 interface DecoderShell extends Model {
   readonly embed_tokens: Embed
   readonly layers: readonly Layer[]

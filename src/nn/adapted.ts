@@ -49,8 +49,8 @@ export interface Adapted<B = Layer, A = Bottleneck> extends Layer {
   readonly mode: AdapterMode
 }
 
-type AttentionTag = 'Attention' | 'GroupedAttention' | 'Gpt2Attention'
-type FeedForwardTag = 'Mlp' | 'GatedMlp' | 'Gpt2Mlp'
+type AttentionTag = 'Attention' | 'GroupedAttention' | 'Gpt2Attention' | 'DistilBertAttention'
+type FeedForwardTag = 'Mlp' | 'GatedMlp' | 'Gpt2Mlp' | 'DistilBertFfn'
 /** The tag of an attention or a feed-forward layer. */
 export type SublayerTag = AttentionTag | FeedForwardTag
 
@@ -59,8 +59,8 @@ export const placeTags: {
   readonly attention: readonly AttentionTag[]
   readonly feedForward: readonly FeedForwardTag[]
 } = {
-  attention: ['Attention', 'GroupedAttention', 'Gpt2Attention'],
-  feedForward: ['Mlp', 'GatedMlp', 'Gpt2Mlp'],
+  attention: ['Attention', 'GroupedAttention', 'Gpt2Attention', 'DistilBertAttention'],
+  feedForward: ['Mlp', 'GatedMlp', 'Gpt2Mlp', 'DistilBertFfn'],
 }
 
 /** A node whose role is known to the compiler to be that of a layer. */
