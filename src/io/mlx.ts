@@ -6,6 +6,7 @@ import { decodeHubConfig } from '../model/hub-config.ts'
 import type { ConfigSpec } from '../model/hub-config.ts'
 import { release, scope } from '../ops/index.ts'
 import { attentionSizes } from '../transform/attention-sizes.ts'
+import type { Adaptable } from '../transform/adaptable.ts'
 import { freeze } from '../transform/index.ts'
 import { adapterOf } from '../transform/wear.ts'
 import { showPath } from '../tree/walk.ts'
@@ -49,7 +50,7 @@ const spec: ConfigSpec<MlxLora> = {
 // The families that MLX-LM has, and by names that are ours but for the body's.
 const families = ['gpt2', 'llama', 'mistral', 'qwen2', 'qwen3', 'gemma', 'gemma2']
 
-const requireKnown = ({ family, task }: Pretrained): void => {
+const requireKnown = ({ family, task }: Pretrained<unknown>): void => {
   if (task !== 'causal-lm' || !families.includes(family))
     reject(
       'UnsupportedAdapter',
@@ -115,7 +116,7 @@ const decoded = ({ config, configPath }: PeftFolder): MlxLora & { readonly isDor
   throw new Error('unreachable')
 }
 
-const putOn = (files: PeftFolder, pretrained: Pretrained): unknown => {
+const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
   const { rank, scale, dropout, keys, isDora, last } = decoded(files)
   requireKnown(pretrained)
   const { body } = familyNamed(pretrained.family)
@@ -183,13 +184,13 @@ const putOn = (files: PeftFolder, pretrained: Pretrained): unknown => {
  * ```
  * @source MLX-LM, `mlx_lm/tuner/utils.py`, `lora.py` and `dora.py`.
  */
-export const loadMlx = <P extends Pretrained>(folder: string, pretrained: P): Io<P & PeftModel> =>
+export const loadMlx = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
   io(folder, async () => {
     const files = await readAdapterFolder(folder, { tensors: 'adapters.safetensors' })
     try {
       const model = scope(() => putOn(files, pretrained))
       release([...files.tensors.values()], { keep: [model] })
-      return { ...pretrained, model, adapter: files.config }
+      return { ...pretrained, model, adapter: files.config } as never
     } catch (error) {
       release([...files.tensors.values()], { keep: [pretrained.model] })
       throw error
@@ -202,7 +203,10 @@ const unwritable = (path: string, expected: string, found: string): never =>
   reject('UnsupportedAdapter', path, expected, found, 'MLX-LM has no words for it: save it with saveAdapter.')
 
 /** The change of each linear layer, of which MLX-LM has one kind, rank, factor and dropout for all. */
-const changesOf = ({ model, family }: Pretrained): readonly { readonly place: Place; readonly node: Change }[] => {
+const changesOf = ({
+  model,
+  family,
+}: Pretrained<unknown>): readonly { readonly place: Place; readonly node: Change }[] => {
   const { parts } = adapterOf(model)
   const linear = new Set(modulesOf(model).flatMap(({ path, tag }) => (tag === 'Linear' ? [`${path}.weight`] : [])))
   const { body } = familyNamed(family)
@@ -252,7 +256,7 @@ const lastLayers = (places: readonly Place[], layers: number): number => {
  * ```
  * @source MLX-LM, `mlx_lm/tuner/utils.py`.
  */
-export const saveMlx = (pretrained: Pretrained, folder: string): Io<void> =>
+export const saveMlx = (pretrained: Pretrained<unknown>, folder: string): Io<void> =>
   io(folder, async () => {
     requireKnown(pretrained)
     const changes = changesOf(pretrained)

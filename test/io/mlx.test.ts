@@ -2,6 +2,7 @@ import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { Model } from '../../src/index.ts'
 import { count, dora, freeze, lora, pipe } from '../../src/index.ts'
 import { loadMlx, loadPretrained, orThrow, readSafetensors, saveMlx } from '../../src/io/index.ts'
 import type { Pretrained } from '../../src/io/index.ts'
@@ -34,7 +35,9 @@ test('layers are counted from the last', async () => {
   const folder = await scratch()
   const model = pipe(
     freeze(base.model),
-    lora.unchecked({ at: 'transformer.h.1.attn.c_attn', rank: 2, alpha: 6, scaling: 'alpha/rank' }) as never,
+    lora.unchecked({ at: 'transformer.h.1.attn.c_attn', rank: 2, alpha: 6, scaling: 'alpha/rank' }) as (
+      model: unknown,
+    ) => Model,
   )
   await orThrow(saveMlx({ ...base, model }, folder))
   expect(JSON.parse(await readFile(join(folder, 'adapter_config.json'), 'utf8'))).toEqual({
@@ -77,7 +80,7 @@ describe('is refused', () => {
     const at = (...steps: readonly unknown[]) =>
       steps.reduce((model, step) => (step as (m: unknown) => unknown)(model), freeze(base.model))
     const write = async (model: unknown): Promise<unknown> => {
-      const result = await saveMlx({ ...base, model }, await scratch())()
+      const result = await saveMlx({ ...base, model: model as Model }, await scratch())()
       return result._tag === 'Left' ? result.left.map((i) => i._tag) : []
     }
     const on = (glob: string, rank = 2) => lora.unchecked({ at: glob, rank })
