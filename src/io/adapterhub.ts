@@ -10,6 +10,7 @@ import type { Activation, AdapterMode } from '../nn/index.ts'
 import { widthsOf } from '../nn/width.ts'
 import { release, scope, transpose } from '../ops/index.ts'
 import { attentionSizes } from '../transform/attention-sizes.ts'
+import type { Adaptable } from '../transform/adaptable.ts'
 import { freeze } from '../transform/index.ts'
 import { param } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -86,7 +87,7 @@ const spec: ConfigSpec<BottleneckConfig> = {
   props: {
     mh_adapter: t.boolean,
     output_adapter: t.boolean,
-    non_linearity: t.keyof(activations as Record<string, unknown>, `one of ${Object.keys(activations).join(', ')}`),
+    non_linearity: t.keyof(activations, `one of ${Object.keys(activations).join(', ')}`),
     original_ln_before: t.boolean,
     residual_before_ln: oneOf(true, false, 'post_add'),
     original_ln_after: oneOf(true),
@@ -125,7 +126,7 @@ const modeOf = ({ is_parallel, original_ln_before, residual_before_ln }: Bottlen
 }
 
 /** The configuration of a bottleneck; everything else that AdapterHub has is refused by its name. */
-const decoded = ({ config, configPath }: PeftFolder, { config: model }: Pretrained): BottleneckConfig => {
+const decoded = ({ config, configPath }: PeftFolder, { config: model }: Pretrained<unknown>): BottleneckConfig => {
   const { config: own, version, model_type } = config
   const at = (place: string): string => inFile(configPath, place)
   // What wrote files without a version had other names for non-linearities.
@@ -200,7 +201,7 @@ const bottleneckOf = (
   return grow(BottleneckKind, { in: width, width: narrow, out: width }, leaf, given, label)
 }
 
-const putOn = (files: PeftFolder, pretrained: Pretrained): unknown => {
+const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
   const family = familyNamed(pretrained.family)
   const config = decoded(files, pretrained)
   const sites =
@@ -261,7 +262,7 @@ const putOn = (files: PeftFolder, pretrained: Pretrained): unknown => {
  * ```
  * @source Poth et al. 2023, "Adapters: A Unified Library for Parameter-Efficient and Modular Transfer Learning"; its version 1.3.
  */
-export const loadAdapterHub = <P extends Pretrained>(folder: string, pretrained: P): Io<P & PeftModel> =>
+export const loadAdapterHub = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
   io(folder, async () => {
     const files = await readAdapterFolder(folder, {
       tensors: 'adapter.safetensors',
@@ -271,7 +272,7 @@ export const loadAdapterHub = <P extends Pretrained>(folder: string, pretrained:
     try {
       const model = scope(() => putOn(files, pretrained))
       release([...files.tensors.values()], { keep: [model] })
-      return { ...pretrained, model, adapter: files.config }
+      return { ...pretrained, model, adapter: files.config } as never
     } catch (error) {
       release([...files.tensors.values()], { keep: [pretrained.model] })
       throw error

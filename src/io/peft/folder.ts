@@ -39,8 +39,9 @@ const allFinite = (value: Tensor): E.Either<Issues, Tensor> => {
 /** What a library calls the files of an adapter, and how it is told to write the safe one. */
 export interface AdapterFiles {
   readonly tensors: string
-  readonly pickle: string
-  readonly safely: string
+  /** What it calls a pickle, if it ever writes one. */
+  readonly pickle?: string
+  readonly safely?: string
 }
 
 const peftFiles: AdapterFiles = {
@@ -60,7 +61,7 @@ export const readAdapterFolder = async (
   const configPath = join(folder, 'adapter_config.json')
   const tensorsPath = join(folder, file)
   const config = await readJsonFile(configPath)
-  if (!(await exists(tensorsPath)) && (await exists(join(folder, pickle))))
+  if (pickle !== undefined && !(await exists(tensorsPath)) && (await exists(join(folder, pickle))))
     reject(
       'UnsupportedFile',
       join(folder, pickle),
