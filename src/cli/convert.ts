@@ -1,4 +1,4 @@
-import { orThrow, saveAdapter, savePeft } from '../io/index.ts'
+import { orThrow, saveAdapter, saveMlx, savePeft } from '../io/index.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { startEngine, tellEngine } from './engine.ts'
 import { requireUnused, usage } from './errors.ts'
@@ -6,8 +6,8 @@ import { readFlags, required } from './flags.ts'
 import { openAdapted } from './open.ts'
 import type { Opened } from './open.ts'
 
-export const convertHelp = `espalier convert --model DIR --adapter DIR --to espalier|peft --output DIR
-  Writes an adapter in another format; which one it has is seen from its files.`
+export const convertHelp = `espalier convert --model DIR --adapter DIR --to espalier|peft|mlx --output DIR
+  Writes an adapter in another format; which one it has is seen from its files: Espalier's, PEFT's, MLX's or AdapterHub's.`
 
 type Write = (opened: Opened, output: string) => Promise<void>
 
@@ -17,13 +17,14 @@ const pretrainedOf = ({ pretrained }: Opened): NonNullable<Opened['pretrained']>
     '--model',
     'a folder with config.json and model.safetensors',
     'another',
-    'Only such models have names in PEFT.',
+    'Only such models have names in PEFT and MLX.',
   )
 }
 
 const formats: Readonly<Record<string, Write>> = {
   espalier: ({ model }, output) => orThrow(saveAdapter(model, output)),
   peft: (opened, output) => orThrow(savePeft(pretrainedOf(opened), output)),
+  mlx: (opened, output) => orThrow(saveMlx(pretrainedOf(opened), output)),
 }
 
 /** The `convert` command: what it prints. */

@@ -1,7 +1,16 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { carriedTask, loadAdapter, loadModel, loadPeft, loadPretrained, orThrow } from '../io/index.ts'
-import type { PeftModel, Pretrained, PretrainedOptions } from '../io/index.ts'
+import {
+  carriedTask,
+  loadAdapter,
+  loadAdapterHub,
+  loadMlx,
+  loadModel,
+  loadPeft,
+  loadPretrained,
+  orThrow,
+} from '../io/index.ts'
+import type { Io, PeftModel, Pretrained, PretrainedOptions } from '../io/index.ts'
 import { sllm } from '../model/sllm.ts'
 import { key } from '../tree/key.ts'
 import { leaves } from '../tree/walk.ts'
@@ -10,7 +19,7 @@ import { refuse, usage } from './errors.ts'
 /** A model as the command line was given it; `pretrained` is absent for what saveModel wrote. */
 export interface Opened {
   readonly model: unknown
-  readonly pretrained?: Pretrained & Partial<PeftModel>
+  readonly pretrained?: Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter' | 'lost'>>
 }
 
 /** Whether there is a file of this name in a folder. */
@@ -45,7 +54,7 @@ export const openModel = async (name: string, options: PretrainedOptions = {}): 
 }
 
 /** A head that was drawn to make room for the adapter's own must have been replaced by it. */
-const requireHead = (adapter: string, base: Pretrained, tuned: unknown): void => {
+const requireHead = (adapter: string, base: Pretrained<unknown>, tuned: unknown): void => {
   const before = new Map(leaves(base.model).map((leaf) => [leaf.label, leaf.value]))
   const after = new Map(leaves(tuned).map((leaf) => [leaf.label, leaf.value]))
   const issues = (base.drawn ?? [])
@@ -60,7 +69,16 @@ const requireHead = (adapter: string, base: Pretrained, tuned: unknown): void =>
   if (issues.length > 0) refuse(issues)
 }
 
-/** A model with an adapter on: one of ours, or one that PEFT saved. */
+type Load = (folder: string, pretrained: Pretrained<unknown>) => Io<PeftModel<unknown>>
+
+/** Who wrote an adapter, by its files. */
+const loaderOf = async (folder: string): Promise<Load> => {
+  if (await has(folder, 'adapters.safetensors')) return loadMlx
+  const hub = (await has(folder, 'adapter.safetensors')) || (await has(folder, 'pytorch_adapter.bin'))
+  return hub ? loadAdapterHub : loadPeft
+}
+
+/** A model with an adapter on: one of ours, or one that PEFT, MLX or AdapterHub saved. */
 export const openAdapted = async (modelName: string, adapter: string | undefined): Promise<Opened> => {
   if (adapter === undefined) return openModel(modelName)
   await requireModelFolder(adapter, '--adapter', 'a folder that PEFT, saveAdapter or savePeft wrote')
@@ -84,7 +102,7 @@ export const openAdapted = async (modelName: string, adapter: string | undefined
   if (pretrained === undefined) return { model: await orThrow(loadAdapter(model, adapter)) }
   const tuned = ours
     ? { ...pretrained, model: (await orThrow(loadAdapter(model, adapter))) as unknown }
-    : await orThrow(loadPeft(adapter, pretrained))
+    : await orThrow((await loaderOf(adapter))(adapter, pretrained))
   requireHead(adapter, pretrained, tuned.model)
   return { model: tuned.model, pretrained: tuned }
 }

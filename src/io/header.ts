@@ -105,7 +105,8 @@ export const parseHeader = (bytes: Uint8Array, room: number, path: string): Safe
       ),
     )
   refuse(issues)
-  return { tensors: new Map(tensors), metadata: decode(Metadata, metadata, path, [metadataKey]) }
+  // MLX writes null where there is none, which the reference implementation reads as none.
+  return { tensors: new Map(tensors), metadata: decode(Metadata, metadata ?? {}, path, [metadataKey]) }
 }
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))

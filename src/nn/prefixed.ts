@@ -8,8 +8,8 @@ import type { Tensor } from '../tree/tensor.ts'
  * A model whose every attention layer sees trained keys and values before those of the tokens.
  *
  * `prefix` is [n, 2·layers·heads·d_head], one row for each virtual token: read as (n, 2·layers, heads, d_head), layer ℓ has
- * its keys in slot 2ℓ and its values in slot 2ℓ + 1. Tokens stand at positions n and on, and n behind where they are said to; logits are those of
- * the tokens only.
+ * its keys in slot 2ℓ and its values in slot 2ℓ + 1. Tokens stand at positions n and on, or n behind where they are said to
+ * stand; logits are those of the tokens only.
  *
  * @source Li and Liang 2021, "Prefix-Tuning: Optimizing Continuous Prompts for Generation", §4.2; the layout is PEFT's.
  */

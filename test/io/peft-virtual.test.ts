@@ -29,7 +29,7 @@ describe('attention layers tell the sizes of a prefix', () => {
   test.each(['gpt2', 'bert', 'distilbert', 'roberta', 'llama', 'gemma', 'gemma2', 'qwen3'])('%s', async (name) => {
     const { model, config } = await open(name)
     const either = (...names: readonly string[]): number | undefined =>
-      names.map((n) => config[n]).find((value) => typeof value === 'number') as number | undefined
+      names.map((n) => config[n]).find((value): value is number => typeof value === 'number')
     const queries = either('num_attention_heads', 'n_head', 'n_heads') ?? 0
     const hidden = either('hidden_size', 'n_embd', 'dim') ?? 0
     const heads = either('num_key_value_heads') ?? queries

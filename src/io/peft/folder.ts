@@ -7,9 +7,10 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { inFile, issue, orThrow, refuse, reject } from '../issues.ts'
 import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
+import { modulesOf } from './modules.ts'
 import { fromStored, readHeader, readSafetensors } from '../safetensors.ts'
 
-/** A folder that PEFT wrote, read and not yet understood. */
+/** A folder that PEFT or a library like it wrote, read and not yet understood. */
 export interface PeftFolder {
   readonly config: HubConfig
   readonly configPath: string
@@ -36,19 +37,43 @@ const allFinite = (value: Tensor): E.Either<Issues, Tensor> => {
   return E.left([issue('NonFinite', '', 'finite numbers in F32, F16 or BF16', String(wrong), hint)])
 }
 
-/** Reads `adapter_config.json` and `adapter_model.safetensors`; so many tensors at most, since each is read by itself. */
-export const readPeftFolder = async (folder: string, most: number): Promise<PeftFolder> => {
+/** What a library calls the files of an adapter, and how it is told to write the safe one. */
+export interface AdapterFiles {
+  readonly tensors: string
+  /** What it calls a pickle, if it ever writes one. */
+  readonly pickle?: string
+  readonly safely?: string
+}
+
+const peftFiles: AdapterFiles = {
+  tensors: 'adapter_model.safetensors',
+  pickle: 'adapter_model.bin',
+  safely: 'safe_serialization=True',
+}
+
+/** Reads `adapter_config.json` and `adapter_model.safetensors`. */
+export const readPeftFolder = (folder: string, model: unknown): Promise<PeftFolder> =>
+  readAdapterFolder(folder, peftFiles, model)
+
+/** Reads `adapter_config.json` and the tensors beside it, if they can be of this model: each is read by itself. */
+export const readAdapterFolder = async (
+  folder: string,
+  { tensors: file, pickle, safely }: AdapterFiles,
+  model: unknown,
+): Promise<PeftFolder> => {
   const configPath = join(folder, 'adapter_config.json')
-  const tensorsPath = join(folder, 'adapter_model.safetensors')
+  const tensorsPath = join(folder, file)
   const config = await readJsonFile(configPath)
-  if (!(await exists(tensorsPath)) && (await exists(join(folder, 'adapter_model.bin'))))
+  if (pickle !== undefined && !(await exists(tensorsPath)) && (await exists(join(folder, pickle))))
     reject(
       'UnsupportedFile',
-      join(folder, 'adapter_model.bin'),
-      'adapter_model.safetensors',
+      join(folder, pickle),
+      file,
       'a pickle',
-      'A pickle can run any program when it is read: save the adapter again with safe_serialization=True.',
+      `A pickle can run any program when it is read: save the adapter again with ${safely}.`,
     )
+  // More than any method has for a module.
+  const most = 1000 + 16 * modulesOf(model).length
   const { tensors: entries } = await orThrow(readHeader(tensorsPath))
   if (entries.size > most)
     reject(

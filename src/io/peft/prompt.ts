@@ -5,7 +5,6 @@ import type { PromptLstm, PromptMlp, Prompted } from '../../nn/index.ts'
 import { putRows } from '../../transform/embeddings.ts'
 import { bareShape } from '../../transform/room.ts'
 import { isParam, param } from '../../tree/leaf.ts'
-import type { Param } from '../../tree/leaf.ts'
 import type { PeftMethod, ReadJob } from './method.ts'
 import { tagOf } from './modules.ts'
 import { virtualRows, virtualTokens, writeVirtual } from './virtual.ts'
@@ -38,7 +37,7 @@ export const promptMethod: PeftMethod<VirtualTokens> = {
     writeVirtual(job, (node) => {
       const prompt = promptOf(node)
       if (prompt === undefined || !isParam(prompt)) return undefined
-      const rows = (prompt as Param).value
+      const rows = prompt.value
       return { rows, config: { token_dim: rows.shape[1], prompt_tuning_init: 'RANDOM' } }
     }),
 }
