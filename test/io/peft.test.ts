@@ -20,7 +20,9 @@ interface Expected {
 
 const expectedOf = (name: string): Expected => json(`peft/${name}/expected.json`) as never
 const known = new Set(families.flatMap(({ modelTypes }) => modelTypes))
+const refused = ['randlora-no-projection']
 const all = fixturesIn('peft', 'expected.json').filter((name) => {
+  if (refused.includes(name)) return false
   const { model, type } = expectedOf(name)
   return (
     known.has(String(json(`models/${model}/config.json`)['model_type'])) && peftMethods.some((m) => m.type === type)
@@ -71,4 +73,10 @@ describe('adapters compute what PEFT computes', () => {
       expect(apart, `${one.name} merged`).toBeLessThan(1e-4)
     }
   })
+})
+
+test.for(refused)('%s is refused by name', async (name) => {
+  const pretrained = await orThrow(loadPretrained(fixture(`models/${expectedOf(name).model}`)))
+  const found = await loadPeft(fixture(`peft/${name}`), pretrained)()
+  expect(found).toMatchObject({ _tag: 'Left', left: [{ _tag: 'UnsupportedConfig' }] })
 })
