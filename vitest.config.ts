@@ -31,7 +31,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{types,docs,package}/**'],
+          exclude: ['test/{types,docs,package,pretrained}/**'],
           setupFiles,
           expect: requireAssertions,
         },
@@ -60,6 +60,11 @@ export default defineConfig({
           setupFiles: ['test/docs/setup.ts'],
           isolate: false,
         },
+      },
+      {
+        extends: true,
+        // Outside the ordinary suite, for it fetches a model of 83 MB.
+        test: { name: 'pretrained', include: ['test/pretrained/*.test.ts'], testTimeout: 5 * minutes },
       },
       {
         extends: true,

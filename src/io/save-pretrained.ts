@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import type { HubConfig } from '../model/hub-config.ts'
-import { release, scope, transpose } from '../ops/index.ts'
+import type { Linear, Shifted } from '../nn/index.ts'
+import { add, mul, release, scope, transpose } from '../ops/index.ts'
 import type { Issue } from '../tree/error.ts'
-import { isConstant, isParam } from '../tree/leaf.ts'
+import { isConstant, isParam, withValue } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import { leafPlaces, places, showPath } from '../tree/walk.ts'
+import { leafPlaces, places, replaceAt, showPath } from '../tree/walk.ts'
 import { isPacked, isWrapper } from '../tree/wrap.ts'
 import { commit } from './files.ts'
 import { hubKey } from './hub-names.ts'
@@ -30,11 +31,30 @@ const wrapped = (model: unknown): readonly Issue[] =>
       ),
     )
 
+/** The model with each trained shift in the bias of the layer that it shifts, where that layer has one. */
+const folded = (model: unknown): unknown =>
+  replaceAt(
+    model,
+    [...places(model)].flatMap(({ node, route }) => {
+      if (!isWrapper(node) || node._tag !== 'Shifted') return []
+      const { base, shift, scale } = node as Shifted<Linear>
+      const bias = base._tag === 'Linear' ? base.bias : null
+      if (bias === null) return []
+      return [{ route, value: { ...base, bias: withValue(bias, add(bias.value, mul(shift.value, scale))) } }]
+    }),
+  )
+
 // Halves were widened when they were read, and a head that was changed alone is no longer the embedding.
 const written = (config: HubConfig, tied: boolean): HubConfig => {
   const { torch_dtype: _, dtype: __, ...rest } = config
   return { ...rest, dtype: 'float32', ...(tied ? {} : { tie_word_embeddings: false }) }
 }
+
+// Transformers 5 takes no whole number where it wants a float, and JSON has no other way to tell the two.
+const floats =
+  /"(\w+_softcapping|initializer_range|rms_norm_eps|layer_norm_eps|layer_norm_epsilon)": (-?\d+)(?=[,\s}])/g
+
+const configText = (config: HubConfig): string => `${writeJson(config as Json).replace(floats, '"$1": $2.0')}\n`
 
 /**
  * Saves a model that wraps nothing into a folder that transformers opens: `config.json` and `model.safetensors`.
@@ -54,19 +74,20 @@ const written = (config: HubConfig, tied: boolean): HubConfig => {
  * ```
  */
 export const savePretrained = (
-  { model, config, task }: Pick<Pretrained, 'model' | 'config'> & Partial<Pretrained>,
+  { model, config, task }: Pick<Pretrained<unknown>, 'model' | 'config'> & Partial<Pretrained<unknown>>,
   folder: string,
 ): Io<void> =>
   io(folder, async () => {
-    refuse(wrapped(model))
-    const { family, plan } = planOf(config, 'config.json', task === undefined ? {} : { task })
-    const all = leafPlaces(model).filter(({ node }) => !isConstant(node))
-    const leafAt = new Map(all.map(({ node, path }) => [showPath(path), node]))
-    const ties = Object.entries(plan.ties ?? {})
-    const shared = ties.filter(([label, of]) => leafAt.get(label) === leafAt.get(of)).map(([label]) => label)
+    const plain = scope(() => folded(model))
     const tensors = new Map<string, Tensor>()
     const made: Tensor[] = []
     try {
+      refuse(wrapped(plain))
+      const { family, plan } = planOf(config, 'config.json', task === undefined ? {} : { task })
+      const all = leafPlaces(plain).filter(({ node }) => !isConstant(node))
+      const leafAt = new Map(all.map(({ node, path }) => [showPath(path), node]))
+      const ties = Object.entries(plan.ties ?? {})
+      const shared = ties.filter(([label, of]) => leafAt.get(label) === leafAt.get(of)).map(([label]) => label)
       for (const { node, path } of all) {
         const label = showPath(path)
         if (shared.includes(label)) continue
@@ -80,10 +101,10 @@ export const savePretrained = (
         { name: 'model.safetensors', write: (sink) => writeThrough(tensors, { format: 'pt' }, path, sink) },
         {
           name: 'config.json',
-          write: (sink) => sink(Buffer.from(`${writeJson(written(config, shared.length === ties.length) as Json)}\n`)),
+          write: (sink) => sink(Buffer.from(configText(written(config, shared.length === ties.length)))),
         },
       ])
     } finally {
-      release(made, { keep: [] })
+      release([made, plain], { keep: [model] })
     }
   })

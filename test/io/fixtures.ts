@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('../fixtures/', import.meta.url))
 export const fixture = (name: string): string => join(root, name)
 
 /** The fixtures of a kind that hold the named file. */
-export const fixturesIn = (kind: 'models' | 'peft', file: string): readonly string[] =>
+export const fixturesIn = (kind: 'models' | 'peft' | 'adapterhub', file: string): readonly string[] =>
   readdirSync(fixture(kind)).filter((name) => readdirSync(fixture(`${kind}/${name}`)).includes(file))
 
 /** The JSON of a fixture. */

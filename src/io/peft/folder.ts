@@ -9,7 +9,7 @@ import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
 import { fromStored, readSafetensors } from '../safetensors.ts'
 
-/** A folder that PEFT wrote, read and not yet understood. */
+/** A folder that PEFT or a library like it wrote, read and not yet understood. */
 export interface PeftFolder {
   readonly config: HubConfig
   readonly configPath: string
@@ -36,18 +36,37 @@ const allFinite = (value: Tensor): E.Either<Issues, Tensor> => {
   return E.left([issue('NonFinite', '', 'finite numbers in F32, F16 or BF16', String(wrong), hint)])
 }
 
+/** What a library calls the files of an adapter, and how it is told to write the safe one. */
+export interface AdapterFiles {
+  readonly tensors: string
+  readonly pickle: string
+  readonly safely: string
+}
+
+const peftFiles: AdapterFiles = {
+  tensors: 'adapter_model.safetensors',
+  pickle: 'adapter_model.bin',
+  safely: 'safe_serialization=True',
+}
+
 /** Reads `adapter_config.json` and `adapter_model.safetensors`. */
-export const readPeftFolder = async (folder: string): Promise<PeftFolder> => {
+export const readPeftFolder = (folder: string): Promise<PeftFolder> => readAdapterFolder(folder, peftFiles)
+
+/** Reads `adapter_config.json` and the tensors beside it. */
+export const readAdapterFolder = async (
+  folder: string,
+  { tensors: file, pickle, safely }: AdapterFiles,
+): Promise<PeftFolder> => {
   const configPath = join(folder, 'adapter_config.json')
-  const tensorsPath = join(folder, 'adapter_model.safetensors')
+  const tensorsPath = join(folder, file)
   const config = await readJsonFile(configPath)
-  if (!(await exists(tensorsPath)) && (await exists(join(folder, 'adapter_model.bin'))))
+  if (!(await exists(tensorsPath)) && (await exists(join(folder, pickle))))
     reject(
       'UnsupportedFile',
-      join(folder, 'adapter_model.bin'),
-      'adapter_model.safetensors',
+      join(folder, pickle),
+      file,
       'a pickle',
-      'A pickle can run any program when it is read: save the adapter again with safe_serialization=True.',
+      `A pickle can run any program when it is read: save the adapter again with ${safely}.`,
     )
   const { tensors: stored } = await orThrow(readSafetensors(tensorsPath))
   const tensors = new Map<string, Tensor>()

@@ -8,7 +8,7 @@ import type { Lookup } from './method.ts'
 // Methods that put something before the text have no wrapper of their own around the model.
 const prefix = /^base_model\.(model\.)?/
 
-const shown = 10
+const most = 10
 
 /** Tensors of a file by module and suffix, and which of them nobody has asked for. */
 export interface Reader extends Lookup {
@@ -28,7 +28,7 @@ export const readerOf = ({ tensors, tensorsPath }: PeftFolder, body: string): Re
     ),
   )
   const found = (name: string, shape?: readonly number[]): Tensor | undefined => {
-    const entry = byName.get(name)
+    const entry = byName.get(name.replace(prefix, ''))
     if (entry === undefined) return undefined
     used.add(entry.name)
     const there = entry.value.shape
@@ -42,33 +42,33 @@ export const readerOf = ({ tensors, tensorsPath }: PeftFolder, body: string): Re
       )
     return entry.value
   }
-  const global = (name: string, shape?: readonly number[]): Tensor =>
+  const required = (name: string, shown: string, shape?: readonly number[]): Tensor =>
     found(name, shape) ??
     reject(
       'MissingTensor',
-      inFile(tensorsPath, name),
+      inFile(tensorsPath, shown),
       'a tensor of this name, as adapter_config.json asks for',
       'none',
       'The adapter is not whole, or its configuration belongs to another.',
     )
   const rest = (): readonly string[] => [...tensors.keys()].filter((name) => !used.has(name))
   return {
-    global,
+    global: (name, shape) => required(name, name, shape),
     maybe: (module, suffix, shape) => found(`${module}.${suffix}`, shape),
-    tensor: (module, suffix, shape) => global(`${module}.${suffix}`, shape),
+    tensor: (module, suffix, shape) => required(`${module}.${suffix}`, `base_model.model.${module}.${suffix}`, shape),
     place: (name) => inFile(tensorsPath, byName.get(name)?.name ?? name),
     unused: () => rest().map((name) => name.replace(prefix, '')),
     requireAllUsed: () => {
       const extra = rest()
       refuse(
         extra
-          .slice(0, shown)
+          .slice(0, most)
           .map((name, i) =>
             issue(
               'ExtraTensor',
               inFile(tensorsPath, name),
               'a tensor that adapter_config.json speaks of',
-              extra.length > shown && i === shown - 1 ? `another, and ${extra.length - shown} more` : 'another',
+              extra.length > most && i === most - 1 ? `another, and ${extra.length - most} more` : 'another',
               `Is it of a module that this model has not, or that no target names? ${didYouMean(name, [...used])}`,
             ),
           ),

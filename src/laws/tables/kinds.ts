@@ -1,7 +1,7 @@
-import { embed, initialise, layer, project, runModel, shapeIssues } from '../../kind/index.ts'
+import { embed, initialise, layer, outputOf as joined, project, runModel, shapeIssues } from '../../kind/index.ts'
 import type { AnyKind, Ctx, Dims, Kinds } from '../../kind/index.ts'
 import { context } from '../../nn/index.ts'
-import { add, concat, item, mul, read, sum } from '../../ops/index.ts'
+import { add, broadcastTo, concat, item, mul, read, sum } from '../../ops/index.ts'
 import { valueAndGrad } from '../../train/index.ts'
 import { equal } from '../../transform/index.ts'
 import { fold } from '../../tree/key.ts'
@@ -47,8 +47,13 @@ const inputFor = ({ kind, dims, style }: KindRun, key: Key): Tensor => {
 }
 
 /** A node on an input, by its role. */
-const outputOf = ({ kind, kinds }: KindRun, node: unknown, x: Tensor): Tensor => {
+const outputOf = ({ kind, kinds, dims, key }: KindRun, node: unknown, x: Tensor): Tensor => {
   const ctx: Ctx = context({ kinds })
+  if (kind.role === 'output') {
+    // The same for every row, so that rows can be run apart.
+    const residual = drawn(fold(key, 'residual'), [1, 1, dims['d'] ?? 1], 'float')
+    return joined(node as never, x, broadcastTo(residual, [...x.shape.slice(0, -1), dims['d'] ?? 1]), ctx)
+  }
   if (kind.role === 'weight') return project(x, node as never, ctx)
   if (kind.role === 'model') return runModel(node as never, { ids: x }, ctx)
   return kind.role === 'embed' ? embed(node as never, { ids: x }, ctx).hidden : layer(node as never, x, ctx)
