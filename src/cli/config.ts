@@ -9,13 +9,23 @@ const Positive = t.refinement(t.number, (n) => Number.isFinite(n) && n > 0, 'a p
 const NotNegative = t.refinement(t.number, (n) => Number.isFinite(n) && n >= 0, 'a number >= 0')
 const Text = t.refinement(t.string, (s) => s !== '', 'a path')
 
+const Labels = t.refinement(
+  t.readonlyArray(t.string),
+  (labels) => labels.length > 1 && new Set(labels).size === labels.length,
+  'two or more different labels',
+)
+
 const Model = t.union(
   [Text, t.strict({ sllm: t.UnknownRecord })],
   '"sllm", a folder, or { "sllm": { what differs from the seed configuration } }',
 )
 const Task = t.union(
-  [t.strict({ classify: t.record(t.string, t.string) }), t.literal('language-model')],
-  '"language-model", or { "classify": { label: its token } }',
+  [
+    t.strict({ classify: t.record(t.string, t.string) }),
+    t.strict({ 'sequence-classification': Labels }),
+    t.literal('language-model'),
+  ],
+  '"language-model", { "classify": { label: its token } }, or { "sequence-classification": [two or more labels] }',
 )
 
 const required = {
@@ -36,7 +46,8 @@ const optional = {
   warmup: t.refinement(t.number, (n) => Number.isSafeInteger(n) && n >= 0, 'a whole number >= 0'),
   clip: Positive,
   patience: PositiveWhole,
-  seed: t.Integer,
+  seed: t.refinement(t.number, Number.isSafeInteger, 'a whole number'),
+  format: t.keyof({ espalier: null, peft: null }, '"espalier" or "peft"'),
 }
 
 /** What `espalier train` is told, as JSON; paths are relative to the file. */
@@ -44,7 +55,10 @@ export interface TrainConfig {
   readonly model: string | { readonly sllm: Partial<SllmConfig> }
   readonly tokenizer: string
   readonly train: string
-  readonly task: 'language-model' | { readonly classify: Readonly<Record<string, string>> }
+  readonly task:
+    | 'language-model'
+    | { readonly classify: Readonly<Record<string, string>> }
+    | { readonly 'sequence-classification': readonly string[] }
   readonly recipe: readonly unknown[]
   readonly output: string
   readonly epochs: number
@@ -57,6 +71,8 @@ export interface TrainConfig {
   readonly clip?: number
   readonly patience?: number
   readonly seed?: number
+  /** What an adapter is saved as; for a model of the Hub PEFT's form if left out, where PEFT has one. */
+  readonly format?: 'espalier' | 'peft'
 }
 
 /** Reads a configuration, every mistake at once. */

@@ -48,17 +48,16 @@ export const openModel = async (name: string, options: PretrainedOptions = {}): 
 const requireHead = (adapter: string, base: Pretrained<unknown>, tuned: unknown): void => {
   const before = new Map(leaves(base.model).map((leaf) => [leaf.label, leaf.value]))
   const after = new Map(leaves(tuned).map((leaf) => [leaf.label, leaf.value]))
-  refuse(
-    (base.drawn ?? [])
-      .filter((label) => after.get(label) === before.get(label))
-      .map((label) => ({
-        _tag: 'MissingTensor',
-        path: `${adapter}#${label}`,
-        expected: 'a parameter that the model has, or the adapter under modules_to_save',
-        found: 'none in either',
-        hint: 'The adapter was trained on a checkpoint with such a head: give that one, or train it again with the module saved.',
-      })),
-  )
+  const issues = (base.drawn ?? [])
+    .filter((label) => after.get(label) === before.get(label))
+    .map((label) => ({
+      _tag: 'MissingTensor',
+      path: `${adapter}#${label}`,
+      expected: 'a parameter that the model has, or the adapter under modules_to_save',
+      found: 'none in either',
+      hint: 'The adapter was trained on a checkpoint with such a head: give that one, or train again with the module saved.',
+    }))
+  if (issues.length > 0) refuse(issues)
 }
 
 /** A model with an adapter on: one of ours, or one that PEFT saved. */

@@ -1,86 +1,84 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import { loadTokenizer, orThrow, saveAdapter, saveModel } from '../io/index.ts'
-import { sllm } from '../model/sllm.ts'
-import type { AnySllm } from '../model/sllm.ts'
-import { engine } from '../ops/index.ts'
-import { adamw, classifier, collateTokens, curveSvg, curveText, evaluateOn, fit, warmupCosine } from '../train/index.ts'
-import type { Fitted, Loss, Metrics } from '../train/index.ts'
+import { loadTokenizer, orThrow, saveModel } from '../io/index.ts'
+import { adamw, curveSvg, curveText, fit, warmupCosine } from '../train/index.ts'
+import type { Fitted, Metrics } from '../train/index.ts'
 import { applyRecipe, decodeRecipe } from '../transform/index.ts'
 import { count } from '../tree/count.ts'
 import { fold, key } from '../tree/key.ts'
 import { decodeConfig } from './config.ts'
 import type { TrainConfig } from './config.ts'
-import { readClassified, readTexts } from './data.ts'
+import { startEngine, tellEngine } from './engine.ts'
 import { refuse, usage } from './errors.ts'
 import { readJson } from './files.ts'
-import { openModel } from './open.ts'
+import { readFlags, required } from './flags.ts'
+import { keepingOf, openBase, paddedBy, withHead } from './train-base.ts'
+import type { Keeping } from './train-base.ts'
+import { withJob } from './train-job.ts'
+import type { Job, Trained } from './train-job.ts'
 
 export const trainHelp = `espalier train --config FILE
   Adapts a model by a recipe, trains it, and saves what was added.
   FILE is JSON; paths in it are relative to it:
-    model       "sllm", a folder that saveModel wrote, or { "sllm": { what differs from the seed } }
+    model       a folder with config.json and model.safetensors, one that saveModel wrote, "sllm", or { "sllm": { what differs from the seed } }
     tokenizer   a folder with tokenizer.json
     train       JSON lines { "text": …, "label": … }; heldout, the same, is judged after each epoch
-    task        { "classify": { label: its token, … } } or "language-model"
-    recipe      a list of transforms, such as [{"freeze":{}},{"lora":{"at":"**.mlp","rank":8}}]
+    task        "language-model", { "classify": { label: its token, … } }, or { "sequence-classification": [label, …] } with a
+                head of its own, which is drawn if the model has none, trained, and saved with the adapter
+    recipe      a list of transforms, such as [{"freeze":{}},{"lora":{"at":"**.c_attn","rank":8}}]
     epochs, rate, and at will batchSize, accumulate, weightDecay, warmup, clip, patience, seed
+    format      "peft" or "espalier", for the adapter; PEFT's if left out, where it has one for such an adapter
     output      a folder for the adapter (the whole model, if nothing was frozen), metrics.jsonl and loss.svg,
                 and the base if it was drawn here`
 
-/** A task in the pieces that training wants, whatever its examples are. */
-interface Job<T, B> {
-  readonly data: readonly T[]
-  readonly collate: (examples: readonly T[]) => B
-  readonly loss: Loss<AnySllm, B>
-  readonly evaluate?: (model: AnySllm) => Metrics
-}
-
 /** The `train` command: what it prints at the end. */
 export const train = async (args: readonly string[]): Promise<string> => {
-  const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } })
-  if (values.config === undefined) throw usage('--config', 'a JSON file', 'nothing', 'See `espalier train --help`.')
-  const config = decodeConfig(await readJson(values.config, 'a configuration'))
-  const from = (path: string): string => resolve(dirname(values.config ?? ''), path)
+  const file = required('train', 'config', readFlags('train', args, { config: { type: 'string' } }).config)
+  const config = decodeConfig(await readJson(file, 'a configuration'))
+  const from = (path: string): string => resolve(dirname(file), path)
 
   const recipe = decodeRecipe(config.recipe)
   if (recipe._tag === 'Left') return refuse(recipe.left.map((i) => ({ ...i, path: `recipe${i.path}` })))
-  const seed = key(config.seed ?? 0)
-  const base = await openBase(config, from)
-  const tokenizer = await orThrow(loadTokenizer(from(config.tokenizer)))
-  const tuned = applyRecipe(recipe.right, fold(seed, 'recipe'))(base) as AnySllm
   const output = from(config.output)
   await requireFresh(output)
-  // A base that was drawn here is nowhere else, and an adapter is worth nothing without its base.
-  if (typeof config.model === 'object' && count(tuned).frozen > 0) await orThrow(saveModel(base, join(output, 'base')))
+  const tokenizer = await orThrow(loadTokenizer(from(config.tokenizer)))
+  const engine = await startEngine()
+  const { opened, pad } = paddedBy(await openBase(config, from), tokenizer)
+  const adapted = applyRecipe(recipe.right, fold(key(config.seed ?? 0), 'recipe'))(opened.model)
+  const tuned = withHead(config.task, opened, adapted) as Trained
+  const keeping = keepingOf(config, opened, tuned)
 
-  const heldout = config.heldout === undefined ? undefined : from(config.heldout)
-  const run = <T, B>(job: Job<T, B>): Promise<string> => learn(config, job, tuned, output)
-  await engine()
-  if (config.task === 'language-model') {
-    const data = await readTexts(from(config.train), tokenizer)
-    const judged = heldout === undefined ? undefined : await readTexts(heldout, tokenizer)
-    const evaluate = judged && evaluateOn({ data: judged, collate: collateTokens, loss: sllm.loss, batchSize: 32 })
-    return run({ data, collate: collateTokens, loss: sllm.loss, ...(evaluate && { evaluate }) })
-  }
-  const names = Object.keys(config.task.classify)
-  const labels = Object.values(config.task.classify).map((token) => tokenizer.id(token))
-  const task = classifier<AnySllm>({ next: sllm.nextLogits, labels })
-  const data = await readClassified(from(config.train), tokenizer, names)
-  const judged = heldout === undefined ? undefined : await readClassified(heldout, tokenizer, names)
-  return run({
-    data,
-    collate: task.collate,
-    loss: task.loss,
-    ...(judged && { evaluate: (m) => task.evaluate(m, judged) }),
+  const heldout = config.heldout === undefined ? {} : { heldout: from(config.heldout) }
+  return withJob(config.task, { tokenizer, train: from(config.train), pad, ...heldout }, async (job) => {
+    const before = job.evaluate?.(tuned)
+    tellEngine(engine)
+    return cleanedUp(output, async () => {
+      // A base that was drawn here is nowhere else, and an adapter is worth nothing without its base.
+      if (typeof config.model === 'object' && keeping.name === 'adapter')
+        await orThrow(saveModel(opened.model, join(output, 'base')))
+      return learn(config, job, { tuned, before, keeping, output })
+    })
   })
 }
 
+/** A run that fails before its first step leaves nothing behind. */
+const cleanedUp = async <A>(output: string, run: () => Promise<A>): Promise<A> => {
+  const isNew = (await stat(output).catch(() => undefined)) === undefined
+  try {
+    return await run()
+  } catch (error) {
+    const steps = await stat(join(output, 'metrics.jsonl')).catch(() => undefined)
+    if (isNew && (steps?.size ?? 0) === 0) await rm(output, { recursive: true, force: true })
+    throw error
+  }
+}
+
 const requireFresh = async (output: string): Promise<void> => {
-  const used = (await readdir(output).catch(() => [])).filter((name) =>
-    ['adapter', 'model', 'metrics.jsonl'].includes(name),
-  )
+  const there = await readdir(output).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw usage('output', 'a folder', `${output}: ${error.code}`, 'Name another folder.')
+  })
+  const used = there.filter((name) => ['adapter', 'model', 'metrics.jsonl'].includes(name))
   if (used.length > 0)
     throw usage(
       'output',
@@ -90,17 +88,23 @@ const requireFresh = async (output: string): Promise<void> => {
     )
 }
 
-const openBase = async ({ model, seed = 0 }: TrainConfig, from: (path: string) => string): Promise<unknown> =>
-  typeof model === 'object'
-    ? sllm.init({ ...sllm.config.seed, ...model.sllm }, key(seed))
-    : (await openModel(model === 'sllm' ? model : from(model))).model
+/** What is trained, and what becomes of it. */
+interface Plan {
+  readonly tuned: Trained
+  readonly before: Metrics | undefined
+  readonly keeping: Keeping
+  readonly output: string
+}
 
-const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, output: string): Promise<string> => {
+const learn = async <T, B>(
+  config: TrainConfig,
+  job: Job<T, B>,
+  { tuned, before, keeping, output }: Plan,
+): Promise<string> => {
   const { epochs, rate, batchSize = 16, accumulate = 1, weightDecay = 0.01, warmup = 0, clip = 1, seed = 0 } = config
   const total = epochs * Math.ceil(job.data.length / batchSize)
   await mkdir(output, { recursive: true })
-  const before = job.evaluate?.(tuned)
-  const fitted: Fitted<AnySllm, unknown> = await fit<AnySllm, T, B, unknown>(tuned, {
+  const fitted: Fitted<Trained, unknown> = await fit<Trained, T, B, unknown>(tuned, {
     ...job,
     optimiser: adamw({
       rate: warmupCosine({ peak: rate, warmup, total: total / accumulate }),
@@ -115,9 +119,7 @@ const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, 
     ...(config.patience === undefined ? {} : { patience: config.patience }),
   })
   const model = config.patience === undefined ? fitted.model : (fitted.best?.model ?? fitted.model)
-  const { parameters, trainable } = count(model)
-  if (trainable === parameters) await orThrow(saveModel(model, join(output, 'model')))
-  else await orThrow(saveAdapter(model, join(output, 'adapter'), { recipe: config.recipe }))
+  await keeping.save(model, join(output, keeping.name))
   await writeFile(join(output, 'loss.svg'), curveSvg(fitted.history))
   const line = (name: string, metrics: Metrics | undefined): readonly string[] =>
     metrics === undefined
@@ -127,11 +129,13 @@ const learn = async <T, B>(config: TrainConfig, job: Job<T, B>, tuned: AnySllm, 
             .map(([k, v]) => `${k} ${v.toFixed(4)}`)
             .join(', ')}`,
         ]
+  const { parameters, trainable } = count(model)
   return [
     curveText(fitted.history),
     `${trainable} of ${parameters} parameters trained`,
     ...line('held out before', before),
     ...line('held out after', job.evaluate?.(model)),
+    keeping.said,
     `saved in ${output}`,
   ].join('\n')
 }

@@ -8,6 +8,7 @@ import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { modelKinds } from './families.ts'
+import { floats } from './masks.ts'
 import { requireInput } from './run.ts'
 import { sample } from './sample.ts'
 import type { Sampling } from './sample.ts'
@@ -82,7 +83,7 @@ const run = (model: Model, make: () => Tokens, ctx: Ctx): Ran =>
     const logits = headOf(model, last, ctx)
     const before = ctx.past?.mask
     const own = mask ?? (before === undefined ? undefined : ones([batch, length]))
-    const all = before === undefined || own === undefined ? own : concat([before, own], 1)
+    const all = before === undefined || own === undefined ? own : concat([floats(before), floats(own)], 1)
     return { logits, past: joined(ctx.past, kept, all), virtual: length - (tokens.ids.shape[1] ?? 0) }
   })
 

@@ -10,8 +10,8 @@ const present = ({ hidden, mask }: Embedded, { past }: Ctx): Tensor | undefined 
   return concat([floats(past?.mask ?? ones([batch, length])), floats(mask ?? ones([batch, own]))], 1)
 }
 
-// Masks of tokens are whole numbers or not, as the caller has them.
-const floats = (mask: Tensor): Tensor => (mask.dtype === 'float32' ? mask : cast(mask, 'float32'))
+/** Masks of tokens are whole numbers or not, as the caller has them; of a past they are numbers of one kind. */
+export const floats = (mask: Tensor): Tensor => (mask.dtype === 'float32' ? mask : cast(mask, 'float32'))
 
 const keysOnly = (seen: Tensor): Tensor => reshape(seen, [seen.shape[0] ?? 0, 1, 1, seen.shape[1] ?? 0])
 

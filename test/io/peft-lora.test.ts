@@ -1,3 +1,4 @@
+import type { Gpt2Config } from '../../src/index.ts'
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +28,7 @@ import {
   writeSafetensors,
 } from '../../src/io/index.ts'
 import type { PeftModel, Pretrained, StoredTensor } from '../../src/io/index.ts'
+import type { HubConfig } from '../../src/model/hub-config.ts'
 import { replaceAt } from '../../src/tree/walk.ts'
 import { memory, reshape, transpose } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
@@ -65,9 +67,12 @@ describe('an adapter that was loaded is saved as it came', () => {
       expect((await readFile(join(one, file))).equals(await readFile(join(two, file))), file).toBe(true)
     const before = await orThrow(readSafetensors(fixture(`peft/${name}/adapter_model.safetensors`)))
     const after = await orThrow(readSafetensors(join(one, 'adapter_model.safetensors')))
-    if (name !== 'lora-bf16')
-      for (const [key, { shape, data }] of after.tensors)
-        expect({ key, shape, data }).toEqual({ key, ...pick(before.tensors.get(key)) })
+    // Halves come back as the float32 that they were widened to.
+    const stored = [...before.tensors].filter(([key, { dtype }]) => after.tensors.has(key) && dtype === 'F32')
+    expect(stored.map(([key]) => [key, pick(after.tensors.get(key))])).toEqual(
+      stored.map(([key, value]) => [key, pick(value)]),
+    )
+    expect(stored.length).toBe(name === 'lora-bf16' ? 0 : after.tensors.size)
   })
 })
 
@@ -86,8 +91,8 @@ describe('an adapter without a configuration gets one that says the same', () =>
       expect(worstDifference(outputOf(again.model, one), outputOf(adapted.model, one), one)).toBeLessThan(2e-5)
     const keys = Object.keys(again.adapter)
     expect(keys).toEqual(keys.toSorted())
-    const known = Object.keys(adapter)
-    if (adapter['peft_version'] === '0.21.2') expect(keys).toEqual(known.toSorted())
+    const isOld = adapter['peft_version'] === undefined
+    expect(isOld ? [] : keys).toEqual(isOld ? [] : Object.keys(adapter).toSorted())
   })
 })
 
@@ -252,12 +257,12 @@ describe('what cannot be read as it was meant is refused by name', () => {
   })
 
   test('a base of another depth, and one of another width', async () => {
-    const config = { ...json('models/gpt2/config.json'), model_type: 'gpt2' }
+    const config: HubConfig = json('models/gpt2/config.json')
     const other = (more: Readonly<Record<string, unknown>>): Pretrained => ({
       family: 'gpt2',
       task: 'causal-lm',
       config: { ...config, ...more },
-      model: gpt2.init({ ...config, ...more }, key(0)),
+      model: gpt2.init({ ...config, ...more } as Partial<Gpt2Config>, key(0)),
     })
     const [shallow, deep, wide] = await Promise.all(
       [other({ n_layer: 1 }), other({ n_layer: 3 }), other({ n_embd: 64 })].map(async (base) => {
@@ -294,9 +299,9 @@ describe('what PEFT has no word for is not written', () => {
     expect(await written(model)).toEqual(['UnsupportedAdapter '])
     const mixed = pipe(tuned, dora.unchecked({ at: '**.c_fc', rank: 2 }))
     expect(await written(mixed)).toEqual(['UnsupportedAdapter transformer.h.0.mlp.c_fc'])
-    const part = unfreeze.only.unchecked({ at: `transformer.h.1.mlp.c_fc.weight` })(tuned as never)
+    const part = unfreeze.only.unchecked({ at: `transformer.h.1.mlp.c_fc.weight` })(tuned)
     expect(await written(part)).toEqual(['UnsupportedAdapter transformer.h.1.mlp.c_fc.weight'])
-    const under = unfreeze.only.unchecked({ at: `${c_attn(1)}.weight` })(tuned as never)
+    const under = unfreeze.only.unchecked({ at: `${c_attn(1)}.weight` })(tuned)
     expect(await written(under)).toEqual([`UnsupportedAdapter ${c_attn(1)}.weight`])
   })
   test('alpha alone, ranks that differ and a head trained in full come back as they are', async () => {

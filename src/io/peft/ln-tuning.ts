@@ -19,7 +19,7 @@ const isNorm = (tag: string): boolean => /norm/i.test(tag)
 /** Scale and shift of norms trained in full. */
 export const lnTuningMethod: PeftMethod<NormsConfig> = {
   type: 'LN_TUNING',
-  spec: { props: { target_modules, exclude_modules, modules_to_save } as never, defaults: {} },
+  spec: { props: { target_modules, exclude_modules, modules_to_save }, defaults: {} },
   read: ({ model, config, targets, tensor, at, pretrained }) => {
     const chosen = new Set(targets.map(({ path }) => path))
     const leaves = namedLeaves(model, familyNamed(pretrained.family)).filter(({ module }) => chosen.has(module))

@@ -13,7 +13,7 @@ export const pythonJson = (value: Json, indent = ''): string => {
     ? (value as readonly Json[]).map((child) => deeper + pythonJson(child, deeper))
     : Object.entries(value)
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .map(([key, child]) => `${deeper}${ascii(key)}: ${pythonJson(child as Json, deeper)}`)
+        .map(([key, child]) => `${deeper}${ascii(key)}: ${pythonJson(child, deeper)}`)
   const [open, close] = Array.isArray(value) ? '[]' : '{}'
   return lines.length === 0 ? `${open}${close}` : `${open}\n${lines.join(',\n')}\n${indent}${close}`
 }

@@ -4,7 +4,6 @@ export type Translated = { readonly source: string; readonly flags: string } | {
 // What may follow a backslash with the same meaning on both sides.
 const sameEscapes = /^[dDwWsSbBnrtfv0-9]$/
 const syntax = /^[\^$\\.*+?()[\]{}|/]$/
-const refused = (problem: string): Translated => ({ problem })
 
 const escape = (next: string, inClass: boolean): string | undefined => {
   if (sameEscapes.test(next) || next === 'x' || next === 'u') return `\\${next}`
@@ -15,55 +14,71 @@ const escape = (next: string, inClass: boolean): string | undefined => {
   return /^[A-Za-z]?$/.test(next) ? undefined : next
 }
 
+/** What stands at the beginning of a pattern: how long it is there, and what it is here. */
+interface Piece {
+  readonly length: number
+  readonly to: string
+  readonly flags?: string
+  readonly inClass?: boolean
+}
+
+const same = (text: string): Piece => ({ length: text.length, to: text })
+const problem = (what: string): { readonly problem: string } => ({ problem: what })
+
+/** A group that opens with a question mark. */
+const group = (rest: string, isFirst: boolean): Piece | { readonly problem: string } => {
+  const global = /^\(\?([aius]+)\)/.exec(rest)
+  if (global !== null && isFirst)
+    return { length: global[0].length, to: '', flags: ['i', 's'].filter((flag) => global[1]?.includes(flag)).join('') }
+  const named = /^\(\?P<([A-Za-z_]\w*)>/.exec(rest)
+  if (named !== null) return { length: named[0].length, to: `(?<${named[1]}>` }
+  const back = /^\(\?P=([A-Za-z_]\w*)\)/.exec(rest)
+  if (back !== null) return { length: back[0].length, to: `\\k<${back[1]}>` }
+  const comment = /^\(\?#[^)]*\)/.exec(rest)
+  if (comment !== null) return { length: comment[0].length, to: '' }
+  const plain = /^\(\?(?::|=|!|<=|<!)/.exec(rest)
+  return plain === null ? problem(`the group ${rest.slice(0, 4)}…`) : same(plain[0])
+}
+
+/** Braces that count; others stand for themselves in Python. */
+const braces = (rest: string): Piece | { readonly problem: string } => {
+  const [counted = '', least, comma, most] = /^\{(\d*)(,?)(\d*)\}/.exec(rest) ?? []
+  if (counted === '' || counted === '{}' || counted === '{,}') return { length: 1, to: '\\{' }
+  if (rest[counted.length] === '+') return problem('a possessive quantifier')
+  return { length: counted.length, to: `{${least === '' ? '0' : least}${comma}${most}}` }
+}
+
+const pieceOf = (rest: string, inClass: boolean, isFirst: boolean): Piece | { readonly problem: string } => {
+  const c = rest[0] ?? ''
+  if (c === '\\') {
+    const to = escape(rest[1] ?? '', inClass)
+    return to === undefined ? problem(`the escape \\${rest[1] ?? ''}`) : { length: 2, to }
+  }
+  if (inClass) return c === ']' ? { ...same(c), inClass: false } : same(c)
+  if (c === '[') {
+    // A bracket that comes first is one of the class.
+    const [opening = '', not = '', first = ''] = /^\[(\^?)(\]?)/.exec(rest) ?? []
+    return { length: opening.length, to: `[${not}${first === '' ? '' : '\\]'}`, inClass: true }
+  }
+  if (rest.startsWith('(?')) return group(rest, isFirst)
+  if (c === '{') return braces(rest)
+  if (/^[*+?]\+/.test(rest)) return problem('a possessive quantifier')
+  return c === '}' || c === ']' ? { length: 1, to: `\\${c}` } : same(c)
+}
+
 /**
  * A pattern of Python's `re` as one of JavaScript that matches the same names; what only one of the two knows is translated
  * where that is simple, and refused where it is not.
  */
 export const fromPython = (pattern: string): Translated => {
-  let source = ''
-  let flags = 'u'
-  let rest = pattern
-  let inClass = false
-  const take = (length: number, as: string): void => {
-    source += as
-    rest = rest.slice(length)
-  }
-  while (rest !== '') {
-    const c = rest[0] ?? ''
-    if (c === '\\') {
-      const to = escape(rest[1] ?? '', inClass)
-      if (to === undefined) return refused(`the escape \\${rest[1] ?? ''}`)
-      take(2, to)
-    } else if (inClass) {
-      if (c === ']') inClass = false
-      take(1, c)
-    } else if (c === '[') {
-      inClass = true
-      // A bracket that comes first is one of the class.
-      const [opening = '', not = '', first = ''] = /^\[(\^?)(\]?)/.exec(rest) ?? []
-      take(opening.length, `[${not}${first === '' ? '' : '\\]'}`)
-    } else if (c === '(' && rest[1] === '?') {
-      const global = /^\(\?([aius]+)\)/.exec(rest)
-      const named = /^\(\?P<([A-Za-z_]\w*)>/.exec(rest)
-      const back = /^\(\?P=([A-Za-z_]\w*)\)/.exec(rest)
-      const comment = /^\(\?#[^)]*\)/.exec(rest)
-      const plain = /^\(\?(?::|=|!|<=|<!)/.exec(rest)
-      if (global !== null && source === '') {
-        for (const flag of ['i', 's']) if (global[1]?.includes(flag)) flags += flags.includes(flag) ? '' : flag
-        take(global[0].length, '')
-      } else if (named !== null) take(named[0].length, `(?<${named[1]}>`)
-      else if (back !== null) take(back[0].length, `\\k<${back[1]}>`)
-      else if (comment !== null) take(comment[0].length, '')
-      else if (plain !== null) take(plain[0].length, plain[0])
-      else return refused(`the group ${rest.slice(0, 4)}…`)
-    } else if (c === '{') {
-      const [counted, least, comma, most] = /^\{(\d*)(,?)(\d*)\}/.exec(rest) ?? []
-      // Braces that count nothing stand for themselves in Python.
-      if (counted === undefined || counted === '{}' || counted === '{,}') take(1, '\\{')
-      else if (/^[+]/.test(rest.slice(counted.length))) return refused('a possessive quantifier')
-      else take(counted.length, `{${least === '' ? '0' : least}${comma}${most}}`)
-    } else if (/^[*+?]\+/.test(rest)) return refused('a possessive quantifier')
-    else take(1, c === '}' || c === ']' ? `\\${c}` : c)
+  let [source, flags, inClass, at] = ['', 'u', false, 0]
+  while (at < pattern.length) {
+    const piece = pieceOf(pattern.slice(at), inClass, at === 0)
+    if ('problem' in piece) return piece
+    source += piece.to
+    flags += piece.flags ?? ''
+    inClass = piece.inClass ?? inClass
+    at += piece.length
   }
   return { source, flags }
 }

@@ -46,11 +46,24 @@ export const saveWholeModules = (model: unknown, job: Job): unknown => {
     )
   const follow = job.config.ensure_weight_tying === true
   const apart = follow ? model : asunder(model, chosen(model))
+  const all = new Map(namedLeaves(apart, familyNamed(job.pretrained.family)).map((leaf) => [leaf.path, leaf]))
   const edits = chosen(apart).flatMap((leaf) => {
-    const value = turnedFor(leaf, job.tensor(leaf.module, leaf.name, leaf.shape))
-    const node = withStatus(withValue(leaf.node, value), 'trainable')
-    // What stays tied is one leaf in all its places.
-    return [leaf.path, ...others(apart, leaf)].map((path): readonly [string, () => Param] => [path, () => node])
+    const stored = job.tensor(leaf.module, leaf.name, leaf.shape)
+    const node = withStatus(withValue(leaf.node, turnedFor(leaf, stored)), 'trainable')
+    // What stays tied is one leaf in all its places, and PEFT writes it at each.
+    const tied = others(apart, leaf)
+    for (const { module, name, shape, path } of tied.flatMap((place) => all.get(place) ?? [])) {
+      const copy = job.maybe(module, name, shape)
+      if (copy !== undefined && !sameTensor(copy, stored))
+        reject(
+          'UnsupportedAdapter',
+          job.at('ensure_weight_tying'),
+          `the same numbers for ${leaf.path} and ${path}`,
+          'others',
+          'Train them apart.',
+        )
+    }
+    return [leaf.path, ...tied].map((path): readonly [string, () => Param] => [path, () => node])
   })
   return edited(apart, new Map(edits))
 }

@@ -5,6 +5,7 @@ import { detach } from '../../transform/index.ts'
 import { adapterOf } from '../../transform/wear.ts'
 import type { Adapter } from '../../transform/wear.ts'
 import { EspalierError } from '../../tree/error.ts'
+import type { Issue } from '../../tree/error.ts'
 import { isParam } from '../../tree/leaf.ts'
 import { showPath } from '../../tree/walk.ts'
 import { commit } from '../files.ts'
@@ -96,6 +97,42 @@ const keptAs = (pretrained: Saved, job: WriteJob): Written | undefined => {
   }
 }
 
+/** What stands on a model, in PEFT's terms. */
+const inTermsOfPeft = (pretrained: Saved): Written => {
+  const adapter = adapterOf(pretrained.model)
+  const job: WriteJob = {
+    model: pretrained.model,
+    pretrained,
+    parts: adapter.parts.filter(({ node }) => !isParam(node)),
+    trained: trainedIn(adapter),
+    modules: modulesOf(pretrained.model),
+  }
+  return scope((): Written => {
+    const kept = keptAs(pretrained, job)
+    if (kept !== undefined) return kept
+    const { config, tensors, type } = writtenBy(peftMethods, job)
+    const own = {
+      ...common,
+      task_type: taskTypeOf(pretrained, config),
+      ...config,
+      inference_mode: true,
+      peft_type: type,
+    }
+    return { config: own, tensors }
+  })
+}
+
+/** Why an adapter cannot be saved by `savePeft`; nothing where it can. @internal */
+export const peftIssues = (pretrained: Saved): readonly Issue[] => {
+  try {
+    release([...inTermsOfPeft(pretrained).tensors.values()], { keep: [pretrained.model] })
+    return []
+  } catch (error) {
+    if (error instanceof EspalierError) return error.issues
+    throw error
+  }
+}
+
 /**
  * Saves what stands on a model as PEFT would, so that PEFT puts it on the same checkpoint.
  *
@@ -118,27 +155,7 @@ const keptAs = (pretrained: Saved, job: WriteJob): Written | undefined => {
  */
 export const savePeft = (pretrained: Saved, folder: string): Io<void> =>
   io(folder, async () => {
-    const adapter = adapterOf(pretrained.model)
-    const job: WriteJob = {
-      model: pretrained.model,
-      pretrained,
-      parts: adapter.parts.filter(({ node }) => !isParam(node)),
-      trained: trainedIn(adapter),
-      modules: modulesOf(pretrained.model),
-    }
-    const written = scope((): Written => {
-      const kept = keptAs(pretrained, job)
-      if (kept !== undefined) return kept
-      const { config, tensors, type } = writtenBy(peftMethods, job)
-      const own = {
-        ...common,
-        task_type: taskTypeOf(pretrained, config),
-        ...config,
-        inference_mode: true,
-        peft_type: type,
-      }
-      return { config: own, tensors }
-    })
+    const written = inTermsOfPeft(pretrained)
     try {
       const path = join(folder, 'adapter_model.safetensors')
       await commit(folder, [
