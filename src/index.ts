@@ -15,9 +15,21 @@ export { qwen2, qwen3 } from './model/qwen.ts'
 export type { Qwen2, Qwen2Config, Qwen3, Qwen3Config } from './model/qwen.ts'
 export { gemma, gemma2 } from './model/gemma.ts'
 export type { Gemma, Gemma2, Gemma2Config, GemmaConfig } from './model/gemma.ts'
+export type {
+  Biased,
+  CausalDecoder,
+  Decoder,
+  DecoderBlock,
+  MaybeBiased,
+  Norm,
+  Plain,
+  SandwichBlock,
+} from './model/decoder.ts'
+export type { DecoderConfig, LayerType, WindowConfig } from './model/decoder-config.ts'
+export type { RopeParameters } from './model/rope.ts'
 export type { Gpt2, Gpt2Attention, Gpt2Block, Gpt2Body, Gpt2Config, Gpt2Mlp } from './model/gpt2.ts'
 export { bert } from './model/bert.ts'
-export type { Bert, BertClassifier, BertEmbeddings, EncoderOptions, EncoderTask, FreshEncoder } from './model/bert.ts'
+export type { Bert, BertClassifier, BertEmbeddings, FreshEncoder } from './model/bert.ts'
 export { distilbert } from './model/distilbert.ts'
 export type {
   DistilBert,
@@ -51,7 +63,8 @@ export type {
   BertPooler,
   BertSelfAttention,
 } from './model/encoder.ts'
-export { families, modelKinds } from './model/families.ts'
+export type { CausalFamily, EncoderFamily, FamilyModels, TaskOptions } from './model/family-run.ts'
+export { anyModel, families, modelKinds } from './model/families.ts'
 export type { AnyFamily, Family, Plan, Task, TaskPlan } from './model/family.ts'
 export { generate, generateTokens } from './model/generate.ts'
 export type { GenerateOptions, GeneratedTokens } from './model/generate.ts'

@@ -8,6 +8,8 @@ lora = make(peft.LoraConfig, r=4, lora_alpha=6)
 ia3 = make(peft.IA3Config)
 prompt = make(peft.PromptTuningConfig, num_virtual_tokens=3)
 
+# What interop.mjs lets our side refuse says so in its note.
+SVD = "the base is a residual that PEFT decomposes anew on loading: may be refused"
 EVERY_LLAMA_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 FIRST: dict[str, Adapter] = {
@@ -74,10 +76,10 @@ LORA: dict[str, Adapter] = {
     "lora-tied-ensured": lora("llama-tied", target_modules=["embed_tokens"], ensure_weight_tying=True),
     "lora-mapping": lora("llama", task_type=None),
     "lora-mapping-bert": lora("bert-seqcls", task_type=None, target_modules=["query"]),
-    "lora-pissa": lora("llama", init_lora_weights="pissa"),
+    "lora-pissa": lora("llama", note=SVD, init_lora_weights="pissa"),
     "lora-pissa-converted": lora("llama", init_lora_weights="pissa", form="converted"),
-    "lora-pissa-gpt2": lora("gpt2", init_lora_weights="pissa"),
-    "lora-olora": lora("llama", init_lora_weights="olora"),
+    "lora-pissa-gpt2": lora("gpt2", note=SVD, init_lora_weights="pissa"),
+    "lora-olora": lora("llama", note=SVD, init_lora_weights="olora"),
     "lora-olora-converted": lora("llama", init_lora_weights="olora", form="converted"),
     "lora-gaussian": lora("qwen3", init_lora_weights="gaussian", lora_dropout=0.1),
     "lora-orthogonal": lora("qwen2", init_lora_weights="orthogonal"),
@@ -88,8 +90,8 @@ LORA: dict[str, Adapter] = {
     "lora-old": lora("gpt2-old", form="old"),
     "lora-old-bert": lora("bert-seqcls", form="old", bias="lora_only"),
     "lora-random": lora("gpt2", init_lora_weights=False),
-    "lora-replication": lora("llama", layer_replication=[[0, 2], [1, 2]], note="a base with layers repeated: to be refused"),
-    "lora-parameters": lora("llama", target_modules=[], target_parameters=["q_proj.weight"], note="a parameter as target"),
+    "lora-replication": lora("llama", layer_replication=[[0, 2], [1, 2]], note="a base with layers repeated: may be refused"),
+    "lora-parameters": lora("llama", target_modules=[], target_parameters=["q_proj.weight"], note="a parameter as target: may be refused"),
 }
 
 IA3: dict[str, Adapter] = {

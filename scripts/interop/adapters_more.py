@@ -16,6 +16,7 @@ hra = make(peft.HRAConfig, r=4)
 norms = make(peft.LNTuningConfig)
 tokens = make(peft.TrainableTokensConfig, token_indices=list(range(60, 2, -3)))
 fourier = make(peft.FourierFTConfig, n_frequency=50, scaling=20.0)
+DRAWN = "places drawn by torch and not saved: may be refused"
 miss = make(peft.MissConfig, r=4)
 randlora = make(peft.RandLoraConfig, r=8, randlora_alpha=20)
 
@@ -51,7 +52,7 @@ LOW_RANK: dict[str, Adapter] = {
     "vera-gpt2": vera("gpt2", d_initial=0.4, fan_in_fan_out=True, target_modules=["c_attn", "c_proj"]),
     "vera-bert-seqcls": vera("bert-seqcls", bias="vera_only", target_modules=["query", "intermediate.dense"]),
     "vera-layers": vera("llama", layers_to_transform=[1], projection_prng_key=7, target_modules=["up_proj", "down_proj"]),
-    "vera-no-projection": vera("llama", save_projection=False, note="projections not saved: to be refused"),
+    "vera-no-projection": vera("llama", save_projection=False, note="projections not saved: may be refused"),
     "loha-llama": loha("llama"),
     "loha-bert-seqcls": loha("bert-seqcls", rank_dropout=0.1, module_dropout=0.1),
     "loha-patterns": loha(
@@ -69,9 +70,10 @@ LOW_RANK: dict[str, Adapter] = {
     "randlora-bert-seqcls": randlora("bert-seqcls", bias="randlora_only", r=5),
     "randlora-sparse": randlora("llama", sparse=True, target_modules=["k_proj", "o_proj"], layers_to_transform=[0]),
     "randlora-very-sparse": randlora("llama", very_sparse=True, layers_to_transform=[1]),
-    "randlora-no-projection": randlora("llama", save_projection=False, note="projections not saved: to be refused"),
+    "randlora-no-projection": randlora("llama", save_projection=False, note="projections not saved: may be refused"),
 }
 
+# HRA starts with its vectors in equal pairs, on which Gram-Schmidt divides rounding by rounding: so not with `apply_GS`.
 ORTHOGONAL: dict[str, Adapter] = {
     "oft-llama": oft("llama"),
     "oft-bert-seqcls": oft("bert-seqcls", bias="oft_only", target_modules=["query", "output.dense"]),
@@ -91,8 +93,8 @@ ORTHOGONAL: dict[str, Adapter] = {
     "boft-blocks": boft("llama", boft_block_size=0, boft_block_num=4, layers_to_transform=[0]),
     "hra-llama": hra("llama"),
     "hra-odd": hra("llama", r=3, target_modules=[*ATTENTION, "down_proj"]),
-    "hra-schmidt": hra("llama", apply_GS=True),
-    "hra-bert-seqcls": hra("bert-seqcls", r=5, apply_GS=True, bias="hra_only", target_modules=["query", "dense"]),
+    "hra-schmidt": hra("llama", apply_GS=True, init_weights=False),
+    "hra-bert-seqcls": hra("bert-seqcls", r=5, apply_GS=True, init_weights=False, bias="hra_only", target_modules=["query", "dense"]),
     "hra-layers": hra("llama", layers_to_transform=[1], init_weights=False),
 }
 
@@ -105,10 +107,10 @@ REST: dict[str, Adapter] = {
     "tokens-gpt2": tokens("gpt2", target_modules=["wte"]),
     "tokens-tied": tokens("llama-tied"),
     "tokens-bert-seqcls": tokens("bert-seqcls", target_modules=["word_embeddings"]),
-    "fourier-llama": fourier("llama", random_loc_seed=5),
-    "fourier-gpt2": fourier("gpt2", target_modules=["c_attn"], fan_in_fan_out=True),
-    "fourier-bert-seqcls": fourier("bert-seqcls", bias="fourier_only", n_frequency_pattern={"query": 20}),
-    "fourier-layers": fourier("llama", layers_to_transform=[0], target_modules=ATTENTION),
+    "fourier-llama": fourier("llama", note=DRAWN, random_loc_seed=5),
+    "fourier-gpt2": fourier("gpt2", note=DRAWN, target_modules=["c_attn"], fan_in_fan_out=True),
+    "fourier-bert-seqcls": fourier("bert-seqcls", note=DRAWN, bias="fourier_only", n_frequency_pattern={"query": 20}),
+    "fourier-layers": fourier("llama", note=DRAWN, layers_to_transform=[0], target_modules=ATTENTION),
     "miss-llama": miss("llama"),
     "miss-bert-seqcls": miss("bert-seqcls", bias="MiSS_only", miss_dropout=0.1),
     "miss-uneven": miss("llama", r=5, target_modules=[*ATTENTION, "up_proj"]),

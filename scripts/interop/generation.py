@@ -1,5 +1,6 @@
 """Greedy generation as transformers and PEFT do it: prompts, options and the ids that come out."""
 
+from functools import partial
 from pathlib import Path
 
 import peft
@@ -28,8 +29,37 @@ def _prompt(rows: list[torch.Tensor], pad: int) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
+def _has_virtual_tokens(model: torch.nn.Module) -> bool:
+    return isinstance(model, peft.PeftModel) and model.active_peft_config.is_prompt_learning
+
+
+def _with_prefix(model: peft.PeftModel, input_ids: torch.Tensor, attention_mask=None, **_) -> dict:
+    virtual = model.active_peft_config.num_virtual_tokens
+    mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+    return {
+        "input_ids": input_ids,
+        "attention_mask": torch.cat([mask.new_ones(len(mask), virtual), mask], dim=1),
+        "position_ids": (mask.cumsum(-1) - 1).clamp(min=0) + virtual,
+        "past_key_values": model.get_prompt(len(input_ids)),
+    }
+
+
+def _step_by_step(model: torch.nn.Module, ids: torch.Tensor) -> list[int]:
+    """The same without `generate`: the whole row anew for each token."""
+    start = ids.shape[1]
+    for _ in range(NEW_TOKENS):
+        best = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, -1:].argmax(-1)
+        ids = torch.cat([ids, best], dim=1)
+    return ids[0, start:].tolist()
+
+
 def _generate(model: torch.nn.Module, prompt: dict, options: dict) -> dict:
     common = dict(do_sample=False, max_new_tokens=NEW_TOKENS, return_dict_in_generate=True, output_scores=True)
+    # transformers 5.24 renamed its cache, and PEFT 0.21 no longer finds it: prompts go in again at every step, and
+    # prefixes are lost or grow. Without a cache prompts are right, and prefixes if they are put in anew.
+    common["use_cache"] = not _has_virtual_tokens(model)
+    if _has_virtual_tokens(model) and model.active_peft_config.peft_type == peft.PeftType.PREFIX_TUNING:
+        model.prepare_inputs_for_generation = partial(_with_prefix, model)
     result = model.generate(**prompt, **common | options)
     finite = torch.stack(result.scores).nan_to_num(neginf=-1e9)
     best = finite.topk(2).values
@@ -60,6 +90,7 @@ def _cases(model: torch.nn.Module, seed: int) -> dict[str, dict]:
             "stop_batch": _generate(model, batch, {"eos_token_id": [stop, free["new_ids"][0][2]]}),
         }
         if min(case["margin"] for case in cases.values()) > MARGIN:
+            assert _step_by_step(model, single["input_ids"]) == free["new_ids"][0], "generate and forward disagree"
             return cases
     raise AssertionError("every prompt leads to a close call")
 

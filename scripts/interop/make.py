@@ -16,7 +16,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE", "HF_HUB_OFFLINE
 
 import transformers as hf
 
-from adapters import ADAPTERS
+from recipes import ADAPTERS
 from generation import TITLES, write_generation
 from models import MODELS
 from sizes import sizes

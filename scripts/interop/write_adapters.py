@@ -114,7 +114,8 @@ def write_adapter(name: str, adapter: Adapter, out: Path, seed: int) -> None:
         weights = {key: value.bfloat16() for key, value in load_file(folder / "adapter_model.safetensors").items()}
         write(weights, folder / "adapter_model.safetensors")
 
-    if adapter.form == "pruned":
+    # What is in the file is not what was trained: the ranks are others.
+    if adapter.form in ("pruned", "converted"):
         trained = peft.PeftModel.from_pretrained(load_model(models, adapter.model), folder, is_trainable=True)
         trainable, _ = trained.get_nb_trainable_parameters()
     outputs, mergeable, moved = _expected(models, adapter, folder, cases)

@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util'
 import { orThrow, saveAdapter, savePeft } from '../io/index.ts'
-import { engine } from '../ops/index.ts'
 import { didYouMean } from '../tree/nearest.ts'
+import { startEngine, tellEngine } from './engine.ts'
 import { requireUnused, usage } from './errors.ts'
+import { readFlags, required } from './flags.ts'
 import { openAdapted } from './open.ts'
 import type { Opened } from './open.ts'
 
@@ -28,23 +28,23 @@ const formats: Readonly<Record<string, Write>> = {
 
 /** The `convert` command: what it prints. */
 export const convert = async (args: readonly string[]): Promise<string> => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      model: { type: 'string' },
-      adapter: { type: 'string' },
-      to: { type: 'string' },
-      output: { type: 'string' },
-    },
+  const values = readFlags('convert', args, {
+    model: { type: 'string' },
+    adapter: { type: 'string' },
+    to: { type: 'string' },
+    output: { type: 'string' },
   })
-  const { model, adapter, to, output } = values
-  if (model === undefined || adapter === undefined || to === undefined || output === undefined)
-    throw usage('', '--model, --adapter, --to and --output', 'less', 'See `espalier convert --help`.')
+  const model = required('convert', 'model', values.model)
+  const adapter = required('convert', 'adapter', values.adapter)
+  const to = required('convert', 'to', values.to)
+  const output = required('convert', 'output', values.output)
   const write = Object.hasOwn(formats, to) ? formats[to] : undefined
   if (write === undefined)
     throw usage('--to', Object.keys(formats).join(' or '), `"${to}"`, didYouMean(to, Object.keys(formats)))
   await requireUnused(output, ['adapter.json', 'adapter_config.json'])
-  await engine()
-  await write(await openAdapted(model, adapter), output)
+  const engine = await startEngine()
+  const opened = await openAdapted(model, adapter)
+  tellEngine(engine)
+  await write(opened, output)
   return `written to ${output}`
 }

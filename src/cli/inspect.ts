@@ -1,10 +1,10 @@
-import { parseArgs } from 'node:util'
 import { applyRecipe, decodeRecipe } from '../transform/index.ts'
 import { bytesAtRest, count } from '../tree/count.ts'
 import { ties } from '../tree/labels.ts'
 import { show } from '../tree/show.ts'
 import { refuse } from './errors.ts'
 import { readJson } from './files.ts'
+import { readFlags } from './flags.ts'
 import { openAdapted } from './open.ts'
 
 export const inspectHelp = `espalier inspect [--model sllm|DIR] [--adapter DIR] [--recipe FILE] [--json]
@@ -16,23 +16,23 @@ export const inspectHelp = `espalier inspect [--model sllm|DIR] [--adapter DIR] 
 
 /** The `inspect` command: what it prints. */
 export const inspect = async (args: readonly string[], color: boolean): Promise<string> => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      model: { type: 'string', default: 'sllm' },
-      adapter: { type: 'string' },
-      recipe: { type: 'string' },
-      json: { type: 'boolean', default: false },
-    },
+  const values = readFlags('inspect', args, {
+    model: { type: 'string', default: 'sllm' },
+    adapter: { type: 'string' },
+    recipe: { type: 'string' },
+    json: { type: 'boolean', default: false },
   })
   // The recipe first: a mistake in it is told before a large model is opened.
   const transform = values.recipe === undefined ? undefined : await readRecipe(values.recipe)
-  const { model: base } = await openAdapted(values.model, values.adapter)
+  const { model: base, pretrained } = await openAdapted(values.model, values.adapter)
   const tuned = transform === undefined ? base : transform(base)
   if (!values.json) return show(tuned, { color })
   const { parameters, trainable, frozen } = count(tuned)
   const counts = { parameters, trainable, frozen, bytesAtRest: bytesAtRest(tuned) }
-  return JSON.stringify({ ...counts, model: values.model, ties: ties(tuned) }, null, 2)
+  const kind = pretrained === undefined ? {} : { family: pretrained.family, task: pretrained.task }
+  const type = pretrained?.adapter?.['peft_type']
+  const adapter = type === undefined ? {} : { peftType: type }
+  return JSON.stringify({ ...counts, model: values.model, ...kind, ...adapter, ties: ties(tuned) }, null, 2)
 }
 
 const readRecipe = async (path: string): Promise<(model: unknown) => unknown> => {

@@ -1,17 +1,21 @@
-import { dirname } from 'node:path'
-import { parseArgs } from 'node:util'
+import { realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { fromStored, orThrow, readSafetensors, writeSafetensors } from '../io/index.ts'
 import { runModel } from '../kind/index.ts'
 import type { Model, Tokens } from '../kind/index.ts'
 import { modelKinds } from '../model/families.ts'
+import { requireInput } from '../model/run.ts'
 import { context } from '../nn/index.ts'
-import { engine, scope, slice } from '../ops/index.ts'
+import { scope, slice } from '../ops/index.ts'
 import { explained } from '../tree/error.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { startEngine, tellEngine } from './engine.ts'
 import { refuse, requireFolder, usage } from './errors.ts'
+import { readFlags, required } from './flags.ts'
 import { mergedWhole } from './merge.ts'
 import { openAdapted } from './open.ts'
+import type { Opened } from './open.ts'
 
 export const logitsHelp = `espalier logits --model DIR [--adapter DIR] [--merge] --input IN.safetensors --output OUT.safetensors [--strip-virtual]
   Runs a model on token ids and writes what it gives.
@@ -64,36 +68,81 @@ const withoutVirtual = (output: Tensor, { ids }: Tokens): Tensor => {
   return slice(output, [0, rows - tokens, 0], [batch, tokens, width])
 }
 
+/**
+ * What PEFT leaves out of the input of a model with virtual tokens.
+ *
+ * Positions are of no use to a prompt that shifts them; segments only classifiers are told, as PEFT has it.
+ */
+const asPeft = (
+  tokens: Tokens,
+  { pretrained }: Opened,
+): { readonly tokens: Tokens; readonly dropped: readonly string[] } => {
+  const { peft_type: type, task_type: task } = pretrained?.adapter ?? {}
+  const isPrompt = type === 'PROMPT_TUNING' || type === 'P_TUNING'
+  const isVirtual = isPrompt || type === 'PREFIX_TUNING'
+  const { positions, types, ...rest } = tokens
+  const keepsTypes = !isVirtual || task === 'SEQ_CLS' || task === 'TOKEN_CLS'
+  return {
+    tokens: {
+      ...rest,
+      ...(isPrompt || positions === undefined ? {} : { positions }),
+      ...(keepsTypes && types !== undefined ? { types } : {}),
+    },
+    dropped: [
+      ...(isPrompt && positions !== undefined ? ['position_ids'] : []),
+      ...(!keepsTypes && types !== undefined ? ['token_type_ids'] : []),
+    ],
+  }
+}
+
+const real = (path: string): Promise<string> => realpath(path).catch(() => path)
+
+/** Refuses an output that would take the place of something that is read, before anything is computed. */
+const requireOutput = async (
+  output: string,
+  folders: readonly (string | undefined)[],
+  input: string,
+): Promise<void> => {
+  await requireFolder(dirname(output), '--output')
+  if ((await stat(output).catch(() => undefined))?.isDirectory() === true)
+    throw usage('--output', 'a file', `"${output}", a folder`, 'Name a file in it.')
+  const target = join(await real(dirname(output)), basename(output))
+  const read = await Promise.all(folders.map((folder) => (folder === undefined ? undefined : real(folder))))
+  if (target === (await real(input)) || read.includes(dirname(target)))
+    throw usage('--output', 'a file that is not read', `"${output}"`, 'It would take the place of what it is made of.')
+}
+
 /** The `logits` command: what it prints. */
 export const logits = async (args: readonly string[]): Promise<string> => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      model: { type: 'string' },
-      adapter: { type: 'string' },
-      merge: { type: 'boolean', default: false },
-      input: { type: 'string' },
-      output: { type: 'string' },
-      'strip-virtual': { type: 'boolean', default: false },
-    },
+  const values = readFlags('logits', args, {
+    model: { type: 'string' },
+    adapter: { type: 'string' },
+    merge: { type: 'boolean', default: false },
+    input: { type: 'string' },
+    output: { type: 'string' },
+    'strip-virtual': { type: 'boolean', default: false },
   })
-  const { model, adapter, input, output } = values
-  if (model === undefined || input === undefined || output === undefined)
-    throw usage('', '--model, --input and --output', 'less', 'See `espalier logits --help`.')
-  await requireFolder(dirname(output), '--output')
-  const tokens = await readInput(input)
-  await engine()
-  const opened = await openAdapted(model, adapter)
+  const model = required('logits', 'model', values.model)
+  const input = required('logits', 'input', values.input)
+  const output = required('logits', 'output', values.output)
+  await requireOutput(output, [model, values.adapter], input)
+  const given = await readInput(input)
+  const engine = await startEngine()
+  const opened = await openAdapted(model, values.adapter)
   const ready = values.merge ? mergedWhole(opened.model) : opened.model
+  const { tokens, dropped } = asPeft(given, opened)
   const result = explained(
     () =>
       scope(() => {
-        const all = runModel(ready as Model, tokens, context({}, modelKinds))
+        const all = runModel(ready as Model, requireInput(tokens), context({}, modelKinds))
         return values['strip-virtual'] ? withoutVirtual(all, tokens) : all
       }),
     (i) => ({ ...i, path: inFileTerms(input, i.path) }),
   )
   const name = opened.pretrained?.task === 'base' ? 'last_hidden_state' : 'logits'
+  tellEngine(engine)
+  for (const field of dropped)
+    process.stderr.write(`espalier: ${field} are left out, as PEFT does with virtual tokens before the text\n`)
   await orThrow(writeSafetensors(output, { [name]: result }))
   return `${name} [${result.shape.join(', ')}] in ${output}`
 }

@@ -1,12 +1,12 @@
 import { copyFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { orThrow, savePretrained } from '../io/index.ts'
-import { engine } from '../ops/index.ts'
 import { merge as mergeAdapters } from '../transform/index.ts'
 import { places, showPath } from '../tree/walk.ts'
 import { isWrapper } from '../tree/wrap.ts'
+import { startEngine, tellEngine } from './engine.ts'
 import { refuse, requireUnused, usage } from './errors.ts'
+import { readFlags, required } from './flags.ts'
 import { openAdapted } from './open.ts'
 
 export const mergeHelp = `espalier merge --model DIR --adapter DIR --output DIR
@@ -35,15 +35,13 @@ const besides =
 
 /** The `merge` command: what it prints. */
 export const merge = async (args: readonly string[]): Promise<string> => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { model: { type: 'string' }, adapter: { type: 'string' }, output: { type: 'string' } },
-  })
-  const { model, adapter, output } = values
-  if (model === undefined || adapter === undefined || output === undefined)
-    throw usage('', '--model, --adapter and --output', 'less', 'See `espalier merge --help`.')
+  const flags = { model: { type: 'string' }, adapter: { type: 'string' }, output: { type: 'string' } } as const
+  const values = readFlags('merge', args, flags)
+  const model = required('merge', 'model', values.model)
+  const adapter = required('merge', 'adapter', values.adapter)
+  const output = required('merge', 'output', values.output)
   await requireUnused(output, ['config.json', 'model.safetensors'])
-  await engine()
+  const engine = await startEngine()
   const { model: tuned, pretrained } = await openAdapted(model, adapter)
   if (pretrained === undefined)
     throw usage(
@@ -52,7 +50,9 @@ export const merge = async (args: readonly string[]): Promise<string> => {
       `"${model}"`,
       'Use merge(…) and saveModel.',
     )
-  await orThrow(savePretrained({ ...pretrained, model: mergedWhole(tuned) }, output))
+  const merged = mergedWhole(tuned)
+  tellEngine(engine)
+  await orThrow(savePretrained({ ...pretrained, model: merged }, output))
   for (const name of (await readdir(model)).filter((file) => besides.test(file)))
     await copyFile(join(model, name), join(output, name))
   return `merged into ${output}`

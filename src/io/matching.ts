@@ -70,13 +70,15 @@ export interface Matching {
   readonly plan: Plan
   readonly path: string
   readonly mayLack: (name: string) => boolean
+  /** Which names they may have besides, such as the head of another task. */
+  readonly mayHave: (name: string) => boolean
 }
 
 /** Which tensor of the files is which parameter, or everything that keeps them apart. */
 export const matched = (
   wanted: ReadonlyMap<string, Wanted>,
   entries: ReadonlyMap<string, StoredEntry>,
-  { family, plan, path, mayLack }: Matching,
+  { family, plan, path, mayLack, mayHave }: Matching,
 ): ReadonlyMap<string, string> => {
   const found = new Map<string, string>()
   const tied = new Set(Object.keys(plan.ties ?? {}).map(hubKey))
@@ -86,7 +88,7 @@ export const matched = (
     const candidates = hubCandidates(name, family.body)
     const key = candidates.find((candidate) => wanted.has(candidate))
     if (key === undefined) {
-      if (!candidates.some((c) => tied.has(c) || family.ignored?.test(c) === true)) extra.push(name)
+      if (!candidates.some((c) => tied.has(c) || family.ignored?.test(c) === true || mayHave(c))) extra.push(name)
       continue
     }
     const other = found.get(key)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
+import type { Model } from '../kind/index.ts'
 import { families } from '../model/families.ts'
 import { drawnLeaf, growPlan } from '../model/family.ts'
 import type { AnyFamily, Plan, Task } from '../model/family.ts'
@@ -11,8 +12,9 @@ import type { Key } from '../tree/key.ts'
 import { param } from '../tree/leaf.ts'
 import type { Param } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import type { Quantized } from '../weight/index.ts'
 import { isRecord } from './codec.ts'
-import { nonFinite } from './dtypes.ts'
+import { halfOf, nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
 import { located } from './hub.ts'
 import type { HubOptions } from './hub.ts'
@@ -20,16 +22,20 @@ import { inFile, io, orThrow, refuse, reject } from './issues.ts'
 import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
 import { matched, wantedBy } from './matching.ts'
+import type { Wanted } from './matching.ts'
+import { packedFromStored } from './packed.ts'
 import { fromStored } from './safetensors.ts'
 import { openCheckpoint } from './shards.ts'
 
 /** A model as a folder of the Hugging Face Hub has it, and what that folder says of it. */
-export interface Pretrained<M = unknown> {
+export interface Pretrained<M = Model> {
   readonly model: M
   readonly family: string
   readonly task: Task
   /** `config.json` as it is. */
   readonly config: HubConfig
+  /** Labels of the parameters that the files do not have, and that were drawn; absent where there are none. */
+  readonly drawn?: readonly string[]
 }
 
 /** What may be told of a checkpoint that is opened. */
@@ -38,10 +44,28 @@ export interface PretrainedOptions {
   readonly task?: Task
   /** Number of classes of a classifier; by default what the configuration says. */
   readonly labels?: number
+  /** Halves become float32, or stay what they are at rest, frozen, and are widened as they are used. */
+  readonly halves?: 'float32' | 'keep'
   /** Draws a head that the files do not have. Without a key, a missing head is an error. */
   readonly key?: Key
   /** How a name of the Hugging Face Hub is fetched. */
   readonly hub?: HubOptions
+}
+
+/** `loadPretrained`: typed when it is told which family's model it loads. */
+export interface LoadPretrained {
+  (folder: string, options?: PretrainedOptions): Io<Pretrained>
+  <Ms, D extends Task & keyof Ms, T extends Task & keyof Ms = D>(
+    folder: string,
+    options: PretrainedOptions & { readonly as: Typed<Ms, D>; readonly task?: T; readonly halves?: 'float32' },
+  ): Io<Pretrained<Ms[T]>>
+}
+
+/** What of a family's models says which they are. */
+interface Typed<Ms, D> {
+  readonly family: AnyFamily
+  readonly task: D
+  readonly '~models'?: Ms
 }
 
 const tasks: readonly (readonly [RegExp, Task])[] = [
@@ -109,8 +133,7 @@ export const planOf = (
   return { family, task, plan: build(decoded.right, labels) }
 }
 
-/** A tensor of a file as our layers hold it; refused by name when a number in it is none. */
-const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tensor => {
+const requireFinite = (stored: StoredTensor, path: string): void => {
   const bad = nonFinite(stored)
   if (bad > 0)
     reject(
@@ -120,6 +143,10 @@ const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tenso
       `${bad} that are NaN or infinite`,
       'The checkpoint is damaged, or its training diverged.',
     )
+}
+
+/** A tensor of a file as our layers hold it. */
+const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tensor => {
   const made = fromStored(stored, { halves: 'float32', doubles: 'float32' })
   if (E.isLeft(made)) {
     refuse(made.left.map((i) => ({ ...i, path })))
@@ -131,11 +158,27 @@ const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tenso
   return value
 }
 
+/** What a tensor of a file is in a model; refused by name when a number in it is none. */
+const weightOf = (
+  stored: StoredTensor,
+  { label, form, transposed }: Wanted,
+  halves: PretrainedOptions['halves'],
+  path: string,
+): Param | Quantized => {
+  requireFinite(stored, path)
+  const rests = halves === 'keep' && form !== 'vector' && halfOf(stored.dtype) !== undefined
+  return rests
+    ? packedFromStored(form, label, stored, { transpose: form === 'matrix' && !transposed })
+    : param(form, label, valueOf(stored, transposed, path))
+}
+
 /**
  * Loads a model from a folder as the Hugging Face Hub has it: `config.json` and `model.safetensors`, whole or in shards.
  *
  * A name like `sentence-transformers/all-MiniLM-L6-v2` that is no folder is fetched from there, as `fromHub` does. Fields of the
- * model have the names of transformers; every parameter is trainable, halves are widened to float32. Errors: `FileSystem`, `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
+ * model have the names of transformers; every parameter is trainable. With `as`, a family, the model has that family's type;
+ * `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: those of `fromHub`, `FileSystem`, `WrongFamily`,
+ * `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
  * `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
  *
  * @example
@@ -146,37 +189,57 @@ const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tenso
  * const config = { model_type: 'gpt2', architectures: ['GPT2LMHeadModel'], vocab_size: 50, n_embd: 8, n_layer: 2, n_head: 2 }
  * const model = gpt2.init(config, key(0))
  * await orThrow(savePretrained({ model, config }, 'my-gpt2'))
- * const again = await orThrow(loadPretrained('my-gpt2'))
- * count(again.model).parameters === count(model).parameters // => true
+ * const again = await orThrow(loadPretrained('my-gpt2', { as: gpt2 }))
+ * again.model.transformer.h.length // => 2
+ * const some = await orThrow(loadPretrained('my-gpt2')) // whatever is in there
+ * count(some.model).parameters === count(model).parameters // => true
  * ```
  */
-export const loadPretrained = (source: string, options: PretrainedOptions = {}): Io<Pretrained> =>
+export const loadPretrained: LoadPretrained = (
+  source: string,
+  { as, ...given }: PretrainedOptions & { readonly as?: Typed<unknown, Task> } = {},
+): Io<never> =>
   io(source, async () => {
-    const folder = await located(source, options.hub)
+    const folder = await located(source, given.hub)
+    const options = as === undefined ? given : { task: as.task, ...given }
     const configPath = join(folder, 'config.json')
-    const given = await readJsonFile(configPath)
-    const { optional = {} } = planOf(given, configPath, options).family
+    const read = await readJsonFile(configPath)
+    const { family: known } = planOf(read, configPath, options)
+    if (as !== undefined && as.family !== known) wrongFamily(configPath, as.family, known)
     const checkpoint = await orThrow(openCheckpoint(folder))
-    const config = { ...given, ...left(optional, given, [...checkpoint.entries.keys()]) }
+    const config = { ...read, ...left(known.optional ?? {}, read, [...checkpoint.entries.keys()]) }
     const { family, task, plan } = planOf(config, configPath, options)
     const wanted = wantedBy(plan, family)
     const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
-    const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack })
-    const leaves = new Map<string, Param>()
+    const mayHave = (name: string): boolean => options.task !== undefined && otherHeads.test(name)
+    const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack, mayHave })
+    const weights = new Map<string, Param | Quantized>()
     try {
       for (const [key, name] of found) {
-        const { label, form, transposed } = wanted.get(key)!
-        const value = valueOf(await checkpoint.read(name), transposed, inFile(folder, name))
-        leaves.set(label, param(form, label, value))
+        const want = wanted.get(key)!
+        weights.set(want.label, weightOf(await checkpoint.read(name), want, options.halves, inFile(folder, name)))
       }
       const draw = drawnLeaf(options.key ?? seedKey('head'))
-      const model = growPlan(plan, (field, label, shape) => leaves.get(label) ?? draw(field, label, shape))
-      return { model, family: family.name, task, config: retasked(config, family, task, options.labels) }
+      const model = growPlan(plan, (field, label, shape) => weights.get(label) ?? draw(field, label, shape))
+      const drawn = [...wanted.values()].map(({ label }) => label).filter((label) => !weights.has(label))
+      return {
+        model,
+        family: family.name,
+        task,
+        config: retasked(config, family, task, options.labels),
+        ...(drawn.length === 0 ? {} : { drawn }),
+      } as never
     } catch (error) {
-      release([...leaves.values()], { keep: [] })
+      release([...weights.values()], { keep: [] })
       throw error
     }
   })
+
+const wrongFamily = (path: string, wanted: AnyFamily, found: AnyFamily): never =>
+  reject('WrongFamily', inFile(path, 'model_type'), wanted.name, found.name, `Load it as ${found.name}.`)
+
+// A checkpoint that is opened for another task than its own has a head for that one.
+const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./
 
 /** A configuration that says what the model is for now. */
 const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({

@@ -36,6 +36,12 @@ const written = (config: HubConfig, tied: boolean): HubConfig => {
   return { ...rest, dtype: 'float32', ...(tied ? {} : { tie_word_embeddings: false }) }
 }
 
+// Transformers 5 takes no whole number where it wants a float, and JSON has no other way to tell the two.
+const floats =
+  /"(\w+_softcapping|initializer_range|rms_norm_eps|layer_norm_eps|layer_norm_epsilon)": (-?\d+)(?=[,\s}])/g
+
+const configText = (config: HubConfig): string => `${writeJson(config as Json).replace(floats, '"$1": $2.0')}\n`
+
 /**
  * Saves a model that wraps nothing into a folder that transformers opens: `config.json` and `model.safetensors`.
  *
@@ -54,7 +60,7 @@ const written = (config: HubConfig, tied: boolean): HubConfig => {
  * ```
  */
 export const savePretrained = (
-  { model, config, task }: Pick<Pretrained, 'model' | 'config'> & Partial<Pretrained>,
+  { model, config, task }: Pick<Pretrained<unknown>, 'model' | 'config'> & Partial<Pretrained<unknown>>,
   folder: string,
 ): Io<void> =>
   io(folder, async () => {
@@ -80,7 +86,7 @@ export const savePretrained = (
         { name: 'model.safetensors', write: (sink) => writeThrough(tensors, { format: 'pt' }, path, sink) },
         {
           name: 'config.json',
-          write: (sink) => sink(Buffer.from(`${writeJson(written(config, shared.length === ties.length) as Json)}\n`)),
+          write: (sink) => sink(Buffer.from(configText(written(config, shared.length === ties.length)))),
         },
       ])
     } finally {

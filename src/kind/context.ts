@@ -14,6 +14,7 @@ import type {
   Model,
   Output,
   Past,
+  Residual,
   Role,
   RoleOps,
   Rotary,
@@ -44,6 +45,8 @@ export interface Ctx {
   readonly keep?: (own: KeysValues) => void
   /** How rotary attention layers turn the tokens at hand. */
   readonly rotary?: Rotary
+  /** What the output of the sublayer at hand is to be added to; only adapters that are given the sum look at it. */
+  readonly residual?: Residual
 }
 
 /**

@@ -43,6 +43,7 @@ export type {
   Model,
   Output,
   Past,
+  Residual,
   Role,
   RoleOps,
   Rotary,

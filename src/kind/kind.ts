@@ -80,6 +80,14 @@ export interface Rotary {
   readonly sin: Tensor
 }
 
+/** What goes around a sublayer, and what becomes of the sublayer's output. */
+export interface Residual {
+  /** [batch, length, d]. */
+  readonly around: Tensor
+  /** The sublayer's output added to it and, in models that norm after that, normed. */
+  readonly join: (y: Tensor) => Tensor
+}
+
 /** The operations of every representation of a weight; layers call these and nothing else. */
 export interface WeightOps<N> {
   /** x [..., in] times the weight [in, out]. */

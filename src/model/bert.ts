@@ -3,7 +3,6 @@ import type { Ctx, Dims, Embed, Embedded, Kind, Kinds, Layer, Model, Tokens } fr
 import { EmbeddingKind, PositionsKind, SegmentsKind, norm } from '../nn/index.ts'
 import type { Embedding, LayerNorm, Linear, Positions, Segments } from '../nn/index.ts'
 import { add, concat, zeros } from '../ops/index.ts'
-import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { bertSpec } from './encoder-config.ts'
@@ -21,11 +20,10 @@ import type {
   Pooling,
 } from './encoder.ts'
 import { pooledClassifierKind, tokenClassifierKind } from './encoder-heads.ts'
-import { initFamily } from './family.ts'
+import { encoderFamilyOf } from './family-run.ts'
+import type { EncoderFamily } from './family-run.ts'
 import type { Family, Plan } from './family.ts'
 import { node, normed } from './fields.ts'
-import { runOf } from './run.ts'
-import type { ModelRun } from './run.ts'
 
 type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
 type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'>>
@@ -188,16 +186,8 @@ export const bertFamily: Family<BertConfig> = {
   ignored: /^(bert\.)?(embeddings\.position_ids$|pooler\.|cls\.|classifier\.|qa_outputs\.)/,
 }
 
-/** The tasks of an encoder. */
-export type EncoderTask = 'base' | 'sequence-classification' | 'token-classification'
-
-/** What a fresh encoder is for; `labels` classes for a classifier, 2 unless told otherwise. */
-export interface EncoderOptions<T extends EncoderTask> {
-  readonly task?: T
-  readonly labels?: number
-}
-
-interface BertFor {
+/** The models of this family by task. */
+export interface BertModels {
   readonly base: Bert
   readonly 'sequence-classification': BertClassifier<'BertClassifier'>
   readonly 'token-classification': BertClassifier<'BertTokenClassifier'>
@@ -222,17 +212,4 @@ interface BertFor {
  * ```
  * @source Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", §3.
  */
-export const bert: ModelRun<Model> & {
-  readonly kinds: Kinds
-  /** A fresh encoder, wholly trainable; what the configuration leaves out is as in BERT base. */
-  readonly init: <T extends EncoderTask = 'base'>(
-    config: Partial<BertConfig>,
-    key: Key,
-    options?: EncoderOptions<T>,
-  ) => BertFor[T]
-} = {
-  kinds,
-  init: (config, key, { task, labels = 2 } = {}) =>
-    initFamily(bertFamily, { ...config }, key, { task: task ?? 'base', labels }),
-  ...runOf<Model>(kinds),
-}
+export const bert: EncoderFamily<BertConfig, BertModels> = encoderFamilyOf<BertConfig, BertModels>(bertFamily)

@@ -23,6 +23,8 @@ export interface DecoderConfig extends RopeSource {
   readonly rope_parameters: RopeParameters | null
   readonly rope_theta: number | null
   readonly attention_dropout: number
+  /** Rate of dropout on what a classifier of tokens is given; null for 0.1. */
+  readonly classifier_dropout: number | null
   readonly tie_word_embeddings: boolean
   readonly pad_token_id: number | null
 }
@@ -49,6 +51,7 @@ const decoderProps: ConfigSpec<DecoderConfig>['props'] = {
   rope_parameters: orNull<RopeParameters>(t.UnknownRecord as unknown as t.Type<RopeParameters>),
   rope_theta: orNull(Finite),
   attention_dropout: Rate,
+  classifier_dropout: orNull(Rate),
   tie_word_embeddings: t.boolean,
   pad_token_id: orNull(Finite),
 }
@@ -111,7 +114,13 @@ export const decoderSpec = <C extends DecoderConfig>(
   ...own,
   props: { ...decoderProps, ...own.props } as unknown as ConfigSpec<C>['props'],
   only: { partial_rotary_factor: [1], ...own.only },
-  harmless: ['pretraining_tp', 'is_llama_config', 'transformers.js_config', ...(own.harmless ?? [])],
+  harmless: [
+    'pretraining_tp',
+    'max_sequence_length',
+    'is_llama_config',
+    'transformers.js_config',
+    ...(own.harmless ?? []),
+  ],
   aliases: { rope_scaling: 'rope_parameters', ...own.aliases },
   check: (config) => [...sizes(config), ...ropeIssues(config), ...(own.check?.(config) ?? [])],
 })

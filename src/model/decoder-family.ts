@@ -1,19 +1,15 @@
 import { absent, buffer } from '../kind/index.ts'
-import type { AnyField, Dims, Kinds, Model, NodeField } from '../kind/index.ts'
+import type { AnyField, Dims, NodeField } from '../kind/index.ts'
 import { EmbeddingKind, GatedMlpKind, GroupedAttentionKind, ScaledEmbeddingKind, linear, rmsNorm } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
-import type { Key } from '../tree/key.ts'
 import { headWidth } from './decoder-config.ts'
 import type { DecoderConfig } from './decoder-config.ts'
 import { DecoderBlockKind, DecoderKind, SandwichBlockKind, blockDims } from './decoder.ts'
-import { initFamily } from './family.ts'
 import type { Family, Plan } from './family.ts'
 import { fixedAll, node, withFields } from './fields.ts'
-import { languageModelKind, sequenceClassifierKind } from './heads.ts'
+import { languageModelKind, sequenceClassifierKind, tokenScorerKind } from './heads.ts'
 import type { ConfigSpec } from './hub-config.ts'
 import { frequenciesOf, ropeOf } from './rope.ts'
-import { causalRunOf } from './run.ts'
-import type { CausalRun } from './run.ts'
 
 /** What a family has otherwise than Llama; what is left out is as there. */
 export interface DecoderDesign {
@@ -147,6 +143,16 @@ export const decoderFamily = <C extends DecoderConfig>({ name, tag, spec, design
     }),
     dims: { ...dimsOf(config), labels },
   })
+  const scorer = (config: C, labels: number): Plan => ({
+    kind: tokenScorerKind({
+      tag: `${tag}TokenClassifier`,
+      body,
+      of: bodyField(config, design(config)),
+      d: 'd',
+      drop: config.classifier_dropout ?? 0.1,
+    }),
+    dims: { ...dimsOf(config), labels },
+  })
   // For the kinds of heads only, in which no configuration shows.
   const nothing = Object.fromEntries(Object.keys(spec.props).map((field) => [field, null]))
   const example = { ...nothing, ...spec.defaults, num_hidden_layers: 1 } as unknown as C
@@ -160,27 +166,16 @@ export const decoderFamily = <C extends DecoderConfig>({ name, tag, spec, design
       Decoder: DecoderKind,
       [tag]: causal(example).kind,
       [`${tag}Classifier`]: classifier(example, 2).kind,
+      [`${tag}TokenClassifier`]: scorer(example, 2).kind,
     },
     plans: {
       base: { architecture: `${tag}Model`, build: base },
       'causal-lm': { architecture: `${tag}ForCausalLM`, build: causal },
       'sequence-classification': { architecture: `${tag}ForSequenceClassification`, build: classifier },
+      'token-classification': { architecture: `${tag}ForTokenClassification`, build: scorer },
     },
     body,
-    ignored: /rotary_emb\.inv_freq$/,
+    // Older files hold the angles, and those of another task its head.
+    ignored: /rotary_emb\.inv_freq$|^(lm_head|score)\./,
   }
 }
-
-/** Language models of a family: how they are made, and run. */
-export interface DecoderRun<C, M extends Model> extends CausalRun<Model> {
-  readonly kinds: Kinds
-  /** A fresh language model, wholly trainable; what the configuration leaves out is as transformers has it. */
-  readonly init: (config: Partial<C>, key: Key) => M
-}
-
-/** The language models of a family. @internal */
-export const decoderRun = <C, M extends Model>(family: Family<C>): DecoderRun<C, M> => ({
-  kinds: family.kinds,
-  init: (config, key) => initFamily<C, M>(family, { ...config }, key, { task: 'causal-lm' }),
-  ...causalRunOf<Model>(family.kinds),
-})

@@ -1,10 +1,12 @@
 import { at, atLayer, buffer, embed, fixed, layer, positionsOf, under } from '../kind/index.ts'
-import type { AnyField, Embed, Kind, Layer, Model } from '../kind/index.ts'
+import type { AnyField, Ctx, Embed, Kind, Layer, Model } from '../kind/index.ts'
 import { EmbeddingKind, GatedMlpKind, GroupedAttentionKind, rmsNorm } from '../nn/index.ts'
 import type { Embedding, GatedMlp, GroupedAttention, Linear, RmsNorm, TiedHead } from '../nn/index.ts'
 import { add } from '../ops/index.ts'
 import type { Constant, Matrix, Table, Vector } from '../tree/leaf.ts'
+import type { Tensor } from '../tree/tensor.ts'
 import { innermost } from '../tree/wrap.ts'
+import { besides } from './besides.ts'
 import { node } from './fields.ts'
 import { causalMask } from './masks.ts'
 import { frequenciesOf, ropeOf, rotaryOf } from './rope.ts'
@@ -78,6 +80,22 @@ export interface CausalDecoder<B extends Layer = Layer> extends Model {
   readonly cap: number
 }
 
+/** A fresh classifier of texts by their last token. */
+export interface DecoderClassifier<D extends Model = Decoder> extends Model {
+  readonly '~role'?: 'model'
+  readonly model: D
+  readonly score: Plain
+  /** The id of padding; -1 for none. */
+  readonly pad: number
+}
+
+/** The models by task of a family whose language model is `M`. */
+export interface DecoderModels<M extends CausalDecoder> {
+  readonly base: M['model']
+  readonly 'causal-lm': M
+  readonly 'sequence-classification': DecoderClassifier<M['model']>
+}
+
 interface DecoderShell extends Model {
   readonly embed_tokens: Embed
   readonly layers: readonly Layer[]
@@ -107,8 +125,9 @@ export const DecoderBlockKind: Kind<DecoderBlock<Layer, Layer, Layer>, 'layer', 
   },
   ops: {
     layer: (n, x, ctx) => {
-      const attended = add(x, layer(n.self_attn, layer(n.input_layernorm, x, ctx), under(ctx, 'self_attn')))
-      return add(attended, layer(n.mlp, layer(n.post_attention_layernorm, attended, ctx), under(ctx, 'mlp')))
+      const attended = besides(x, ctx, (c) => layer(n.self_attn, layer(n.input_layernorm, x, c), under(c, 'self_attn')))
+      const wide = (c: Ctx): Tensor => layer(n.mlp, layer(n.post_attention_layernorm, attended, c), under(c, 'mlp'))
+      return besides(attended, ctx, wide)
     },
   },
 }

@@ -1,9 +1,9 @@
 import { dropout, fixed, layer, under } from '../kind/index.ts'
-import type { Kind, Layer, NodeField } from '../kind/index.ts'
+import type { Ctx, Kind, Layer, NodeField } from '../kind/index.ts'
 import { activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
-import { add } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { besides } from './besides.ts'
 import type { DistilBertConfig } from './encoder-config.ts'
 import { throughLayers } from './encoder.ts'
 import { node, normed, withFields } from './fields.ts'
@@ -94,8 +94,10 @@ const BlockKind: Kind<DistilBertBlock, 'layer', 'd' | 'inner'> = {
   },
   ops: {
     layer: (n, x, ctx) => {
-      const attended = layer(n.sa_layer_norm, add(layer(n.attention, x, under(ctx, 'attention')), x), ctx)
-      return layer(n.output_layer_norm, add(layer(n.ffn, attended, under(ctx, 'ffn')), attended), ctx)
+      const normedBy = (norm: Layer) => (sum: Tensor) => layer(norm, sum, ctx)
+      const attention = (c: Ctx): Tensor => layer(n.attention, x, under(c, 'attention'))
+      const attended = besides(x, ctx, attention, normedBy(n.sa_layer_norm))
+      return besides(attended, ctx, (c) => layer(n.ffn, attended, under(c, 'ffn')), normedBy(n.output_layer_norm))
     },
   },
 }

@@ -3,21 +3,18 @@ import type { Dims, Embed, Kind, Kinds, Layer, Model } from '../kind/index.ts'
 import { linear } from '../nn/index.ts'
 import type { Embedding, LayerNorm, Linear, Positions } from '../nn/index.ts'
 import { relu } from '../ops/index.ts'
-import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
 import { summed, summedFields } from './bert.ts'
-import type { EncoderOptions, EncoderTask } from './bert.ts'
 import { distilBertSpec } from './encoder-config.ts'
 import type { DistilBertConfig } from './encoder-config.ts'
 import { distilBertLayerKinds, normal, transformerField } from './distilbert-layers.ts'
 import type { DistilBertAttention, DistilBertBlock, DistilBertFfn, DistilBertTransformer } from './distilbert-layers.ts'
 import { amongTokens } from './encoder.ts'
 import { firstTokenClassifierKind, tokenClassifierKind } from './encoder-heads.ts'
-import { initFamily } from './family.ts'
+import { encoderFamilyOf } from './family-run.ts'
+import type { EncoderFamily } from './family-run.ts'
 import type { Family, Plan } from './family.ts'
 import { node, withFields } from './fields.ts'
-import { runOf } from './run.ts'
-import type { ModelRun } from './run.ts'
 
 type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
 type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'>>
@@ -170,7 +167,8 @@ export const distilBertFamily: Family<DistilBertConfig> = {
     /^(distilbert\.)?(embeddings\.position_ids$|vocab_(transform|layer_norm|projector)\.|(pre_)?classifier\.|qa_outputs\.)/,
 }
 
-interface DistilBertFor {
+/** The models of this family by task. */
+export interface DistilBertModels {
   readonly base: DistilBert
   readonly 'sequence-classification': DistilBertClassifier
   readonly 'token-classification': DistilBertTokenClassifier
@@ -189,17 +187,7 @@ interface DistilBertFor {
  * ```
  * @source Sanh et al. 2019, "DistilBERT, a distilled version of BERT", §3.
  */
-export const distilbert: ModelRun<Model> & {
-  readonly kinds: Kinds
-  /** A fresh encoder, wholly trainable; what the configuration leaves out is as in DistilBERT base. */
-  readonly init: <T extends EncoderTask = 'base'>(
-    config: Partial<DistilBertConfig>,
-    key: Key,
-    options?: EncoderOptions<T>,
-  ) => DistilBertFor[T]
-} = {
-  kinds,
-  init: (config, key, { task, labels = 2 } = {}) =>
-    initFamily(distilBertFamily, { ...config }, key, { task: task ?? 'base', labels }),
-  ...runOf<Model>(kinds),
-}
+export const distilbert: EncoderFamily<DistilBertConfig, DistilBertModels> = encoderFamilyOf<
+  DistilBertConfig,
+  DistilBertModels
+>(distilBertFamily)

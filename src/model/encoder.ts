@@ -2,8 +2,9 @@ import { atLayer, dropout, embed, fixed, headOf, hiddenOf, layer, outputOf, unde
 import type { Ctx, Embed, Embedded, Kind, Layer, Model, NodeField, Output } from '../kind/index.ts'
 import { activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
-import { add, reshape, slice, tanh } from '../ops/index.ts'
+import { reshape, slice, tanh } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { besides } from './besides.ts'
 import type { BertConfig } from './encoder-config.ts'
 import { fixedAll, node, normed, withFields } from './fields.ts'
 import { paddingMask } from './masks.ts'
@@ -115,8 +116,9 @@ const OutputKind: Kind<BertOutput, 'output', 'in' | 'd'> = {
   fields: { dense: linear('in', 'd'), LayerNorm: norm('d'), hidden_dropout_prob: fixed(0) },
   ops: {
     output: (n, x, residual, ctx) => {
-      const y = dropout(layer(n.dense, x, under(ctx, 'dense')), n.hidden_dropout_prob, 'hidden', ctx)
-      return layer(n.LayerNorm, add(y, residual), under(ctx, 'LayerNorm'))
+      const sublayer = (c: Ctx): Tensor =>
+        dropout(layer(n.dense, x, under(c, 'dense')), n.hidden_dropout_prob, 'hidden', c)
+      return besides(residual, ctx, sublayer, (sum) => layer(n.LayerNorm, sum, under(ctx, 'LayerNorm')))
     },
   },
 }

@@ -3,9 +3,10 @@ import { Finite } from '../kind/number-codecs.ts'
 import type { ActivationName, GatedMlp, GroupedAttention } from '../nn/index.ts'
 import { decoderSpec, windowIssues, windowProps, windowsOf } from './decoder-config.ts'
 import type { DecoderConfig, WindowConfig } from './decoder-config.ts'
-import { decoderFamily, decoderRun } from './decoder-family.ts'
-import type { DecoderRun } from './decoder-family.ts'
-import type { CausalDecoder, DecoderBlock, MaybeBiased, Norm, Plain, SandwichBlock } from './decoder.ts'
+import { decoderFamily } from './decoder-family.ts'
+import { causalFamilyOf } from './family-run.ts'
+import type { CausalFamily } from './family-run.ts'
+import type { CausalDecoder, DecoderBlock, DecoderModels, MaybeBiased, Norm, Plain, SandwichBlock } from './decoder.ts'
 import type { Family } from './family.ts'
 import { Activation, orNull } from './hub-config.ts'
 
@@ -136,7 +137,9 @@ export const gemma2Family: Family<Gemma2Config> = decoderFamily<Gemma2Config>({
  * ```
  * @source Gemma Team 2024, "Gemma: Open Models Based on Gemini Research and Technology", §2.
  */
-export const gemma: DecoderRun<GemmaConfig, Gemma> = decoderRun<GemmaConfig, Gemma>(gemmaFamily)
+export const gemma: CausalFamily<GemmaConfig, DecoderModels<Gemma>> = causalFamilyOf<GemmaConfig, DecoderModels<Gemma>>(
+  gemmaFamily,
+)
 
 /**
  * Gemma 2: Gemma with sublayers between two norms, soft caps, and windows in every other layer.
@@ -155,4 +158,7 @@ export const gemma: DecoderRun<GemmaConfig, Gemma> = decoderRun<GemmaConfig, Gem
  * ```
  * @source Gemma Team 2024, "Gemma 2: Improving Open Language Models at a Practical Size", §2.
  */
-export const gemma2: DecoderRun<Gemma2Config, Gemma2> = decoderRun<Gemma2Config, Gemma2>(gemma2Family)
+export const gemma2: CausalFamily<Gemma2Config, DecoderModels<Gemma2>> = causalFamilyOf<
+  Gemma2Config,
+  DecoderModels<Gemma2>
+>(gemma2Family)

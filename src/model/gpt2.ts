@@ -2,18 +2,17 @@ import { at, atLayer, dropout, embed, fixed, layer, under } from '../kind/index.
 import type { AnyField, Dims, Embed, Kind, Kinds, Layer, Model, NodeField } from '../kind/index.ts'
 import { EmbeddingKind, PositionsKind, activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName, Embedding, LayerNorm, Linear, Positions, TiedHead } from '../nn/index.ts'
-import { add, slice } from '../ops/index.ts'
-import type { Key } from '../tree/key.ts'
+import { slice } from '../ops/index.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { besides } from './besides.ts'
 import { gpt2Spec } from './gpt2-config.ts'
 import type { Gpt2Config } from './gpt2-config.ts'
-import { initFamily } from './family.ts'
+import { causalFamilyOf } from './family-run.ts'
+import type { CausalFamily } from './family-run.ts'
 import type { Family, Plan } from './family.ts'
 import { languageModelKind, sequenceClassifierKind } from './heads.ts'
 import { causalMask } from './masks.ts'
-import { causalRunOf } from './run.ts'
-import type { CausalRun } from './run.ts'
 
 export type { Gpt2Config }
 
@@ -70,6 +69,23 @@ export interface Gpt2 extends Model {
   readonly transformer: Gpt2Body
   readonly lm_head: TiedHead<Table<'trainable'>> | Linear<Matrix<'trainable'>, null>
   readonly cap: number
+}
+
+/** A fresh GPT-2 that classifies texts by their last token. */
+export interface Gpt2Classifier extends Model {
+  readonly _tag: 'Gpt2Classifier'
+  readonly '~role'?: 'model'
+  readonly transformer: Gpt2Body
+  readonly score: Linear<Matrix<'trainable'>, null>
+  /** The id of padding; -1 for none. */
+  readonly pad: number
+}
+
+/** The models of this family by task. */
+export interface Gpt2Models {
+  readonly base: Gpt2Body
+  readonly 'causal-lm': Gpt2
+  readonly 'sequence-classification': Gpt2Classifier
 }
 
 interface BodyShell extends Model {
@@ -132,8 +148,8 @@ const BlockKind: Kind<Gpt2Block, 'layer', 'd' | 'inner'> = {
   },
   ops: {
     layer: (n, x, ctx) => {
-      const attended = add(x, layer(n.attn, layer(n.ln_1, x, under(ctx, 'ln_1')), under(ctx, 'attn')))
-      return add(attended, layer(n.mlp, layer(n.ln_2, attended, under(ctx, 'ln_2')), under(ctx, 'mlp')))
+      const attended = besides(x, ctx, (c) => layer(n.attn, layer(n.ln_1, x, under(c, 'ln_1')), under(c, 'attn')))
+      return besides(attended, ctx, (c) => layer(n.mlp, layer(n.ln_2, attended, under(c, 'ln_2')), under(c, 'mlp')))
     },
   },
 }
@@ -273,12 +289,4 @@ export const gpt2Family: Family<Gpt2Config> = {
  * ```
  * @source Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", §2.3.
  */
-export const gpt2: CausalRun<Model> & {
-  readonly kinds: Kinds
-  /** A fresh language model, wholly trainable; what the configuration leaves out is as in GPT-2 small. */
-  readonly init: (config: Partial<Gpt2Config>, key: Key) => Gpt2
-} = {
-  kinds,
-  init: (config, key) => initFamily<Gpt2Config, Gpt2>(gpt2Family, { ...config }, key, { task: 'causal-lm' }),
-  ...causalRunOf<Model>(kinds),
-}
+export const gpt2: CausalFamily<Gpt2Config, Gpt2Models> = causalFamilyOf<Gpt2Config, Gpt2Models>(gpt2Family)

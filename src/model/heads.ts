@@ -1,4 +1,4 @@
-import { fixed, headOf, hiddenOf, layer } from '../kind/index.ts'
+import { dropout, fixed, headOf, hiddenOf, layer } from '../kind/index.ts'
 import type { AnyField, Ctx, Kind, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
 import { TiedHeadKind, linear } from '../nn/index.ts'
 import { argmax, div, equal, full, mul, sub, takeRows, tanh, tensor } from '../ops/index.ts'
@@ -75,5 +75,22 @@ export const sequenceClassifierKind = ({ tag, body, of, d, pad }: SequenceHead):
       return { hidden: takeRows(hidden, lastPlaces(tokens, hidden.shape[1] ?? 0, n['pad'] as number)) }
     },
     head: (n, hidden, ctx) => layer(n['score'] as Layer, hidden, ctx),
+  },
+})
+
+/** How a classifier of tokens by a causal model is built. */
+export interface TokenHead extends Pick<SequenceHead, 'tag' | 'body' | 'of' | 'd'> {
+  /** Rate of dropout on what `score` is given. */
+  readonly drop: number
+}
+
+/** The kind of a causal classifier of tokens: logits [batch, tokens, labels] by `score`. */
+export const tokenScorerKind = ({ tag, body, of, d, drop }: TokenHead): Kind<Headed, 'model'> => ({
+  tag,
+  role: 'model',
+  fields: { [body]: of, score: linear(d, 'labels'), drop: fixed(drop) },
+  ops: {
+    hidden: (n, tokens, ctx) => hiddenOf(bodyOf(n, body), tokens, ctx),
+    head: (n, hidden, ctx) => layer(n['score'] as Layer, dropout(hidden, n['drop'] as number, 'score', ctx), ctx),
   },
 })

@@ -2,9 +2,10 @@ import * as t from 'io-ts'
 import type { ActivationName, GatedMlp, GroupedAttention } from '../nn/index.ts'
 import { decoderSpec } from './decoder-config.ts'
 import type { DecoderConfig } from './decoder-config.ts'
-import { decoderFamily, decoderRun } from './decoder-family.ts'
-import type { DecoderRun } from './decoder-family.ts'
-import type { CausalDecoder, DecoderBlock, MaybeBiased, Norm } from './decoder.ts'
+import { decoderFamily } from './decoder-family.ts'
+import { causalFamilyOf } from './family-run.ts'
+import type { CausalFamily } from './family-run.ts'
+import type { CausalDecoder, DecoderBlock, DecoderModels, MaybeBiased, Norm } from './decoder.ts'
 import type { Family } from './family.ts'
 import { Activation } from './hub-config.ts'
 
@@ -66,4 +67,6 @@ export const llamaFamily: Family<LlamaConfig> = decoderFamily<LlamaConfig>({
  * @source Touvron et al. 2023, "LLaMA: Open and Efficient Foundation Language Models", §2.2; Llama Team 2024, "The Llama 3 Herd
  *   of Models", §3.2.
  */
-export const llama: DecoderRun<LlamaConfig, Llama> = decoderRun<LlamaConfig, Llama>(llamaFamily)
+export const llama: CausalFamily<LlamaConfig, DecoderModels<Llama>> = causalFamilyOf<LlamaConfig, DecoderModels<Llama>>(
+  llamaFamily,
+)

@@ -1,9 +1,10 @@
 import type { ActivationName, GatedMlp, GroupedAttention } from '../nn/index.ts'
 import { decoderSpec, windowProps, windowsOf } from './decoder-config.ts'
 import type { DecoderConfig } from './decoder-config.ts'
-import { decoderFamily, decoderRun } from './decoder-family.ts'
-import type { DecoderRun } from './decoder-family.ts'
-import type { CausalDecoder, DecoderBlock, Norm, Plain } from './decoder.ts'
+import { decoderFamily } from './decoder-family.ts'
+import { causalFamilyOf } from './family-run.ts'
+import type { CausalFamily } from './family-run.ts'
+import type { CausalDecoder, DecoderBlock, DecoderModels, Norm, Plain } from './decoder.ts'
 import type { Family } from './family.ts'
 import { Activation } from './hub-config.ts'
 
@@ -65,4 +66,7 @@ export const mistralFamily: Family<MistralConfig> = decoderFamily<MistralConfig>
  * ```
  * @source Jiang et al. 2023, "Mistral 7B", §2.
  */
-export const mistral: DecoderRun<MistralConfig, Mistral> = decoderRun<MistralConfig, Mistral>(mistralFamily)
+export const mistral: CausalFamily<MistralConfig, DecoderModels<Mistral>> = causalFamilyOf<
+  MistralConfig,
+  DecoderModels<Mistral>
+>(mistralFamily)

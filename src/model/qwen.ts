@@ -2,9 +2,10 @@ import * as t from 'io-ts'
 import type { ActivationName, GatedMlp, GroupedAttention } from '../nn/index.ts'
 import { decoderSpec, windowIssues, windowProps, windowsOf } from './decoder-config.ts'
 import type { DecoderConfig, WindowConfig } from './decoder-config.ts'
-import { decoderFamily, decoderRun } from './decoder-family.ts'
-import type { DecoderRun } from './decoder-family.ts'
-import type { Biased, CausalDecoder, DecoderBlock, MaybeBiased, Norm, Plain } from './decoder.ts'
+import { decoderFamily } from './decoder-family.ts'
+import { causalFamilyOf } from './family-run.ts'
+import type { CausalFamily } from './family-run.ts'
+import type { Biased, CausalDecoder, DecoderBlock, DecoderModels, MaybeBiased, Norm, Plain } from './decoder.ts'
 import type { Family } from './family.ts'
 import { Activation } from './hub-config.ts'
 
@@ -108,7 +109,9 @@ export const qwen3Family: Family<Qwen3Config> = decoderFamily<Qwen3Config>({
  * ```
  * @source Yang et al. 2024, "Qwen2 Technical Report", §2.2.
  */
-export const qwen2: DecoderRun<Qwen2Config, Qwen2> = decoderRun<Qwen2Config, Qwen2>(qwen2Family)
+export const qwen2: CausalFamily<Qwen2Config, DecoderModels<Qwen2>> = causalFamilyOf<Qwen2Config, DecoderModels<Qwen2>>(
+  qwen2Family,
+)
 
 /**
  * Qwen3: Llama with norms of each head's queries and keys.
@@ -127,4 +130,6 @@ export const qwen2: DecoderRun<Qwen2Config, Qwen2> = decoderRun<Qwen2Config, Qwe
  * ```
  * @source Yang et al. 2025, "Qwen3 Technical Report", §2.
  */
-export const qwen3: DecoderRun<Qwen3Config, Qwen3> = decoderRun<Qwen3Config, Qwen3>(qwen3Family)
+export const qwen3: CausalFamily<Qwen3Config, DecoderModels<Qwen3>> = causalFamilyOf<Qwen3Config, DecoderModels<Qwen3>>(
+  qwen3Family,
+)

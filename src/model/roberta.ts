@@ -3,21 +3,19 @@ import type { Ctx, Embed, Kind, Kinds, Layer, Model, Tokens } from '../kind/inde
 import { linear } from '../nn/index.ts'
 import type { Linear } from '../nn/index.ts'
 import { add, cast, equal, matmul, mul, sub, tanh, tensor } from '../ops/index.ts'
-import type { Key } from '../tree/key.ts'
 import type { Matrix, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { encoderDimNames, encoderDims, summed, summedFields } from './bert.ts'
-import type { Bert, BertEmbeddings, EncoderOptions, EncoderTask } from './bert.ts'
+import type { Bert, BertEmbeddings } from './bert.ts'
 import { robertaSpec } from './encoder-config.ts'
 import type { RobertaConfig } from './encoder-config.ts'
 import { bodyKind, encoderKinds } from './encoder.ts'
 import type { Pooling } from './encoder.ts'
 import { firstTokenClassifierKind, tokenClassifierKind } from './encoder-heads.ts'
-import { initFamily } from './family.ts'
+import { encoderFamilyOf } from './family-run.ts'
+import type { EncoderFamily } from './family-run.ts'
 import type { Family, Plan } from './family.ts'
 import { node, normed } from './fields.ts'
-import { runOf } from './run.ts'
-import type { ModelRun } from './run.ts'
 
 type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
 
@@ -181,7 +179,8 @@ export const robertaFamily: Family<RobertaConfig> = {
   ignored: /^(roberta\.)?(embeddings\.position_ids$|pooler\.|lm_head\.|classifier\.|qa_outputs\.)/,
 }
 
-interface RobertaFor {
+/** The models of this family by task. */
+export interface RobertaModels {
   readonly base: Roberta
   readonly 'sequence-classification': RobertaClassifier
   readonly 'token-classification': RobertaTokenClassifier
@@ -201,17 +200,6 @@ interface RobertaFor {
  * ```
  * @source Liu et al. 2019, "RoBERTa: A Robustly Optimized BERT Pretraining Approach", §3; positions as transformers counts them.
  */
-export const roberta: ModelRun<Model> & {
-  readonly kinds: Kinds
-  /** A fresh encoder, wholly trainable; what the configuration leaves out is as in RoBERTa base. */
-  readonly init: <T extends EncoderTask = 'base'>(
-    config: Partial<RobertaConfig>,
-    key: Key,
-    options?: EncoderOptions<T>,
-  ) => RobertaFor[T]
-} = {
-  kinds,
-  init: (config, key, { task, labels = 2 } = {}) =>
-    initFamily(robertaFamily, { ...config }, key, { task: task ?? 'base', labels }),
-  ...runOf<Model>(kinds),
-}
+export const roberta: EncoderFamily<RobertaConfig, RobertaModels> = encoderFamilyOf<RobertaConfig, RobertaModels>(
+  robertaFamily,
+)

@@ -1,18 +1,42 @@
 import { fixed, layer } from '../kind/index.ts'
-import type { Kind, Layer } from '../kind/index.ts'
+import type { Ctx, Kind, Layer } from '../kind/index.ts'
 import { add } from '../ops/index.ts'
 import { fail } from '../tree/error.ts'
+import type { Tensor } from '../tree/tensor.ts'
 import type { Keep } from '../tree/types/rewrite.ts'
 import { leaves } from '../tree/walk.ts'
 import { BottleneckKind } from './bottleneck.ts'
 import type { LayerAdapter, Bottleneck } from './bottleneck.ts'
 import type { Joined } from './composed.ts'
 
-/** Where an adapter stands: behind its layer, which it is given the output of, or beside it, given the same input. */
-export type AdapterMode = 'sequential' | 'parallel'
+/**
+ * Where an adapter δ stands. With y = base(x), and for a sublayer r, what goes around it, and j(y), what y and r make together:
+ * behind its layer, y + δ(y) (`sequential`); beside it, y + δ(x) (`parallel`); given the sum, y + δ(j(y)) (`joined`), or what goes
+ * around, y + δ(r) (`residual`); onto the sum, j(y) + δ(j(y)) (`after-norm`), or onto it before its norm, y + r + δ(j(y))
+ * (`after-add`).
+ */
+export type AdapterMode = 'sequential' | 'parallel' | 'joined' | 'residual' | 'after-norm' | 'after-add'
+
+/** What an adapter is added to, and what it is given. */
+const placed = (mode: AdapterMode, y: Tensor, x: Tensor, { residual }: Ctx): readonly [Tensor, Tensor] => {
+  if (mode === 'sequential') return [y, y]
+  if (mode === 'parallel') return [y, x]
+  if (residual === undefined)
+    return fail({
+      _tag: 'NoResidual',
+      path: '',
+      expected: 'a sublayer whose model tells what goes around it',
+      found: `a layer with an adapter of mode ${mode}`,
+      hint: 'Put it on an attention or a feed-forward layer, or use the modes sequential and parallel.',
+    })
+  const { around, join } = residual
+  if (mode === 'residual') return [y, around]
+  const sum = join(y)
+  return [mode === 'joined' ? y : mode === 'after-norm' ? sum : add(y, around), sum]
+}
 
 /**
- * A layer with an adapter δ: y + δ(y) with y = base(x) in sequence, base(x) + δ(x) in parallel.
+ * A layer with an adapter, in one of the modes.
  *
  * @source Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", §2.1; in parallel: He et al. 2022, "Towards a
  *   Unified View of Parameter-Efficient Transfer Learning", §3.3.
@@ -92,7 +116,8 @@ export const AdaptedKind: Kind<Adapted<Layer, LayerAdapter>, 'layer', 'in' | 'wi
   ops: {
     layer: (n, x, ctx) => {
       const y = layer(n.base, x, ctx)
-      const change = layer(n.adapter, n.mode === 'sequential' ? y : x, ctx)
+      const [onto, given] = placed(n.mode, y, x, ctx)
+      const change = layer(n.adapter, given, ctx)
       // An adapter of width 1 would be repeated over every feature in silence.
       if (change.shape.join() !== y.shape.join())
         fail({
@@ -102,7 +127,7 @@ export const AdaptedKind: Kind<Adapted<Layer, LayerAdapter>, 'layer', 'in' | 'wi
           found: `[${change.shape.join(', ')}]`,
           hint: 'Give `bottleneck` the width of the layer, { width }, where its weights do not tell it.',
         })
-      return add(y, change)
+      return add(onto, change)
     },
   },
 }

@@ -98,7 +98,8 @@ const choose = async ({ prefer, quiet = false }: EngineOptions): Promise<EngineI
   })
 }
 
-const announce = ({ describe, skipped }: EngineInfo): string =>
+/** Which engine runs, and why no faster one. @internal */
+export const announce = ({ describe, skipped }: EngineInfo): string =>
   ['espalier: ' + describe, ...skipped.map(({ name, why }) => `${name} is not in use: ${why}`)].join('; ')
 
 const notStarted: Attempt = { ok: false, why: 'its backend did not start' }

@@ -1,3 +1,6 @@
+import { mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
   bottleneck,
@@ -18,8 +21,8 @@ import {
   qwen3,
   runModel,
 } from '../../src/index.ts'
-import type { Ctx, KeysValues, Model, Tokens } from '../../src/index.ts'
-import { loadPretrained, orThrow } from '../../src/io/index.ts'
+import type { Ctx, Key, KeysValues, Model, Tokens } from '../../src/index.ts'
+import { loadPretrained, orThrow, savePretrained } from '../../src/io/index.ts'
 import { mul, record, slice } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
 import { casesOf, fixture } from '../io/fixtures.ts'
@@ -43,7 +46,7 @@ describe('a text in two parts gives what it gives as a whole', () => {
     slice(x as Tensor, [0, from], [x?.shape[0] ?? 0, to - from])
 
   test.for(['llama3', 'mistral', 'qwen2-window', 'qwen3', 'gemma2'])('%s, padded left', async (name) => {
-    const { model } = (await orThrow(loadPretrained(fixture(`models/${name}`)))) as { model: Model }
+    const { model } = await orThrow(loadPretrained(fixture(`models/${name}`)))
     const left = (await casesOf(`models/${name}`)).find((one) => one.name === 'left')
     const { input_ids: ids, attention_mask: mask } = left?.input ?? {}
     const part = (from: number, to: number): Tokens => ({ ids: columns(ids, from, to), mask: columns(mask, from, to) })
@@ -63,10 +66,8 @@ describe('a text in two parts gives what it gives as a whole', () => {
 })
 
 describe('configurations', () => {
-  const of = (
-    init: (config: never, key: ReturnType<typeof import('../../src/index.ts').key>) => unknown,
-    own: object,
-  ) => brief(issuesOf(() => init({ ...small, ...own } as never, key(0))))
+  const of = (init: (config: never, key: Key) => unknown, own: object) =>
+    brief(issuesOf(() => init({ ...small, ...own } as never, key(0))))
 
   test('what does not go together is named', () => {
     expect(of(llama.init, { num_key_value_heads: 3 })).toEqual(['BadConfig num_key_value_heads'])
@@ -179,4 +180,30 @@ test('a tied head is the table itself', () => {
   const tied = qwen3.init({ ...small, tie_word_embeddings: true }, key(0))
   expect(get(tied, 'lm_head.weight')).toBe(tied.model.embed_tokens.weight)
   expect(count(tied).parameters).toBe(count(qwen3.init(small, key(0))).parameters - 30 * 8)
+})
+
+test('a classifier of texts or tokens on a body of the Hub, its head drawn; saved, it is read again', async () => {
+  for (const task of ['sequence-classification', 'token-classification'] as const) {
+    const head = { task, labels: 5, key: key(0) }
+    const loaded = await orThrow(loadPretrained(fixture('models/llama'), head))
+    const model = loaded.model
+    const folder = join(await mkdtemp(join(tmpdir(), 'decoder-')), 'again')
+    await orThrow(savePretrained(loaded, folder))
+    const again = await orThrow(loadPretrained(folder))
+    const ids = idsOf([[1, 5, 9, 2]])
+    const [y, z] = [run(model, { ids }), run(again.model, { ids })]
+    expect(y.shape).toEqual(task === 'token-classification' ? [1, 4, 5] : [1, 5])
+    expect(again.task).toBe(task)
+    expect(data(z)).toEqual(data(y))
+  }
+})
+
+test('a float that is whole is written as one, which transformers insists on', async () => {
+  const folder = join(await mkdtemp(join(tmpdir(), 'decoder-')), 'again')
+  await orThrow(savePretrained(await orThrow(loadPretrained(fixture('models/gemma2'))), folder))
+  const text = await readFile(join(folder, 'config.json'), 'utf8')
+  expect(text).toContain('"final_logit_softcapping": 4.0')
+  expect(text).toContain('"query_pre_attn_scalar": 10,')
+  const { config } = await orThrow(loadPretrained(folder))
+  expect(config['final_logit_softcapping']).toBe(4)
 })

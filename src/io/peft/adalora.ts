@@ -15,7 +15,7 @@ import { common, named, wornOn } from './layers.ts'
 import { Bias, harmlessOptions, loraDefaults, refusedOptions } from './lora-config.ts'
 import type { Biases } from './lora-config.ts'
 import type { PeftMethod, ReadJob, WriteJob, Written } from './method.ts'
-import { sizedTargets } from './sizes.ts'
+import { parted, sizedTargets } from './sizes.ts'
 import { requireWeights, targetingProps } from './targets.ts'
 import type { Targeting } from './targets.ts'
 import { targetNames } from './target-names.ts'
@@ -86,7 +86,7 @@ const read = (job: ReadJob<AdaLoraConfig>): unknown => {
     }
     return [[`${target.path}.weight`, wrapWith(AdaLoraKind, { rank }, given, target.label)]]
   })
-  return readBiases(edited(job.model, new Map(edits)), job, config.bias)
+  return readBiases(edited(parted(job, targets), new Map(edits)), job, config.bias)
 }
 
 const fresh: HubConfig = {
@@ -110,7 +110,7 @@ const write = (job: WriteJob): Written | undefined => {
   const ranks = worn.map(({ node }) => node.e.value.size)
   const most = Math.max(...ranks)
   const scale = common(worn, 'factor before the change', (node) => factorOf(node, node.e.value.size))
-  const dropout = common(worn, 'rate of dropout', (node) => node.dropout)
+  const dropout = common(worn, 'rate of dropout', ({ dropout: rate }) => rate)
   if (!(scale > 0))
     reject('UnsupportedAdapter', worn[0]?.module ?? '', 'an alpha > 0', String(scale), 'PEFT reads no other.')
   const { bias, taken } = biasesOf(
@@ -170,6 +170,7 @@ export const adaloraMethod: PeftMethod<AdaLoraConfig> = {
       use_dora: [false],
       use_rslora: [],
       lora_bias: [false],
+      target_parameters: [],
       trainable_token_indices: [],
       ensure_weight_tying: [false],
       init_lora_weights: [true],

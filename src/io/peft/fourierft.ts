@@ -8,14 +8,15 @@ import type { Fourierft } from '../../weight/index.ts'
 import { LONGEST } from '../../weight/fourierft.ts'
 import { reject } from '../issues.ts'
 import { Numbers, Seed } from './codecs.ts'
-import { common, named, sidesAt, wornOn, wrapLayers } from './layers.ts'
+import { layerMethod } from './layer-method.ts'
+import { common, sidesAt } from './layers.ts'
 import type { Worn } from './layers.ts'
-import type { PeftMethod, WriteJob } from './method.ts'
-import { targetingProps } from './targets.ts'
-import type { Targeting } from './targets.ts'
+import { others, usual } from './lora-write.ts'
+import { matchAll } from './match.ts'
+import type { ReadJob, WriteJob } from './method.ts'
 import { torchGenerator, torchPermutation } from './torch-random.ts'
 
-interface FourierConfig extends Targeting {
+interface FourierConfig {
   readonly n_frequency: number
   readonly n_frequency_pattern: Readonly<Record<string, number>> | null
   readonly scaling: number
@@ -30,11 +31,18 @@ const positionsFor = (seed: number, n: number, inputs: number, outputs: number):
   return Int32Array.from([...places.map((at) => at % inputs), ...places.map((at) => Math.floor(at / inputs))])
 }
 
-/** The number of frequencies of a layer; PEFT wants something before the end that a pattern matches, or the whole name. */
-const frequenciesOf = ({ n_frequency, n_frequency_pattern }: FourierConfig, path: string): number => {
-  const patterns = n_frequency_pattern ?? {}
-  const key = Object.keys(patterns).find((pattern) => new RegExp(`^.*\\.${pattern}$`).test(path)) ?? path
-  return Object.hasOwn(patterns, key) ? (patterns[key] ?? n_frequency) : n_frequency
+/** The number of frequencies of each layer; PEFT wants something before the end that a pattern matches, or the whole name. */
+const frequenciesOf = ({ config, targets, at }: ReadJob<FourierConfig>): ((path: string) => number) => {
+  const entries = Object.entries(config.n_frequency_pattern ?? {})
+  const found = matchAll(
+    entries.map(([pattern]) => `.*\\.${pattern}$`),
+    targets.map(({ path }) => path),
+    at('n_frequency_pattern'),
+  )
+  return (path) => {
+    const [, n] = entries[found.findIndex((one) => one.has(path))] ?? entries.find(([name]) => name === path) ?? []
+    return n ?? config.n_frequency
+  }
 }
 
 const same = (a: Tensor, b: Int32Array): boolean => a.size === b.length && read(a).every((at, i) => at === b[i])
@@ -52,29 +60,26 @@ const seedOf = ({ model, pretrained }: WriteJob, worn: readonly Worn<Fourierft>[
 }
 
 /** FourierFT; a file holds the seed of the places where its coefficients stand, which PyTorch draws. */
-export const fourierftMethod: PeftMethod<FourierConfig> = {
+export const fourierftMethod = layerMethod<FourierConfig, Fourierft>({
   type: 'FOURIERFT',
+  biases: 'fourier_only',
+  conv1d: true,
   spec: {
-    props: {
-      ...targetingProps,
-      n_frequency: PositiveWhole,
-      n_frequency_pattern: orNull(Numbers),
-      scaling: Finite,
-      random_loc_seed: Seed,
-    },
+    props: { n_frequency: PositiveWhole, n_frequency_pattern: orNull(Numbers), scaling: Finite, random_loc_seed: Seed },
     defaults: { n_frequency: 1000, scaling: 150, random_loc_seed: usualSeed },
-    only: { bias: ['none'] },
-    harmless: ['init_weights', 'fan_in_fan_out'],
   },
-  read: (job) => {
+  tags: ['Fourierft'],
+  wrap: (job) => {
     const { config, at } = job
-    return wrapLayers(job, ({ path, inputs, outputs }) => {
-      const frequencies = frequenciesOf(config, path)
-      if (!(frequencies <= inputs * outputs) || Math.max(inputs, outputs) > LONGEST)
+    const frequenciesAt = frequenciesOf(job)
+    return ({ path, inputs, outputs }) => {
+      const frequencies = frequenciesAt(path)
+      const fits = Number.isInteger(frequencies) && frequencies > 0 && frequencies <= inputs * outputs
+      if (!fits || Math.max(inputs, outputs) > LONGEST)
         reject(
           'BadConfig',
           at('n_frequency'),
-          `at most ${inputs * outputs} frequencies, and sides up to ${LONGEST}`,
+          `1 to ${inputs * outputs} frequencies, and sides up to ${LONGEST}`,
           `${frequencies} on ${path}, ${inputs}×${outputs}`,
           'Is this the model that the adapter was trained on?',
         )
@@ -83,33 +88,34 @@ export const fourierftMethod: PeftMethod<FourierConfig> = {
         kind: FourierftKind,
         dims: { frequencies },
         given: {
-          spectrum: job.tensor(path, 'fourierft_spectrum'),
+          spectrum: job.tensor(path, 'fourierft_spectrum', [frequencies]),
           positions: tensor(positions, [2, frequencies], 'int32'),
           scale: config.scaling,
         },
       }
-    })
+    }
   },
-  write: (job) => {
-    const worn = wornOn<Fourierft>(job, 'Fourierft')
-    if (worn === undefined) return undefined
-    const seed = seedOf(job, worn)
-    if (seed === undefined)
-      return reject(
+  own: (worn, job) => {
+    const modules = worn.map(({ module }) => module)
+    const frequencies = worn.map(({ node }) => node.spectrum.value.size)
+    const n_frequency = usual(frequencies)
+    const seed =
+      seedOf(job, worn) ??
+      reject(
         'UnsupportedAdapter',
-        worn[0]?.module ?? '',
+        modules[0] ?? '',
         'frequencies at the places that PyTorch draws from a seed, which is all that PEFT saves of them',
         'other places',
         'Save it with saveAdapter, which takes everything; of an adapter of PEFT pass along its `adapter`, which has the seed.',
       )
     return {
       config: {
-        target_modules: worn.map(({ module }) => module).toSorted(),
-        n_frequency_pattern: Object.fromEntries(worn.map(({ module, node }) => [module, node.spectrum.value.size])),
+        n_frequency,
+        n_frequency_pattern: others(modules, frequencies, n_frequency),
         scaling: common(worn, 'scale', ({ scale }) => scale),
         random_loc_seed: seed,
       },
-      tensors: named(worn.map(({ module, node }) => [module, 'fourierft_spectrum', node.spectrum.value])),
+      tensors: worn.map(({ module, node }) => [module, 'fourierft_spectrum', node.spectrum.value]),
     }
   },
-}
+})

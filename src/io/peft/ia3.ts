@@ -10,8 +10,10 @@ import { Ia3InputsKind, Ia3Kind } from '../../weight/index.ts'
 import type { Ia3, Ia3Inputs } from '../../weight/index.ts'
 import { Names } from './codecs.ts'
 import { edited, wrapWith } from './edit.ts'
-import { hasBias, named, targetLayers, wornOn } from './layers.ts'
-import type { PeftMethod } from './method.ts'
+import { writtenFor } from './layer-method.ts'
+import { hasBias, targetLayers, wornOn } from './layers.ts'
+import { matchAll } from './match.ts'
+import type { PeftMethod, ReadJob } from './method.ts'
 import { targetingProps } from './targets.ts'
 import type { Targeting } from './targets.ts'
 
@@ -20,11 +22,14 @@ interface Ia3Config extends Targeting {
   readonly fan_in_fan_out: boolean
 }
 
-// PEFT asks for the end of a name here, not for a name at its end: no dot has to stand before it.
-const isFeedforward = (names: string | readonly string[] | null, path: string): boolean =>
-  typeof names === 'string'
-    ? new RegExp(`^(?:${names})$`).test(path)
-    : (names ?? []).some((name) => path.endsWith(name))
+/** Which of some layers are scaled at their inputs; of a list PEFT takes the end of a name here, with no dot before it. */
+const feedforward = ({ config, targets, at }: ReadJob<Ia3Config>): ((path: string) => boolean) => {
+  const names = config.feedforward_modules ?? []
+  if (typeof names !== 'string') return (path) => names.some((name) => path.endsWith(name))
+  const paths = targets.map(({ path }) => path)
+  const [found] = matchAll([`(?:${names})$`], paths, at('feedforward_modules'))
+  return (path) => found?.has(path) === true
+}
 
 /** IA³ as PEFT has it: inputs of feed-forward layers are scaled, and of others what they give, bias included. */
 export const ia3Method: PeftMethod<Ia3Config> = {
@@ -35,12 +40,14 @@ export const ia3Method: PeftMethod<Ia3Config> = {
     harmless: ['init_ia3_weights'],
   },
   read: (job) => {
+    const isFeedforward = feedforward(job)
     const edits = targetLayers(job).map(
       ({ path, inputs, outputs, biased }): readonly [string, (node: unknown) => unknown] => {
-        const scales = job.tensor(path, 'ia3_l')
-        if (isFeedforward(job.config.feedforward_modules, path))
-          return [`${path}.weight`, wrapWith(Ia3InputsKind, {}, { scale: reshape(scales, [inputs]) })]
-        const scale = reshape(scales, [outputs])
+        if (isFeedforward(path)) {
+          const scale = reshape(job.tensor(path, 'ia3_l', [1, inputs]), [inputs])
+          return [`${path}.weight`, wrapWith(Ia3InputsKind, {}, { scale })]
+        }
+        const scale = reshape(job.tensor(path, 'ia3_l', [outputs, 1]), [outputs])
         if (!biased) return [`${path}.weight`, wrapWith(Ia3Kind, {}, { scale })]
         const fresh = initialise(ScaledKind, { out: outputs }, key('peft'), { scale }, path) as Scaled
         return [path, (base) => ({ ...fresh, base })]
@@ -62,15 +69,18 @@ export const ia3Method: PeftMethod<Ia3Config> = {
         )
     const modules = worn.map(({ module }) => module)
     const atInputs = worn.filter(({ node }) => node._tag === 'Ia3Inputs').map(({ module }) => module)
-    return {
-      config: { target_modules: modules.toSorted(), feedforward_modules: atInputs.toSorted() },
-      tensors: named(
-        worn.map(({ module, node: { _tag, scale } }) => [
+    return writtenFor(
+      job,
+      modules,
+      {
+        config: { feedforward_modules: atInputs.toSorted() },
+        tensors: worn.map(({ module, node: { _tag, scale } }) => [
           module,
           'ia3_l',
           reshape(scale.value, _tag === 'Ia3Inputs' ? [1, scale.value.size] : [scale.value.size, 1]),
         ]),
-      ),
-    }
+      },
+      { conv1d: true, begins: { init_ia3_weights: true } },
+    )
   },
 }

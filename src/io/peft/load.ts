@@ -2,7 +2,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import { decodeHubConfig } from '../../model/hub-config.ts'
 import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
 import { release, scope } from '../../ops/index.ts'
+import type { Model } from '../../kind/index.ts'
 import { freeze } from '../../transform/index.ts'
+import type { Adaptable } from '../../transform/index.ts'
 import { inFile, io, refuse, reject } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import type { Pretrained } from '../pretrained.ts'
@@ -19,7 +21,7 @@ import { targetsOf } from './targets.ts'
 import type { Targeting } from './targets.ts'
 
 /** A model with an adapter on, and the configuration that the adapter came with. */
-export interface PeftModel<M = unknown> extends Pretrained<M> {
+export interface PeftModel<M = Model> extends Pretrained<M> {
   /** `adapter_config.json` as it is. */
   readonly adapter: HubConfig
   /** What was trained and is not in the file, such as the encoder of P-tuning: one cannot train on as before. */
@@ -55,8 +57,8 @@ export const putOn = (
   files: PeftFolder,
   method: AnyPeftMethod,
   model: unknown,
-  pretrained: Pretrained,
-): Pick<PeftModel, 'model' | 'lost'> => {
+  pretrained: Pretrained<unknown>,
+): { readonly model: unknown; readonly lost?: string } => {
   const config = decoded(method, files)
   const reader = readerOf(files, familyNamed(pretrained.family).body)
   const at = (key: string): string => inFile(files.configPath, key)
@@ -99,13 +101,13 @@ export const putOn = (
  * ```
  * @source The format of Hugging Face PEFT 0.21.
  */
-export const loadPeft = <P extends Pretrained>(folder: string, pretrained: P): Io<P & PeftModel> =>
+export const loadPeft = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
   io(folder, async () => {
     const files = await readPeftFolder(folder)
     try {
       const worn = scope(() => putOn(files, methodOf(files), pretrained.model, pretrained))
       release([...files.tensors.values()], { keep: [worn] })
-      return { ...pretrained, ...worn, adapter: files.config }
+      return { ...pretrained, ...worn, adapter: files.config } as never
     } catch (error) {
       release([...files.tensors.values()], { keep: [pretrained.model] })
       throw error

@@ -1,19 +1,21 @@
 import { Finite, PositiveWhole, Rate } from '../../kind/number-codecs.ts'
 import { orNull } from '../../model/hub-config.ts'
-import type { ConfigSpec } from '../../model/hub-config.ts'
+import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
 import { transpose } from '../../ops/index.ts'
 import { LohaKind } from '../../weight/index.ts'
 import type { LeftOut } from '../../weight/left-out.ts'
 import type { Loha } from '../../weight/index.ts'
 import { Numbers } from './codecs.ts'
-import { alphaOf, common, named, wornOn, wrapLayers } from './layers.ts'
+import { layerMethod } from './layer-method.ts'
+import type { Part } from './layer-method.ts'
+import { alphaOf, common } from './layers.ts'
 import type { Worn } from './layers.ts'
-import type { PeftMethod } from './method.ts'
-import { patternValue, targetingProps } from './targets.ts'
-import type { Targeting } from './targets.ts'
+import { others, usual } from './lora-write.ts'
+import type { ReadJob } from './method.ts'
+import { patternValues } from './targets.ts'
 
 /** What LoHa and LoKr read in a configuration. */
-export interface LycorisConfig extends Targeting {
+export interface LycorisConfig {
   readonly r: number
   readonly alpha: number
   readonly rank_dropout: number
@@ -25,7 +27,6 @@ export interface LycorisConfig extends Targeting {
 /** How that is read. */
 export const lycorisSpec: ConfigSpec<LycorisConfig> = {
   props: {
-    ...targetingProps,
     r: PositiveWhole,
     alpha: Finite,
     rank_dropout: Rate,
@@ -34,59 +35,78 @@ export const lycorisSpec: ConfigSpec<LycorisConfig> = {
     alpha_pattern: orNull(Numbers),
   },
   defaults: { r: 8, alpha: 8, rank_dropout: 0, module_dropout: 0 },
-  // Convolutions are no targets here.
-  harmless: ['init_weights', 'use_effective_conv2d'],
+  // No layer here is a convolution.
+  harmless: ['use_effective_conv2d'],
 }
 
-/** Dropouts are the same for all layers in PEFT. */
-export const lycorisDropout = (
+/** The rank of each target, and the plain data of its node. */
+export const lycorisOptions = ({ config, targets, at }: ReadJob<LycorisConfig>) => {
+  const paths = targets.map(({ path }) => path)
+  const rank = patternValues(config.rank_pattern, paths, config.r, at('rank_pattern'))
+  const alpha = patternValues(config.alpha_pattern, paths, config.alpha, at('alpha_pattern'))
+  const { rank_dropout: rankDropout, module_dropout: moduleDropout } = config
+  return (path: string) => ({
+    rank: rank(path),
+    data: { alpha: alpha(path), scaling: 'alpha/rank', rankDropout, moduleDropout },
+  })
+}
+
+/** The keys that say so, for layers of these ranks and alphas. */
+export const lycorisKeys = (
   worn: readonly Worn<LeftOut>[],
-): { readonly rank_dropout: number; readonly module_dropout: number } => ({
-  rank_dropout: common(worn, 'rank dropout', ({ rankDropout }) => rankDropout),
-  module_dropout: common(worn, 'module dropout', ({ moduleDropout }) => moduleDropout),
-})
+  ranks: readonly number[],
+  alphas: readonly number[],
+): HubConfig => {
+  const modules = worn.map(({ module }) => module)
+  const [r, alpha] = [usual(ranks), usual(alphas)]
+  return {
+    r,
+    alpha,
+    rank_pattern: others(modules, ranks, r),
+    alpha_pattern: others(modules, alphas, alpha),
+    rank_dropout: common(worn, 'rank dropout', ({ rankDropout }) => rankDropout),
+    module_dropout: common(worn, 'module dropout', ({ moduleDropout }) => moduleDropout),
+    use_effective_conv2d: false,
+  }
+}
+
+const rankOf = ({ w1a }: Loha): number => w1a.value.shape[1] ?? 1
 
 /** LoHa; PEFT's Δ is [out, in], so that its second factors are our first, transposed. */
-export const lohaMethod: PeftMethod<LycorisConfig> = {
+export const lohaMethod = layerMethod<LycorisConfig, Loha>({
   type: 'LOHA',
   spec: lycorisSpec,
-  read: (job) =>
-    wrapLayers(job, ({ path }) => {
-      const part = (suffix: string) => transpose(job.tensor(path, suffix))
+  tags: ['Loha'],
+  wrap: (job) => {
+    const optionsOf = lycorisOptions(job)
+    return ({ path, inputs, outputs }) => {
+      const { rank, data } = optionsOf(path)
+      const left = (suffix: string) => transpose(job.tensor(path, suffix, [rank, inputs]))
+      const right = (suffix: string) => transpose(job.tensor(path, suffix, [outputs, rank]))
       return {
         kind: LohaKind,
-        dims: { rank: patternValue(job.config.rank_pattern, path, job.config.r) },
+        dims: { rank },
         given: {
-          w1a: part('hada_w1_b'),
-          w1b: part('hada_w1_a'),
-          w2a: part('hada_w2_b'),
-          w2b: part('hada_w2_a'),
-          alpha: patternValue(job.config.alpha_pattern, path, job.config.alpha),
-          scaling: 'alpha/rank',
-          rankDropout: job.config.rank_dropout,
-          moduleDropout: job.config.module_dropout,
+          w1a: left('hada_w1_b'),
+          w1b: right('hada_w1_a'),
+          w2a: left('hada_w2_b'),
+          w2b: right('hada_w2_a'),
+          ...data,
         },
       }
-    }),
-  write: (job) => {
-    const worn = wornOn<Loha>(job, 'Loha')
-    if (worn === undefined) return undefined
-    const rankOf = ({ w1a }: Loha): number => w1a.value.shape[1] ?? 1
-    return {
-      config: {
-        target_modules: worn.map(({ module }) => module).toSorted(),
-        rank_pattern: Object.fromEntries(worn.map(({ module, node }) => [module, rankOf(node)])),
-        alpha_pattern: Object.fromEntries(worn.map(({ module, node }) => [module, alphaOf(node, rankOf(node))])),
-        ...lycorisDropout(worn),
-      },
-      tensors: named(
-        worn.flatMap(({ module, node }) => [
-          [module, 'hada_w1_a', transpose(node.w1b.value)] as const,
-          [module, 'hada_w1_b', transpose(node.w1a.value)] as const,
-          [module, 'hada_w2_a', transpose(node.w2b.value)] as const,
-          [module, 'hada_w2_b', transpose(node.w2a.value)] as const,
-        ]),
-      ),
     }
   },
-}
+  own: (worn) => ({
+    config: lycorisKeys(
+      worn,
+      worn.map(({ node }) => rankOf(node)),
+      worn.map(({ node }) => alphaOf(node, rankOf(node))),
+    ),
+    tensors: worn.flatMap(({ module, node }): readonly Part[] => [
+      [module, 'hada_w1_a', transpose(node.w1b.value)],
+      [module, 'hada_w1_b', transpose(node.w1a.value)],
+      [module, 'hada_w2_a', transpose(node.w2b.value)],
+      [module, 'hada_w2_b', transpose(node.w2a.value)],
+    ]),
+  }),
+})

@@ -1,22 +1,30 @@
 import * as t from 'io-ts'
 import { transpose } from '../../ops/index.ts'
 import { factors } from '../../transform/lokr.ts'
+import { isParam } from '../../tree/leaf.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { lokrKinds } from '../../weight/index.ts'
 import type { Lokr, LokrForm } from '../../weight/index.ts'
+import { factorOf } from '../../weight/lora.ts'
 import { reject } from '../issues.ts'
-import { alphaOf, common, named, wornOn, wrapLayers } from './layers.ts'
+import { layerMethod } from './layer-method.ts'
+import type { Part } from './layer-method.ts'
+import { alphaOf, common } from './layers.ts'
 import type { Worn } from './layers.ts'
-import { lycorisDropout, lycorisSpec } from './loha.ts'
+import { lycorisKeys, lycorisOptions, lycorisSpec } from './loha.ts'
 import type { LycorisConfig } from './loha.ts'
-import type { PeftMethod } from './method.ts'
-import { patternValue } from './targets.ts'
 
 interface LokrConfig extends LycorisConfig {
   readonly decompose_both: boolean
   readonly decompose_factor: number
   readonly rank_dropout_scale: boolean
 }
+
+const Factor = t.refinement(
+  t.number,
+  (n) => n === -1 || (Number.isSafeInteger(n) && n > 0),
+  '-1 or a positive whole number',
+)
 
 type Halves = readonly [rows: number, columns: number]
 interface Shape {
@@ -36,12 +44,14 @@ const shapeOf = (node: Lokr): Shape => {
 
 const isLow = (node: Lokr, n: 1 | 2): boolean => `w${n}a` in node
 
+/** Whether PEFT makes a factor of this rank of two thin ones. */
+const isThin = (rank: number, [rows, columns]: Halves): boolean => rank < Math.max(rows, columns) / 2
+
 /** A rank with which PEFT makes the factors as thin as they are here. */
 const rankFor = ({ module, node }: Worn<Lokr>, both: boolean): number => {
   const { w1, w2 } = shapeOf(node)
-  const thin = (rank: number, [rows, columns]: Halves): boolean => rank < Math.max(rows, columns) / 2
   const fits = (rank: number): boolean =>
-    thin(rank, w2) === isLow(node, 2) && (both && thin(rank, w1)) === isLow(node, 1)
+    isThin(rank, w2) === isLow(node, 2) && (both && isThin(rank, w1)) === isLow(node, 1)
   const low = isLow(node, 1) || isLow(node, 2)
   const found = [node.rank, ...(low ? [] : [Math.ceil(Math.max(...w1, ...w2) / 2)])].find(fits)
   return (
@@ -77,78 +87,72 @@ const factorFor = (worn: readonly Worn<Lokr>[]): number => {
   )
 }
 
+/** What a field is called in files, where both factors lie the other way round. */
+const nameOf = (field: string): string =>
+  field
+    .replace(/^w([12])a$/, 'lokr_w$1_b')
+    .replace(/^w([12])b$/, 'lokr_w$1_a')
+    .replace(/^w/, 'lokr_w')
+
+/** The sides that PEFT gives the factors of a weight. */
+const sidesFor = (factor: number, inputs: number, outputs: number): Shape => {
+  const most = factor === -1 ? undefined : factor
+  const [[in1, in2], [out1, out2]] = [factors(inputs, most), factors(outputs, most)]
+  return { w1: [in1, out1], w2: [in2, out2] }
+}
+
 /** LoKr; PEFT's Δ is [out, in], and the transpose of a Kronecker product is that of its factors' transposes. */
-export const lokrMethod: PeftMethod<LokrConfig> = {
+export const lokrMethod = layerMethod<LokrConfig, Lokr>({
   type: 'LOKR',
   spec: {
     ...lycorisSpec,
     props: {
       ...lycorisSpec.props,
       decompose_both: t.boolean,
-      decompose_factor: t.number,
+      decompose_factor: Factor,
       rank_dropout_scale: t.boolean,
     },
     defaults: { ...lycorisSpec.defaults, decompose_both: false, decompose_factor: -1, rank_dropout_scale: false },
   },
-  read: (job) =>
-    wrapLayers(job, ({ path }) => {
-      const part = (suffix: string) => transpose(job.tensor(path, suffix))
-      const rank = patternValue(job.config.rank_pattern, path, job.config.r)
-      const factor = (n: 1 | 2): readonly [LokrForm, Readonly<Record<string, Tensor>>, Halves] => {
-        if (job.maybe(path, `lokr_w${n}`) !== undefined) {
-          const whole = part(`lokr_w${n}`)
-          return ['Full', { [`w${n}`]: whole }, [whole.shape[0] ?? 1, whole.shape[1] ?? 1]]
-        }
-        const [a, b] = [part(`lokr_w${n}_b`), part(`lokr_w${n}_a`)]
-        return ['Low', { [`w${n}a`]: a, [`w${n}b`]: b }, [a.shape[0] ?? 1, b.shape[1] ?? 1]]
-      }
-      const [form1, first, [in1, out1]] = factor(1)
-      const [form2, second, [in2, out2]] = factor(2)
+  tags: ['LokrFullFull', 'LokrFullLow', 'LokrLowFull', 'LokrLowLow'],
+  wrap: (job) => {
+    const optionsOf = lycorisOptions(job)
+    const { decompose_both: both, decompose_factor: factor, rank_dropout_scale: rescaled } = job.config
+    return ({ path, inputs, outputs }) => {
+      const { rank, data } = optionsOf(path)
+      const { w1, w2 } = sidesFor(factor, inputs, outputs)
+      const part = (field: string, ...shape: Halves) =>
+        [field, transpose(job.tensor(path, nameOf(field), shape.toReversed()))] as const
+      const half = (n: 1 | 2, form: LokrForm, [rows, columns]: Halves) =>
+        form === 'Full' ? [part(`w${n}`, rows, columns)] : [part(`w${n}a`, rows, rank), part(`w${n}b`, rank, columns)]
+      const form1 = both && isThin(rank, w1) ? 'Low' : 'Full'
+      const form2 = isThin(rank, w2) ? 'Low' : 'Full'
       return {
         kind: lokrKinds[`Lokr${form1}${form2}`],
-        dims: { rank, in1, in2, out1, out2 },
-        given: {
-          ...first,
-          ...second,
-          rank,
-          alpha: patternValue(job.config.alpha_pattern, path, job.config.alpha),
-          scaling: 'alpha/rank',
-          rankDropout: job.config.rank_dropout,
-          moduleDropout: job.config.module_dropout,
-          rescaled: job.config.rank_dropout_scale,
-        },
+        dims: { rank, in1: w1[0], out1: w1[1], in2: w2[0], out2: w2[1] },
+        given: { ...Object.fromEntries([...half(1, form1, w1), ...half(2, form2, w2)]), rank, rescaled, ...data },
       }
-    }),
-  write: (job) => {
-    const worn = wornOn<Lokr>(job, 'LokrFullFull', 'LokrFullLow', 'LokrLowFull', 'LokrLowLow')
-    if (worn === undefined) return undefined
+    }
+  },
+  own: (worn) => {
     const both = worn.some(({ node }) => isLow(node, 1))
-    const ranks = worn.map((one) => [one.module, rankFor(one, both)] as const)
-    const alphas = worn.map(({ module, node }, i) => {
-      const rank = ranks[i]?.[1] ?? 1
-      return [module, rank === node.rank ? alphaOf(node, rank) : (alphaOf(node, node.rank) / node.rank) * rank] as const
+    const ranks = worn.map((one) => rankFor(one, both))
+    const alphas = worn.map(({ node }, i) => {
+      const rank = ranks[i] ?? 1
+      return rank === node.rank ? alphaOf(node, rank) : factorOf(node, node.rank) * rank
     })
     return {
       config: {
-        target_modules: worn.map(({ module }) => module).toSorted(),
-        rank_pattern: Object.fromEntries(ranks),
-        alpha_pattern: Object.fromEntries(alphas),
+        ...lycorisKeys(worn, ranks, alphas),
         decompose_both: both,
         decompose_factor: factorFor(worn),
-        ...lycorisDropout(worn),
         rank_dropout_scale: common(worn, 'rank_dropout_scale', ({ rescaled }) => rescaled),
       },
-      tensors: named(
-        worn.flatMap(({ module, node }) =>
-          Object.entries(node)
-            .filter(([name]) => /^w[12][ab]?$/.test(name))
-            .map(([name, leaf]) => {
-              const [, n = '', side = ''] = /^w([12])([ab]?)$/.exec(name) ?? []
-              const suffix = side === '' ? `lokr_w${n}` : `lokr_w${n}_${side === 'a' ? 'b' : 'a'}`
-              return [module, suffix, transpose((leaf as { readonly value: Tensor }).value)] as const
-            }),
+      tensors: worn.flatMap(({ module, node }) =>
+        Object.entries(node).flatMap(([field, leaf]): readonly Part[] =>
+          isParam(leaf) && field !== 'base' ? [[module, nameOf(field), transpose(leaf.value)]] : [],
         ),
       ),
     }
   },
-}
+})

@@ -28,6 +28,7 @@ export interface LoraConfig extends Targeting {
   readonly init_lora_weights: boolean | string
   readonly trainable_token_indices: TokenIds | null
   readonly ensure_weight_tying: boolean
+  readonly target_parameters: readonly string[] | null
 }
 
 const Ids: t.Type<readonly number[]> = t.readonlyArray(t.number, 'a list of token ids')
@@ -42,7 +43,6 @@ export const refusedOptions: Readonly<Record<string, readonly unknown[]>> = {
   layer_replication: [],
   megatron_config: [],
   monteclora_config: [],
-  target_parameters: [],
   use_bdlora: [],
   use_qalora: [],
   velora_config: [],
@@ -81,6 +81,7 @@ export const loraSpec: ConfigSpec<LoraConfig> = {
       ]) as t.Type<TokenIds>,
     ),
     ensure_weight_tying: t.boolean,
+    target_parameters: orNull(t.readonlyArray(t.string)),
   },
   defaults: {
     r: 8,

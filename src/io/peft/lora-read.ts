@@ -2,6 +2,7 @@ import { initialise, materialize } from '../../kind/index.ts'
 import { ShiftedKind, context } from '../../nn/index.ts'
 import type { Shifted } from '../../nn/index.ts'
 import { sameTensor } from '../../ops/index.ts'
+import { PositiveWhole } from '../../kind/number-codecs.ts'
 import { initIssues, startOf } from '../../transform/lora-init.ts'
 import { key } from '../../tree/key.ts'
 import { DoraKind, LoraFromKind, LoraKind } from '../../weight/index.ts'
@@ -14,10 +15,10 @@ import { readFactors } from './factors.ts'
 import type { Factors } from './factors.ts'
 import type { LoraConfig } from './lora-config.ts'
 import type { ReadJob } from './method.ts'
-import { sizedTargets } from './sizes.ts'
+import { headsOf, parted, sizedTargets } from './sizes.ts'
 import type { Target } from './sizes.ts'
 import { listOf, patternValues, requireWeights } from './targets.ts'
-import { headsOf, withTokens } from './token-rows.ts'
+import { withTokens } from './token-rows.ts'
 
 type Job = ReadJob<LoraConfig>
 
@@ -120,44 +121,67 @@ const keptTied = (job: Job, targets: readonly Target[], said: (path: string) => 
   return heads
 }
 
+/** Linear layers of which a configuration names the weight itself; PEFT's B·A has then the shape that PyTorch's parameter has. */
+const byParameter = (job: Job): readonly Target[] => {
+  const { config, modules, at } = job
+  const names = config.target_parameters ?? []
+  if (names.length === 0) return []
+  const isNamed = (key: string): boolean => names.some((name) => key === name || key.endsWith(`.${name}`))
+  const found = modules.filter(({ path, use }) => use !== undefined && isNamed(`${path}.weight`))
+  const strange = found.find(({ use, path }) => use !== 'linear' || job.targets.some((t) => t.path === path))
+  const beside = (['lora_dropout', 'use_dora', 'lora_bias', 'fan_in_fan_out'] as const).find((key) => config[key])
+  if (found.length === 0 || strange !== undefined || beside !== undefined || startNamed(job) !== undefined)
+    unread(
+      at('target_parameters'),
+      'weights of linear layers that nothing else targets, and plain LoRA on them',
+      strange?.path ?? beside ?? JSON.stringify(names).slice(0, 200),
+      'Parameters of other modules, such as those of experts, are not read.',
+    )
+  return sizedTargets(job, found).map((target) => (target.untransposed ? { ...target, use: 'head' } : target))
+}
+
+/** Puts the bias of LoRA's B on layers; A·B and it are scaled alike. */
+const withShifts = (model: unknown, job: Job, targets: readonly Target[], said: (path: string) => Said): unknown =>
+  edited(
+    model,
+    new Map(
+      targets.map(({ path, use, rows, columns }) => {
+        const out = use === 'head' ? rows : columns
+        const given = { shift: job.tensor(path, 'lora_B.bias', [out]), scale: factorOf(said(path), said(path).rank) }
+        const fresh = initialise(ShiftedKind, { out }, key('peft'), given, path) as Shifted
+        return [path, (base: unknown) => ({ ...fresh, base })]
+      }),
+    ),
+  )
+
 /** Puts LoRA on a base as PEFT would. */
 export const readLora = (job: Job): unknown => {
   const { config, targets: named, modules, at } = job
-  requireWeights(named, config, at)
+  const parameters = byParameter(job)
+  if (parameters.length === 0 || named.length > 0) requireWeights(named, config, at)
   const start = startNamed(job)
-  const paths = modules.map(({ path }) => path)
+  // Patterns are held against what is named: a module, or a parameter of one.
+  const keyOf = (path: string): string => (parameters.some((target) => target.path === path) ? `${path}.weight` : path)
+  const paths = modules.map(({ path }) => keyOf(path))
   const rankOf = patternValues(config.rank_pattern, paths, config.r, at('rank_pattern'))
   const alphaOf = patternValues(config.alpha_pattern, paths, config.lora_alpha, at('alpha_pattern'))
   const said = (path: string): Said => ({
-    rank: rankOf(path),
-    alpha: alphaOf(path),
+    rank: rankOf(keyOf(path)),
+    alpha: alphaOf(keyOf(path)),
     scaling: config.use_rslora ? 'alpha/sqrt(rank)' : 'alpha/rank',
     dropout: config.lora_dropout,
   })
   const own = sizedTargets(job, named)
-  const targets = [...own, ...keptTied(job, own, said)]
+  const targets = [...own, ...keptTied(job, own, said), ...parameters]
   for (const { path } of targets)
-    if (!Number.isSafeInteger(rankOf(path)) || rankOf(path) < 1)
-      reject('BadConfig', at('rank_pattern'), 'positive whole numbers', `${rankOf(path)} for ${path}`, 'A rank counts.')
+    if (!PositiveWhole.is(said(path).rank))
+      reject('BadConfig', at('rank_pattern'), PositiveWhole.name, `${said(path).rank} for ${path}`, 'A rank counts.')
   refuseMixes(job, targets, start)
   const worn = edited(
-    job.model,
+    parted(job, targets),
     new Map(targets.map((target) => [`${target.path}.weight`, wrapperOf(job, target, said(target.path), start)])),
   )
-  const shifted = !config.lora_bias
-    ? worn
-    : edited(
-        worn,
-        new Map(
-          targets.map(({ path, use, rows, columns }) => {
-            const out = use === 'head' ? rows : columns
-            const shift = job.tensor(path, 'lora_B.bias', [out])
-            const scale = factorOf(said(path), said(path).rank)
-            const fresh = initialise(ShiftedKind, { out }, key('peft'), { shift, scale }, path) as Shifted
-            return [path, (base: unknown) => ({ ...fresh, base })]
-          }),
-        ),
-      )
+  const shifted = config.lora_bias ? withShifts(worn, job, targets, said) : worn
   const biased = readBiases(shifted, job, config.bias)
   return config.trainable_token_indices === null
     ? biased

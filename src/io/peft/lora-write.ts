@@ -35,13 +35,14 @@ const converted = ({ a, b, a0, b0 }: LoraFrom): Factors => ({
 })
 
 /** The value that most have, the first of those that are as many. */
-const usual = (values: readonly number[]): number => {
+export const usual = (values: readonly number[]): number => {
   const counts = new Map<number, number>()
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
   return [...counts].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 8
 }
 
-const others = (
+/** The values that are other than most, by module. */
+export const others = (
   modules: readonly string[],
   values: readonly number[],
   most: number,

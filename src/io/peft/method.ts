@@ -19,7 +19,7 @@ export interface Lookup {
 export interface ReadJob<C> extends Lookup {
   /** The base, frozen. */
   readonly model: unknown
-  readonly pretrained: Pretrained
+  readonly pretrained: Pretrained<unknown>
   readonly config: C
   /** Every module of the base. */
   readonly modules: readonly Module[]
@@ -32,7 +32,7 @@ export interface ReadJob<C> extends Lookup {
 /** What of an adapted model is to be written. */
 export interface WriteJob {
   readonly model: unknown
-  readonly pretrained: Pretrained
+  readonly pretrained: Pretrained<unknown>
   /** What stands on the base, outermost first. */
   readonly parts: readonly AdapterPart[]
   /** The parameters of the base that are trained in full. */

@@ -5,17 +5,15 @@ import { OftKind } from '../../weight/index.ts'
 import type { Oft } from '../../weight/index.ts'
 import { reject } from '../issues.ts'
 import { Whole } from './codecs.ts'
-import { common, named, sidesAt, wornOn, wrapLayers } from './layers.ts'
-import type { PeftMethod } from './method.ts'
-import { targetingProps } from './targets.ts'
-import type { Targeting } from './targets.ts'
+import { layerMethod } from './layer-method.ts'
+import { common, sidesAt } from './layers.ts'
 
 interface Blocks {
   readonly r: number
   readonly oft_block_size: number
 }
 
-interface OftConfig extends Targeting, Blocks {
+interface OftConfig extends Blocks {
   readonly coft: boolean
   readonly eps: number
   readonly block_share: boolean
@@ -56,16 +54,12 @@ const blocksFor = (
   )
 }
 
-/**
- * OFT; the series has our sign, and the exact map is our transpose: (I − Q)(I + Q)⁻¹ of PEFT is ours of −Q.
- *
- * @source Files of PEFT 0.21, and what it computes of them.
- */
-export const oftMethod: PeftMethod<OftConfig> = {
+/** OFT; the series has our sign, and the exact map is our transpose: (I − Q)(I + Q)⁻¹ of PEFT is ours of −Q. */
+export const oftMethod = layerMethod<OftConfig, Oft>({
   type: 'OFT',
+  biases: 'oft_only',
   spec: {
     props: {
-      ...targetingProps,
       r: Whole,
       oft_block_size: Whole,
       coft: t.boolean,
@@ -84,11 +78,10 @@ export const oftMethod: PeftMethod<OftConfig> = {
       num_cayley_neumann_terms: 5,
     },
     // PEFT 0.21 has a dropout for OFT and never applies it.
-    only: { bias: ['none'] },
-    harmless: ['init_weights', 'fan_in_fan_out', 'module_dropout'],
+    harmless: ['module_dropout'],
   },
-  read: (job) => {
-    const { config, at, tensor } = job
+  tags: ['Oft'],
+  wrap: ({ config, at, tensor }) => {
     if ((config.r === 0) === (config.oft_block_size === 0))
       reject(
         'BadConfig',
@@ -105,12 +98,13 @@ export const oftMethod: PeftMethod<OftConfig> = {
         String(config.eps),
         'Nothing is left of an adapter without it.',
       )
-    return wrapLayers(job, ({ path, inputs }) => {
+    return ({ path, inputs }) => {
       const size = blockSize(config, inputs)
-      const v = tensor(path, 'oft_R.weight')
+      const [blocks, pairs] = [config.block_share ? 1 : inputs / size, (size * (size - 1)) / 2]
+      const v = tensor(path, 'oft_R.weight', [blocks, pairs])
       return {
         kind: OftKind,
-        dims: { blocks: config.block_share ? 1 : inputs / size, pairs: (size * (size - 1)) / 2 },
+        dims: { blocks, pairs },
         given: {
           v: config.use_cayley_neumann ? v : neg(v),
           // No term and one are the same to PEFT, and 0 says here that the map is exact.
@@ -118,15 +112,13 @@ export const oftMethod: PeftMethod<OftConfig> = {
           radius: config.coft ? config.eps : 0,
         },
       }
-    })
+    }
   },
-  write: (job) => {
-    const worn = wornOn<Oft>(job, 'Oft')
-    if (worn === undefined) return undefined
+  own: (worn, { model }) => {
     const layers = worn.map(({ module, node }) => ({
       module,
       node,
-      inputs: sidesAt(job.model, module)[0],
+      inputs: sidesAt(model, module)[0],
       size: sizeOf(node),
     }))
     const terms = common(worn, 'number of terms', (node) => node.terms)
@@ -136,17 +128,16 @@ export const oftMethod: PeftMethod<OftConfig> = {
     const shared = several.length > 0 && common(several, 'way of sharing blocks', ({ v }) => v.value.shape[0] === 1)
     return {
       config: {
-        target_modules: worn.map(({ module }) => module).toSorted(),
         ...blocksFor(layers),
         block_share: shared,
         coft: radius > 0,
-        ...(radius === 0 ? {} : { eps: radius }),
+        eps: radius > 0 ? radius : 6e-5,
         use_cayley_neumann: terms > 0,
-        ...(terms === 0 ? {} : { num_cayley_neumann_terms: terms }),
+        num_cayley_neumann_terms: terms > 0 ? terms : 5,
+        module_dropout: 0,
+        fan_in_fan_out: false,
       },
-      tensors: named(
-        worn.map(({ module, node }) => [module, 'oft_R.weight', terms === 0 ? neg(node.v.value) : node.v.value]),
-      ),
+      tensors: worn.map(({ module, node: { v } }) => [module, 'oft_R.weight', terms === 0 ? neg(v.value) : v.value]),
     }
   },
-}
+})

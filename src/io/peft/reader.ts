@@ -28,7 +28,7 @@ export const readerOf = ({ tensors, tensorsPath }: PeftFolder, body: string): Re
     ),
   )
   const found = (name: string, shape?: readonly number[]): Tensor | undefined => {
-    const entry = byName.get(name)
+    const entry = byName.get(name.replace(prefix, ''))
     if (entry === undefined) return undefined
     used.add(entry.name)
     const there = entry.value.shape

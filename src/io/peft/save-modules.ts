@@ -1,8 +1,7 @@
 import { scope, sameTensor } from '../../ops/index.ts'
-import { ties } from '../../tree/labels.ts'
+import { ties, untie } from '../../tree/labels.ts'
 import { withStatus, withValue } from '../../tree/leaf.ts'
 import type { Param } from '../../tree/leaf.ts'
-import type { Tensor } from '../../tree/tensor.ts'
 import { hubCandidates } from '../hub-names.ts'
 import { reject } from '../issues.ts'
 import { familyNamed } from '../pretrained.ts'
@@ -18,22 +17,26 @@ const usualHeads = ['classifier', 'score']
 
 type Job = ReadJob<Targeting & { readonly ensure_weight_tying?: boolean }>
 
-/** The other places of a tied leaf; they follow it where the configuration says so, else it goes its own way. */
-const others = (job: Job, { node, path }: NamedLeaf): readonly string[] =>
-  (ties(job.model)[node.label] ?? []).filter((other) => other !== path)
+/** The other places of a leaf that is tied. */
+const others = (model: unknown, { node, path }: NamedLeaf): readonly string[] =>
+  (ties(model)[node.label] ?? []).filter((other) => other !== path)
 
-/** A trained leaf in place of the base's; one that no longer stands in all its places needs a label of its own. */
-const trained = (leaf: NamedLeaf, value: Tensor, isParted: boolean): Param => {
-  const own = withStatus(withValue(leaf.node, turnedFor(leaf, value)), 'trainable')
-  return isParted ? { ...own, label: own.label === leaf.path ? `${leaf.path}'` : leaf.path } : own
+/** The model in which each leaf that is trained alone is one of its own: what it was tied to stays as it is. */
+const asunder = (model: unknown, leaves: readonly NamedLeaf[]): unknown => {
+  const paths = leaves.flatMap((leaf) => {
+    const tied = others(model, leaf)
+    return tied.length === 0 ? [] : [leaf.path, ...tied].filter((path) => path !== leaf.node.label)
+  })
+  return paths.length === 0 ? model : untie(model, (path) => paths.includes(path))
 }
 
 /** Puts the modules that an adapter carries as a whole, trained in full, in place of the base's. */
 export const saveWholeModules = (model: unknown, job: Job): unknown => {
   const names = job.config.modules_to_save ?? []
   if (names.length === 0) return model
-  const leaves = namedLeaves(model, familyNamed(job.pretrained.family)).filter(({ path }) => isSavedWhole(names, path))
-  if (leaves.length === 0 && !names.every((name) => usualHeads.includes(name)))
+  const chosen = (tree: unknown): readonly NamedLeaf[] =>
+    namedLeaves(tree, familyNamed(job.pretrained.family)).filter(({ path }) => isSavedWhole(names, path))
+  if (chosen(model).length === 0 && !names.every((name) => usualHeads.includes(name)))
     reject(
       'NoMatch',
       job.at('modules_to_save'),
@@ -41,14 +44,15 @@ export const saveWholeModules = (model: unknown, job: Job): unknown => {
       JSON.stringify(names).slice(0, 200),
       'Is this the model that the adapter was trained on?',
     )
-  const edits = leaves.flatMap((leaf) => {
-    const tied = others(job, leaf)
-    const follow = job.config.ensure_weight_tying === true
-    const value = job.tensor(leaf.module, leaf.name, leaf.shape)
-    const node = trained(leaf, value, tied.length > 0 && !follow)
-    return [leaf.path, ...(follow ? tied : [])].map((path): readonly [string, () => Param] => [path, () => node])
+  const follow = job.config.ensure_weight_tying === true
+  const apart = follow ? model : asunder(model, chosen(model))
+  const edits = chosen(apart).flatMap((leaf) => {
+    const value = turnedFor(leaf, job.tensor(leaf.module, leaf.name, leaf.shape))
+    const node = withStatus(withValue(leaf.node, value), 'trainable')
+    // What stays tied is one leaf in all its places.
+    return [leaf.path, ...others(apart, leaf)].map((path): readonly [string, () => Param] => [path, () => node])
   })
-  return edited(model, new Map(edits))
+  return edited(apart, new Map(edits))
 }
 
 const copies = /\.(base_layer|original_module|modules_to_save)\./

@@ -22,11 +22,21 @@ import { modulesOf } from './modules.ts'
 import { pythonJson } from './python-json.ts'
 import { writeWholeModules } from './trained.ts'
 
+/** A model with something on it, and the configuration of what was on it when it was loaded. */
+type Saved = Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter'>>
+
 const taskTypes: Readonly<Record<Pretrained['task'], string | null>> = {
   base: 'FEATURE_EXTRACTION',
   'causal-lm': 'CAUSAL_LM',
   'sequence-classification': 'SEQ_CLS',
   'token-classification': 'TOKEN_CLS',
+}
+
+/** The task in PEFT's words; under that of a classifier PEFT wants the whole head in the file, which may not be trained. */
+const taskTypeOf = ({ task }: Pretrained<unknown>, { modules_to_save }: HubConfig): string | null => {
+  const saved = Array.isArray(modules_to_save) ? (modules_to_save as readonly unknown[]) : []
+  const isHeadless = task.endsWith('classification') && !saved.includes('classifier') && !saved.includes('score')
+  return isHeadless ? null : taskTypes[task]
 }
 
 const common: HubConfig = { auto_mapping: null, base_model_name_or_path: null, revision: null, peft_version: '0.21.2' }
@@ -55,7 +65,12 @@ const writtenBy = (methods: readonly AnyPeftMethod[], job: WriteJob): Written & 
 }
 
 /** Whether a configuration and tensors, put on the base again, give this very model. */
-const isTrue = (method: AnyPeftMethod, config: HubConfig, written: Written, pretrained: Pretrained): boolean => {
+const isTrue = (
+  method: AnyPeftMethod,
+  config: HubConfig,
+  written: Written,
+  pretrained: Pretrained<unknown>,
+): boolean => {
   try {
     return scope(() => {
       const files = { config, configPath: '', tensors: written.tensors, tensorsPath: '' }
@@ -68,7 +83,7 @@ const isTrue = (method: AnyPeftMethod, config: HubConfig, written: Written, pret
 }
 
 /** The configuration that an adapter was loaded with, where it still says what is on the model. */
-const keptAs = (pretrained: Pretrained & Partial<PeftModel>, job: WriteJob): Written | undefined => {
+const keptAs = (pretrained: Saved, job: WriteJob): Written | undefined => {
   const kept = pretrained.adapter
   const method = peftMethods.find(({ type }) => type === kept?.['peft_type'])
   if (kept === undefined || method === undefined) return undefined
@@ -101,7 +116,7 @@ const keptAs = (pretrained: Pretrained & Partial<PeftModel>, job: WriteJob): Wri
  * ```
  * @source The format of Hugging Face PEFT 0.21.
  */
-export const savePeft = (pretrained: Pretrained & Partial<PeftModel>, folder: string): Io<void> =>
+export const savePeft = (pretrained: Saved, folder: string): Io<void> =>
   io(folder, async () => {
     const adapter = adapterOf(pretrained.model)
     const job: WriteJob = {
@@ -115,7 +130,13 @@ export const savePeft = (pretrained: Pretrained & Partial<PeftModel>, folder: st
       const kept = keptAs(pretrained, job)
       if (kept !== undefined) return kept
       const { config, tensors, type } = writtenBy(peftMethods, job)
-      const own = { ...common, task_type: taskTypes[pretrained.task], ...config, inference_mode: true, peft_type: type }
+      const own = {
+        ...common,
+        task_type: taskTypeOf(pretrained, config),
+        ...config,
+        inference_mode: true,
+        peft_type: type,
+      }
       return { config: own, tensors }
     })
     try {

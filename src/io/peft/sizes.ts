@@ -1,5 +1,7 @@
 import type { Weight } from '../../kind/index.ts'
+import { untie } from '../../tree/labels.ts'
 import { isParam } from '../../tree/leaf.ts'
+import type { Param } from '../../tree/leaf.ts'
 import { innermost, isPacked, labelOf } from '../../tree/wrap.ts'
 import { familyNamed } from '../pretrained.ts'
 import { nodesOf } from './layers.ts'
@@ -34,4 +36,21 @@ export const sizedTargets = (
     const label = module.use === 'head' ? path : labelOf(weight)
     return { ...module, weight, label, rows, columns, untransposed: untransposed?.test(path) === true }
   })
+}
+
+/** The heads that share the table of the embedding at a path, whether they are one leaf with it still or were parted. */
+export const headsOf = (
+  { model, modules }: Pick<ReadJob<unknown>, 'model' | 'modules'>,
+  path: string,
+): readonly Module[] => {
+  const nodes = nodesOf(model)
+  const tensorAt = (module: string): unknown => (innermost(nodes.get(`${module}.weight`)) as Partial<Param>).value
+  return modules.filter((module) => module.use === 'head' && tensorAt(module.path) === tensorAt(path))
+}
+
+/** The base with the heads apart whose table, or the embedding's, is adapted alone: the two are no longer one weight. */
+export const parted = (job: Pick<ReadJob<unknown>, 'model' | 'modules'>, targets: readonly Module[]): unknown => {
+  const heads = targets.flatMap((module) => (module.use === 'linear' ? [] : [module, ...headsOf(job, module.path)]))
+  const paths = new Set(heads.filter(({ use }) => use === 'head').map(({ path }) => `${path}.weight`))
+  return paths.size === 0 ? job.model : untie(job.model, (path) => paths.has(path))
 }

@@ -1,21 +1,14 @@
 import { sameTensor, tensor } from '../../ops/index.ts'
-import { ties } from '../../tree/labels.ts'
 import { TokenRowsKind } from '../../weight/index.ts'
 import { reject } from '../issues.ts'
 import { edited, wrapWith } from './edit.ts'
 import type { TokenIds } from './lora-config.ts'
 import type { ReadJob } from './method.ts'
 import type { Module } from './modules.ts'
-import { sizedTargets } from './sizes.ts'
+import { headsOf, sizedTargets } from './sizes.ts'
 import type { Target } from './sizes.ts'
 
 type Job = ReadJob<unknown>
-
-/** The heads that share the table of the embedding at a path. */
-export const headsOf = ({ model, modules }: Job, path: string): readonly Module[] => {
-  const tied = Object.values(ties(model)).find((places) => places.includes(`${path}.weight`)) ?? []
-  return modules.filter((module) => module.use === 'head' && tied.includes(`${module.path}.weight`))
-}
 
 const named = ({ modules, at }: Job, name: string, key: string): Module =>
   // PEFT asks for the end of a name here, with no dot before it.

@@ -30,7 +30,7 @@ const wholeModules = (job: WriteJob, trained: readonly TrainedPart[]): readonly 
   for (const { path } of trained) {
     const parts = path.split('.')
     const candidates = parts.slice(0, -1).map((_, i) => parts.slice(0, i + 1).join('.'))
-    const module = candidates.toReversed().find((name) => under(name).every((leaf) => own.has(leaf)))
+    const module = candidates.find((name) => under(name).every((leaf) => own.has(leaf)))
     if (module === undefined)
       reject(
         'UnsupportedAdapter',

@@ -6,13 +6,12 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { VeraKind } from '../../weight/index.ts'
 import type { Vera } from '../../weight/index.ts'
 import { Seed } from './codecs.ts'
-import { common, named, targetLayers, wornOn, wrapLayers } from './layers.ts'
-import type { PeftMethod } from './method.ts'
-import { targetingProps } from './targets.ts'
-import type { Targeting } from './targets.ts'
+import { layerMethod } from './layer-method.ts'
+import type { Part } from './layer-method.ts'
+import { common, targetLayers } from './layers.ts'
 import { torchGenerator, torchUniform } from './torch-random.ts'
 
-interface VeraConfig extends Targeting {
+interface VeraConfig {
   readonly r: number
   readonly save_projection: boolean
   readonly vera_dropout: number
@@ -20,71 +19,66 @@ interface VeraConfig extends Targeting {
 }
 
 /** A projection as PEFT draws it anew where it is not saved: kaiming-uniform by its columns. */
-const drawn = (random: () => number, rows: number, columns: number): Tensor => {
+const drawn = (random: () => number, [rows, columns]: readonly [number, number]): Tensor => {
   const bound = Math.sqrt(3) * (Math.SQRT2 / Math.sqrt(columns))
   return tensor(torchUniform(random, rows * columns, -bound, bound), [rows, columns])
 }
 
 /** VeRA; all layers share the projections, as many rows and columns of each as the widest of them wants. */
-export const veraMethod: PeftMethod<VeraConfig> = {
+export const veraMethod = layerMethod<VeraConfig, Vera>({
   type: 'VERA',
+  biases: 'vera_only',
+  exclude: false,
+  conv1d: true,
   spec: {
-    props: {
-      ...targetingProps,
-      r: PositiveWhole,
-      save_projection: t.boolean,
-      vera_dropout: Rate,
-      projection_prng_key: Seed,
-    },
+    props: { r: PositiveWhole, save_projection: t.boolean, vera_dropout: Rate, projection_prng_key: Seed },
     defaults: { r: 256, save_projection: true, vera_dropout: 0, projection_prng_key: 0 },
-    only: { bias: ['none'] },
-    harmless: ['init_weights', 'fan_in_fan_out', 'd_initial'],
+    harmless: ['d_initial'],
   },
-  read: (job) => {
-    const { config, global } = job
+  tags: ['Vera'],
+  wrap: (job) => {
+    const { r: rank, save_projection, vera_dropout: dropout, projection_prng_key } = job.config
     const layers = targetLayers(job)
-    const dims = {
-      rank: config.r,
-      widestIn: Math.max(...layers.map(({ inputs }) => inputs)),
-      widestOut: Math.max(...layers.map(({ outputs }) => outputs)),
+    const widestIn = Math.max(...layers.map(({ inputs }) => inputs))
+    const widestOut = Math.max(...layers.map(({ outputs }) => outputs))
+    const random = torchGenerator(projection_prng_key)
+    const projection = (name: string, shape: readonly [number, number]): Tensor =>
+      transpose(save_projection ? job.global(name, shape) : drawn(random, shape))
+    const shared = {
+      // A is drawn before B.
+      projectionA: constant('vera.A', projection('vera_A', [rank, widestIn])),
+      projectionB: constant('vera.B', projection('vera_B', [widestOut, rank])),
     }
-    const random = torchGenerator(config.projection_prng_key)
-    const { rank, widestIn, widestOut } = dims
-    // A is drawn before B.
-    const a = config.save_projection ? global('base_model.vera_A') : drawn(random, rank, widestIn)
-    const b = config.save_projection ? global('base_model.vera_B') : drawn(random, widestOut, rank)
-    const shared = { projectionA: constant('vera.A', transpose(a)), projectionB: constant('vera.B', transpose(b)) }
-    return wrapLayers(job, ({ path }) => ({
+    return ({ path, outputs }) => ({
       kind: VeraKind,
-      dims,
+      dims: { rank, widestIn, widestOut },
       given: {
         ...shared,
-        d: job.tensor(path, 'vera_lambda_d'),
-        b: job.tensor(path, 'vera_lambda_b'),
-        dropout: config.vera_dropout,
+        d: job.tensor(path, 'vera_lambda_d', [rank]),
+        b: job.tensor(path, 'vera_lambda_b', [outputs]),
+        dropout,
       },
-    }))
+    })
   },
-  write: (job) => {
-    const worn = wornOn<Vera>(job, 'Vera')
-    if (worn === undefined) return undefined
+  own: (worn) => {
     const a = common(worn, 'projection A', ({ projectionA }) => projectionA.value)
     const b = common(worn, 'projection B', ({ projectionB }) => projectionB.value)
-    const tensors = named(
-      worn.flatMap(({ module, node }) => [
-        [module, 'vera_lambda_b', node.b.value] as const,
-        [module, 'vera_lambda_d', node.d.value] as const,
-      ]),
-    )
-    tensors.set('base_model.vera_A', transpose(a))
-    tensors.set('base_model.vera_B', transpose(b))
     return {
       config: {
-        target_modules: worn.map(({ module }) => module).toSorted(),
         r: b.shape[0] ?? 1,
+        d_initial: 0.1,
+        projection_prng_key: 0,
         save_projection: true,
+        vera_dropout: common(worn, 'dropout', ({ dropout }) => dropout),
       },
-      tensors,
+      tensors: worn.flatMap(({ module, node }): readonly Part[] => [
+        [module, 'vera_lambda_b', node.b.value],
+        [module, 'vera_lambda_d', node.d.value],
+      ]),
+      globals: new Map([
+        ['base_model.vera_A', transpose(a)],
+        ['base_model.vera_B', transpose(b)],
+      ]),
     }
   },
-}
+})

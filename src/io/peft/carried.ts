@@ -1,0 +1,56 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Task } from '../../model/family.ts'
+import { key } from '../../tree/key.ts'
+import { io, orThrow } from '../issues.ts'
+import type { Io } from '../issues.ts'
+import { readJsonFile } from '../json-file.ts'
+import type { PretrainedOptions } from '../pretrained.ts'
+import { readHeader } from '../safetensors.ts'
+
+const tasks: Readonly<Record<string, Task>> = { SEQ_CLS: 'sequence-classification', TOKEN_CLS: 'token-classification' }
+
+const head = /(?:^|\.)(?:score|classifier)(?:\.out_proj)?\.weight$/
+
+/** The lengths of a head among the tensors of a file, if one travels with it. */
+const headIn = async (path: string): Promise<readonly number[] | undefined> => {
+  const { tensors } = await orThrow(readHeader(path))
+  return [...tensors].find(([name, { shape }]) => head.test(name) && shape.length === 2 && !shape.includes(0))?.[1]
+    .shape
+}
+
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+
+/**
+ * How the base of an adapter must be opened: as a classifier where the adapter is one's, with as many classes as the head it carries.
+ *
+ * For `loadPretrained`, which draws the head; the adapter then brings its own. Nothing is said of other adapters. Errors: those of
+ * `loadPeft` for files that cannot be read.
+ *
+ * @example
+ * ```ts
+ * import { gpt2, freeze, key, lora, pipe } from 'espalier'
+ * import { carriedTask, orThrow, savePeft } from 'espalier/io'
+ *
+ * const config = { model_type: 'gpt2', architectures: ['GPT2LMHeadModel'], vocab_size: 50, n_embd: 8, n_layer: 1, n_head: 2 }
+ * const base = gpt2.init({ vocab_size: 50, n_embd: 8, n_layer: 1, n_head: 2 }, key(0))
+ * const model = pipe(base, freeze, lora({ at: '**.c_attn', rank: 2 }))
+ * await orThrow(savePeft({ model, config, family: 'gpt2', task: 'causal-lm' }, 'of-a-language-model'))
+ * await orThrow(carriedTask('of-a-language-model')) // => {}
+ * ```
+ */
+export const carriedTask = (folder: string): Io<PretrainedOptions> =>
+  io(folder, async () => {
+    const ours = await isFile(join(folder, 'adapter.json'))
+    const type = ours ? undefined : (await readJsonFile(join(folder, 'adapter_config.json')))['task_type']
+    const task = typeof type === 'string' && Object.hasOwn(tasks, type) ? tasks[type] : undefined
+    if (!ours && task === undefined) return {}
+    const shape = await headIn(join(folder, ours ? 'adapter.safetensors' : 'adapter_model.safetensors'))
+    if (shape === undefined) return task === undefined ? {} : { task }
+    // Our layers hold a matrix as [in, out], files of PEFT as [out, in].
+    return { task: task ?? 'sequence-classification', labels: shape[ours ? 1 : 0] ?? 0, key: key('head') }
+  })

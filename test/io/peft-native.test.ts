@@ -1,0 +1,3 @@
+import { adaptersOn } from './adapters-on.ts'
+
+adaptersOn('native')

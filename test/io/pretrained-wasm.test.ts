@@ -1,0 +1,3 @@
+import { modelsOn } from './models-on.ts'
+
+modelsOn('wasm')
