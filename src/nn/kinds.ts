@@ -16,7 +16,7 @@ import { PrefixedKind } from './prefixed.ts'
 import { PrefixMlpKind, PromptLstmKind, PromptMlpKind } from './prompt-encoder.ts'
 import { PromptedKind } from './prompted.ts'
 import { RmsNormKind } from './rms-norm.ts'
-import { ScaledKind } from './scaled.ts'
+import { ScaledOutputsKind } from './scaled-outputs.ts'
 import { ShiftedKind } from './shifted.ts'
 import { TiedHeadKind } from './tied-head.ts'
 
@@ -44,7 +44,7 @@ export const kinds: Kinds = {
   PrefixMlp: PrefixMlpKind,
   Shifted: ShiftedKind,
   TiedHead: TiedHeadKind,
-  Scaled: ScaledKind,
+  ScaledOutputs: ScaledOutputsKind,
   Segments: SegmentsKind,
   GroupedAttention: GroupedAttentionKind,
   GatedMlp: GatedMlpKind,

@@ -1,23 +1,67 @@
+import { initialise, shapeOf } from '../kind/index.ts'
+import type { Weight } from '../kind/index.ts'
+import { ScaledOutputsKind, context } from '../nn/index.ts'
+import type { ScaledOutputs } from '../nn/index.ts'
+import { scope } from '../ops/index.ts'
+import { key } from '../tree/key.ts'
 import { Ia3InputsKind, Ia3Kind } from '../weight/index.ts'
 import type { Ia3Values } from '../weight/index.ts'
 import type { Selector } from '../tree/select.ts'
 import { TransformFailure, issue } from '../tree/error.ts'
 import { targets } from '../tree/target.ts'
+import type { Taste } from '../tree/target.ts'
 import type { Wrapping } from '../tree/types/rewrite.ts'
 import type { Targeted } from '../tree/types/step.ts'
-import { showPath } from '../tree/walk.ts'
+import { replaceAt, showPath } from '../tree/walk.ts'
+import { formOf, isWrappedWeight, labelOf } from '../tree/wrap.ts'
 import { weightMethod } from './attach.ts'
+import { targeted } from './targeted.ts'
 import { weightsOf } from './weight-places.ts'
+
+interface LinearNode {
+  readonly _tag: string
+  readonly weight: unknown
+}
+
+const layers: Taste<LinearNode> = {
+  verdict: (node) => {
+    const { _tag, weight } = (node ?? {}) as Partial<LinearNode>
+    if (_tag === 'ScaledOutputs') return 'adapted'
+    if (_tag !== 'Linear' || formOf(weight) !== 'matrix') return 'into'
+    return isWrappedWeight(weight) ? 'adapted' : 'take'
+  },
+  wants: 'a linear layer, whose outputs are scaled with its bias',
+  baseOnly: true,
+}
+
+const onLayers = targeted<object, 'ia3Layers'>(
+  (model, { at }) =>
+    scope(() =>
+      replaceAt(
+        model,
+        targets(model, at, layers).map(({ node, route }) => {
+          const out = shapeOf(node.weight as Weight, context())[1] ?? 0
+          const label = labelOf(node.weight).replace(/(^|\.)[^.]*$/, '')
+          const fresh = initialise(ScaledOutputsKind, { out }, key(0), {}, label) as ScaledOutputs
+          return { route, value: { ...fresh, base: node } }
+        }),
+      ),
+    ),
+  { name: 'ia3.layers', options: {} },
+)
 
 /** `ia3` for the outputs of weights, and `ia3.inputs` for their inputs, as in the second layer of a feed-forward block. */
 export interface Ia3Transform extends Targeted<object, Wrapping<'Ia3', Ia3Values>> {
   readonly inputs: Targeted<object, Wrapping<'Ia3Inputs', Ia3Values>>
+  /** The outputs of linear layers as they are given, bias included: l ⊙ (x·W + b), which is what PEFT does. */
+  readonly layers: Targeted<object, 'ia3Layers'>
 }
 
 /**
  * Scales each output of a weight by a trained factor: W becomes W·diag(scale); `ia3.inputs` scales each input instead.
  *
- * A fresh one changes nothing, bit for bit, for all factors are 1. A bias is not scaled.
+ * A fresh one changes nothing, bit for bit, for all factors are 1. A bias is not scaled, except by `ia3.layers`, which wraps the
+ * layer; on layers without one both compute the same.
  *
  * @throws TransformFailure `NoMatch`, `NotATarget`, `AlreadyAdapted`, `TiedWeight`, `BadOption`, `BadSelector`.
  * @example
@@ -35,6 +79,7 @@ export const ia3: Ia3Transform = Object.assign(
       kind: Ia3InputsKind,
       options: {},
     }),
+    layers: onLayers,
   },
 )
 

@@ -1,7 +1,7 @@
 import { materialize } from '../kind/index.ts'
 import type { Kinds, Weight } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
-import type { Linear, Scaled } from '../nn/index.ts'
+import type { Linear, ScaledOutputs } from '../nn/index.ts'
 import { mul, scope } from '../ops/index.ts'
 import { sameStructure } from '../tree/equal.ts'
 import { explained } from '../tree/error.ts'
@@ -18,13 +18,13 @@ import { innermost, isWrappedWeight, isWrapper, labelOf } from '../tree/wrap.ts'
 import type { Packed } from '../tree/wrap.ts'
 import { targeted } from './targeted.ts'
 
-type Mergeable = Weight | Scaled<Linear>
+type Mergeable = Weight | ScaledOutputs<Linear>
 
-const isScaled = (node: unknown): node is Scaled<Linear> =>
-  isWrapper(node) && node._tag === 'Scaled' && (node.base as { readonly _tag?: unknown })._tag === 'Linear'
+const isScaledOutputs = (node: unknown): node is ScaledOutputs<Linear> =>
+  isWrapper(node) && node._tag === 'ScaledOutputs' && (node.base as { readonly _tag?: unknown })._tag === 'Linear'
 
 const wrapped: Taste<Mergeable> = {
-  verdict: (node) => (isWrappedWeight(node) || isScaled(node) ? 'take' : 'into'),
+  verdict: (node) => (isWrappedWeight(node) || isScaledOutputs(node) ? 'take' : 'into'),
   wants: 'an adapted weight',
 }
 
@@ -40,7 +40,7 @@ const mergedWeight = (node: Weight, path: readonly string[], kinds: Kinds, scale
 }
 
 const mergedOf = ({ node, path }: Place<Mergeable>, kinds: Kinds): Param | Linear => {
-  if (!isScaled(node)) return mergedWeight(node as Weight, path, kinds)
+  if (!isScaledOutputs(node)) return mergedWeight(node as Weight, path, kinds)
   const { base, scale } = node
   const weight = mergedWeight(base.weight, [...path, 'weight'], kinds, scale.value)
   return { ...base, weight, bias: base.bias === null ? null : withValue(base.bias, mul(base.bias.value, scale.value)) }

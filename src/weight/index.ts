@@ -36,3 +36,7 @@ export type { DimsOf, ValuesOf, VariantKind, VariantSpec, WholeWeight, Wrapped }
 export { ByRowKind } from './by-row.ts'
 export type { ByRow } from './by-row.ts'
 export { weightKinds } from './kinds.ts'
+export { MissBatKind, MissKind } from './miss.ts'
+export type { Miss, MissBat, MissValues } from './miss.ts'
+export { RandloraKind } from './randlora.ts'
+export type { Randlora, RandloraValues } from './randlora.ts'

@@ -11,8 +11,10 @@ import { LohaKind } from './loha.ts'
 import { lokrKinds } from './lokr.ts'
 import { LoraFromKind } from './lora-from.ts'
 import { LoraKind } from './lora.ts'
+import { MissBatKind, MissKind } from './miss.ts'
 import { OftKind } from './oft.ts'
 import { Bf16Kind, F16Kind, Int8Kind, Nf4DoubleKind, Nf4Kind } from './quantized.ts'
+import { RandloraKind } from './randlora.ts'
 import { TokenRowsKind } from './token-rows.ts'
 import { VeraKind } from './vera.ts'
 
@@ -39,4 +41,7 @@ export const weightKinds: Kinds = {
   Fourierft: FourierftKind,
   TokenRows: TokenRowsKind,
   ByRow: ByRowKind,
+  Miss: MissKind,
+  MissBat: MissBatKind,
+  Randlora: RandloraKind,
 }

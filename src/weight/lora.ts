@@ -38,7 +38,7 @@ declare module '../tree/types/rewrite.ts' {
       ? Keep
       : WeightWrapper<T> extends true
         ? Merged<T>
-        : T extends { readonly _tag: 'Scaled'; readonly base: infer L }
+        : T extends { readonly _tag: 'ScaledOutputs'; readonly base: infer L }
           ? RewriteAll<L, 'merge'>
           : never
     readonly loraEmbedding: T extends Param<Status, 'table'> | Packed<'table'>

@@ -1,8 +1,8 @@
 import * as t from 'io-ts'
 import { initialise } from '../../kind/index.ts'
 import { orNull } from '../../model/hub-config.ts'
-import { ScaledKind } from '../../nn/index.ts'
-import type { Scaled } from '../../nn/index.ts'
+import { ScaledOutputsKind } from '../../nn/index.ts'
+import type { ScaledOutputs } from '../../nn/index.ts'
 import { reshape } from '../../ops/index.ts'
 import { key } from '../../tree/key.ts'
 import { reject } from '../issues.ts'
@@ -12,8 +12,10 @@ import { Names } from './codecs.ts'
 import { edited, wrapWith } from './edit.ts'
 import { writtenFor } from './layer-method.ts'
 import { hasBias, targetLayers, wornOn } from './layers.ts'
+import type { Worn } from './layers.ts'
 import { matchAll } from './match.ts'
 import type { PeftMethod, ReadJob } from './method.ts'
+import { targetNames } from './target-names.ts'
 import { targetingProps } from './targets.ts'
 import type { Targeting } from './targets.ts'
 
@@ -29,6 +31,21 @@ const feedforward = ({ config, targets, at }: ReadJob<Ia3Config>): ((path: strin
   const paths = targets.map(({ path }) => path)
   const [found] = matchAll([`(?:${names})$`], paths, at('feedforward_modules'))
   return (path) => found?.has(path) === true
+}
+
+/** Both lists of names, of which PEFT wants one within the other: as the targets are named, or in full where that mixes them up. */
+const namesFor = (targets: readonly string[], worn: readonly Worn<{ readonly _tag: string }>[]) => {
+  const isInputs = ({ node }: (typeof worn)[number]): boolean => node._tag === 'Ia3Inputs'
+  const among = (names: readonly string[]): readonly string[] =>
+    names.filter((name) => worn.some((one) => isInputs(one) && one.module.endsWith(name)))
+  const tells = worn.every((one) => isInputs(one) === among(targets).some((name) => one.module.endsWith(name)))
+  const full = worn.map(({ module }) => module).toSorted()
+  return tells
+    ? { target_modules: targets, feedforward_modules: among(targets) }
+    : {
+        target_modules: full,
+        feedforward_modules: full.filter((name) => worn.some((one) => isInputs(one) && one.module === name)),
+      }
 }
 
 /** IA³ as PEFT has it: inputs of feed-forward layers are scaled, and of others what they give, bias included. */
@@ -49,14 +66,14 @@ export const ia3Method: PeftMethod<Ia3Config> = {
         }
         const scale = reshape(job.tensor(path, 'ia3_l', [outputs, 1]), [outputs])
         if (!biased) return [`${path}.weight`, wrapWith(Ia3Kind, {}, { scale })]
-        const fresh = initialise(ScaledKind, { out: outputs }, key('peft'), { scale }, path) as Scaled
+        const fresh = initialise(ScaledOutputsKind, { out: outputs }, key('peft'), { scale }, path) as ScaledOutputs
         return [path, (base) => ({ ...fresh, base })]
       },
     )
     return edited(job.model, new Map(edits))
   },
   write: (job) => {
-    const worn = wornOn<Ia3 | Ia3Inputs | Scaled>(job, 'Ia3', 'Ia3Inputs', 'Scaled')
+    const worn = wornOn<Ia3 | Ia3Inputs | ScaledOutputs>(job, 'Ia3', 'Ia3Inputs', 'ScaledOutputs')
     if (worn === undefined) return undefined
     for (const { module, node } of worn)
       if (node._tag === 'Ia3' && hasBias(job.model, module))
@@ -68,12 +85,11 @@ export const ia3Method: PeftMethod<Ia3Config> = {
           'PEFT scales what a layer gives, its bias included: ia3.layers does so.',
         )
     const modules = worn.map(({ module }) => module)
-    const atInputs = worn.filter(({ node }) => node._tag === 'Ia3Inputs').map(({ module }) => module)
     return writtenFor(
       job,
       modules,
       {
-        config: { feedforward_modules: atInputs.toSorted() },
+        config: namesFor(targetNames(job, modules).target_modules, worn),
         tensors: worn.map(({ module, node: { _tag, scale } }) => [
           module,
           'ia3_l',

@@ -8,9 +8,11 @@ import { lnTuningMethod } from './ln-tuning.ts'
 import { lohaMethod } from './loha.ts'
 import { lokrMethod } from './lokr.ts'
 import { loraMethod } from './lora.ts'
+import { missMethod } from './miss.ts'
 import { oftMethod } from './oft.ts'
 import { prefixMethod } from './prefix.ts'
 import { promptMethod, ptuningMethod } from './prompt.ts'
+import { randloraMethod } from './randlora.ts'
 import { trainableTokensMethod } from './trainable-tokens.ts'
 import { veraMethod } from './vera.ts'
 
@@ -25,10 +27,12 @@ export const peftMethods: readonly AnyPeftMethod[] = [
   lnTuningMethod,
   lohaMethod,
   lokrMethod,
+  missMethod,
   oftMethod,
   prefixMethod,
   promptMethod,
   ptuningMethod,
+  randloraMethod,
   trainableTokensMethod,
   veraMethod,
 ]

@@ -1,4 +1,5 @@
 import {
+  LinearKind,
   fourierft,
   freeze,
   ia3,
@@ -184,6 +185,13 @@ const ia3Rows: readonly Row[] = [
     formulas: deltaFormulas,
     also: [commutesOnDisjoint(ia3({ at: 'square' }))],
   },
+  {
+    name: 'ia3.layers',
+    covers: [],
+    transform: ia3.layers({ at: ['fc1', 'fc2'] }),
+    on: Net,
+    also: [commutesOnDisjoint(lora({ at: 'square', rank: 2 }))],
+  },
   { name: 'ia3 on all linear layers of the SLLM', covers: [], transform: ia3({ at: '**' }), on: sllm },
 ]
 
@@ -275,6 +283,13 @@ export const deltaKinds: Readonly<Record<string, KindOptions>> = {
   Vera: { dims: { in: [1, 5], widestIn: [5, 7], out: [1, 4], widestOut: [4, 6] }, inexact: true },
   Ia3: {},
   Ia3Inputs: {},
+  ScaledOutputs: { base: LinearKind },
+  Miss: { dims: { in: [1, 7], rank: [1, 3], out: 4, columns: [1, 2] } },
+  MissBat: { dims: { in: 4, out: 6, rank: 2 }, inexact: true },
+  Randlora: {
+    dims: { in: 3, out: 4, rank: 2, narrowest: 4, widest: 5, most: 3, bases: 2, smaller: 3 },
+    inexact: true,
+  },
   Fourierft: { dims: { frequencies: [1, 6] }, inexact: true },
   // With every row replaced, the table under them would have no gradient.
   TokenRows: { form: 'table', dims: { tokens: [1, 2], in: [3, 8] } },
