@@ -1,9 +1,12 @@
 import { loadGeneration, loadTokenizer, orThrow, streamText } from '../io/index.ts'
 import type { GeneratedText, Prompt, TextPiece } from '../io/index.ts'
 import type { Model } from '../kind/index.ts'
+import { writeJson } from '../io/json.ts'
+import type { Json } from '../io/json.ts'
 import { key } from '../tree/key.ts'
 import { startEngine, tellEngine } from './engine.ts'
-import { usage } from './errors.ts'
+import { EspalierError } from '../tree/error.ts'
+import { refuse, usage } from './errors.ts'
 import { numberOf, readFlags, required } from './flags.ts'
 import { openAdapted } from './open.ts'
 
@@ -62,6 +65,17 @@ async function* inTurn(
   }
 }
 
+/** What a model complains of when it reads a prompt, at the flag that it came from. */
+async function* ofPrompts<A>(pieces: AsyncIterable<A>): AsyncGenerator<A, void, void> {
+  try {
+    yield* pieces
+  } catch (error) {
+    if (!(error instanceof EspalierError)) throw error
+    const isRead = (tag: string): boolean => tag === 'OutOfRange' || tag === 'ContextOverflow'
+    refuse(error.issues.map((i) => (isRead(i._tag) ? { ...i, path: '--prompt' } : i)))
+  }
+}
+
 /** The `generate` command: writes texts as they come, or returns them as JSON. */
 export const generate = async (args: readonly string[], write: (text: string) => void): Promise<string> => {
   const values = readFlags('generate', args, flags)
@@ -83,23 +97,26 @@ export const generate = async (args: readonly string[], write: (text: string) =>
 
   const tokenizer = await orThrow(loadTokenizer(values.tokenizer ?? model))
   const opened = await openAdapted(model, adapter)
+  const { task = 'causal-lm', family } = opened.pretrained ?? {}
+  if (task !== 'causal-lm')
+    throw usage(
+      `${model}/config.json#architectures`,
+      'a language model',
+      `${family} for ${task}`,
+      'Give a model that goes on with texts.',
+    )
   const said =
     opened.pretrained === undefined ? {} : await orThrow(loadGeneration(model, { sampling: values.defaults }))
   const before = system === undefined ? [] : [{ role: 'system', content: system }]
   const prompts = texts.map((text): Prompt => (chat ? [...before, { role: 'user', content: text }] : text))
   const engine = await startEngine()
-  const pieces = streamText(opened.model as Model, tokenizer, prompts, {
-    ...said,
-    ...options,
-    maxNewTokens,
-    stop,
-    key: key(seed),
-  })
+  const all = { ...said, ...options, maxNewTokens, stop, key: key(seed) }
+  const pieces = ofPrompts(streamText(opened.model as Model, tokenizer, prompts, all))
   if (json) {
     const made: GeneratedText[] = []
     for await (const { index, ended } of pieces) if (ended !== undefined) made[index] = ended
     tellEngine(engine)
-    return JSON.stringify({ texts: made }, null, 2)
+    return writeJson({ texts: made } as unknown as Json)
   }
   let isFirst = true
   for await (const text of inTurn(pieces, texts)) {

@@ -1,18 +1,17 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { fromStored, orThrow, readSafetensors, writeSafetensors } from '../io/index.ts'
+import { orThrow, writeSafetensors } from '../io/index.ts'
 import { runModel } from '../kind/index.ts'
 import type { Model, Tokens } from '../kind/index.ts'
 import { modelKinds } from '../model/families.ts'
-import { requireInput } from '../model/run.ts'
 import { context } from '../nn/index.ts'
 import { scope, slice } from '../ops/index.ts'
 import { explained } from '../tree/error.ts'
-import { didYouMean } from '../tree/nearest.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { startEngine, tellEngine } from './engine.ts'
-import { refuse, requireFolder, usage } from './errors.ts'
+import { requireFolder, usage } from './errors.ts'
 import { readFlags, required } from './flags.ts'
+import { readInput, requireFitting } from './input.ts'
 import { mergedWhole } from './merge.ts'
 import { openAdapted } from './open.ts'
 import type { Opened } from './open.ts'
@@ -24,41 +23,6 @@ export const logitsHelp = `espalier logits --model DIR [--adapter DIR] [--merge]
                    model without a head
   --merge          merges the adapter into the weights first
   --strip-virtual  drops the rows of virtual tokens, which come first`
-
-const inputNames: Readonly<Record<string, keyof Tokens>> = {
-  input_ids: 'ids',
-  attention_mask: 'mask',
-  position_ids: 'positions',
-  token_type_ids: 'types',
-}
-
-/** Token ids and what stands beside them, from a file. */
-const readInput = async (path: string): Promise<Tokens> => {
-  const { tensors } = await orThrow(readSafetensors(path))
-  const fields = [...tensors].map(([name, stored]) => {
-    const field = Object.hasOwn(inputNames, name) ? inputNames[name] : undefined
-    if (field === undefined)
-      throw usage(
-        `${path}#${name}`,
-        `one of ${Object.keys(inputNames).join(', ')}`,
-        'another tensor',
-        didYouMean(name, Object.keys(inputNames)),
-      )
-    const made = fromStored(stored, { longs: 'int32', shorts: 'int32' })
-    if (made._tag === 'Left') return refuse(made.left.map((i) => ({ ...i, path: `${path}#${name}` })))
-    return [field, made.right] as const
-  })
-  const input = Object.fromEntries(fields) as unknown as Tokens
-  if (input.ids === undefined)
-    throw usage(`${path}#input_ids`, 'int32 [batch, tokens]', 'no tensor of this name', 'The file must hold input_ids.')
-  return input
-}
-
-/** Names of files for what a run complains of. */
-const inFileTerms = (path: string, issuePath: string): string => {
-  const name = Object.entries(inputNames).find(([, field]) => field === issuePath)?.[0]
-  return name === undefined ? (issuePath.startsWith('gather') ? `${path}#input_ids` : issuePath) : `${path}#${name}`
-}
 
 /** Rows of virtual tokens come before those of the tokens. */
 const withoutVirtual = (output: Tensor, { ids }: Tokens): Tensor => {
@@ -131,13 +95,14 @@ export const logits = async (args: readonly string[]): Promise<string> => {
   const opened = await openAdapted(model, values.adapter)
   const ready = values.merge ? mergedWhole(opened.model) : opened.model
   const { tokens, dropped } = asPeft(given, opened)
+  requireFitting(tokens, opened, input)
   const result = explained(
     () =>
       scope(() => {
-        const all = runModel(ready as Model, requireInput(tokens), context({}, modelKinds))
+        const all = runModel(ready as Model, tokens, context({}, modelKinds))
         return values['strip-virtual'] ? withoutVirtual(all, tokens) : all
       }),
-    (i) => ({ ...i, path: inFileTerms(input, i.path) }),
+    (i) => (i._tag === 'ContextOverflow' ? { ...i, path: `${input}#input_ids` } : i),
   )
   const name = opened.pretrained?.task === 'base' ? 'last_hidden_state' : 'logits'
   tellEngine(engine)

@@ -53,9 +53,18 @@ export const messageOf = (error: unknown): string => (error instanceof Error ? e
 export const issuesOf = (error: unknown, path: string): Issues => {
   if (error instanceof EspalierError) return error.issues
   const message = messageOf(error)
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const { code, path: at = path } = (error instanceof Error ? error : {}) as NodeJS.ErrnoException
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code))
-    return [issue('FileSystem', path, 'a file that can be read or written', code, advice[code] ?? message)]
+    // What is being written has another name for now.
+    return [
+      issue(
+        'FileSystem',
+        at.endsWith('.tmp') ? path : at,
+        'a file that can be read or written',
+        code,
+        advice[code] ?? message,
+      ),
+    ]
   if (error instanceof RangeError)
     return [issue('TooLarge', path, 'something that fits into memory', message, 'Read fewer tensors at a time.')]
   return [

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { ConstantField, ParamField } from '../kind/index.ts'
 import { growPlan } from '../model/family.ts'
 import type { AnyFamily, Plan } from '../model/family.ts'
@@ -6,6 +7,7 @@ import { didYouMean } from '../tree/nearest.ts'
 import type { StoredEntry } from './header.ts'
 import { hubCandidates, hubKey } from './hub-names.ts'
 import { clip, inFile, issue, refuse } from './issues.ts'
+import type { CheckpointEntry } from './shards.ts'
 
 /** A parameter that a plan needs from a file. */
 export interface Wanted {
@@ -77,9 +79,10 @@ export interface Matching {
 /** Which tensor of the files is which parameter, or everything that keeps them apart. */
 export const matched = (
   wanted: ReadonlyMap<string, Wanted>,
-  entries: ReadonlyMap<string, StoredEntry>,
+  entries: ReadonlyMap<string, CheckpointEntry>,
   { family, plan, path, mayLack, mayHave }: Matching,
 ): ReadonlyMap<string, string> => {
+  const fileOf = (name: string): string => join(path, entries.get(name)?.file ?? '')
   const found = new Map<string, string>()
   const tied = new Set(Object.keys(plan.ties ?? {}).map(hubKey))
   const extra: string[] = []
@@ -97,7 +100,7 @@ export const matched = (
       issues.push(
         issue(
           'DuplicateTensor',
-          inFile(path, name),
+          inFile(fileOf(name), name),
           `${key} once`,
           `"${clip(other)}" too`,
           'Two tensors would be one parameter: remove one of them.',
@@ -106,7 +109,7 @@ export const matched = (
   }
   for (const [key, want] of wanted) {
     const name = found.get(key)
-    if (name !== undefined) issues.push(...misfit(want, entries.get(name)!, inFile(path, name)))
+    if (name !== undefined) issues.push(...misfit(want, entries.get(name)!, inFile(fileOf(name), name)))
     else if (!mayLack(key))
       issues.push(
         issue(
@@ -124,7 +127,7 @@ export const matched = (
       .map((name) =>
         issue(
           'ExtraTensor',
-          inFile(path, clip(name)),
+          inFile(fileOf(name), clip(name)),
           'a parameter of the model in config.json',
           `another, one of ${extra.length}`,
           `${didYouMean(name, wanted.keys())} Does config.json belong to these weights?`,

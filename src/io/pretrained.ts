@@ -16,9 +16,13 @@ import type { Quantized } from '../weight/index.ts'
 import { isRecord } from './codec.ts'
 import { halfOf, nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
+<<<<<<< HEAD
 import { located } from './hub.ts'
 import type { HubOptions } from './hub.ts'
 import { inFile, io, orThrow, refuse, reject } from './issues.ts'
+=======
+import { describe, inFile, io, orThrow, refuse, reject } from './issues.ts'
+>>>>>>> cli
 import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
 import { matched, wantedBy } from './matching.ts'
@@ -80,8 +84,18 @@ const taskOf = ({ architectures }: HubConfig): Task => {
   return tasks.find(([pattern]) => pattern.test(name))?.[1] ?? 'base'
 }
 
-const labelsOf = ({ id2label, num_labels }: HubConfig): number =>
-  isRecord(id2label) ? Object.keys(id2label).length : typeof num_labels === 'number' ? num_labels : 2
+const labelsOf = ({ id2label, num_labels = 2 }: HubConfig, path: string): number => {
+  if (isRecord(id2label)) return Object.keys(id2label).length
+  return typeof num_labels === 'number' && Number.isSafeInteger(num_labels) && num_labels > 0
+    ? num_labels
+    : reject(
+        'BadConfig',
+        inFile(path, 'num_labels'),
+        'a positive whole number',
+        describe(num_labels),
+        'Or give id2label.',
+      )
+}
 
 /** The family of this name. @internal */
 export const familyNamed = (name: string): AnyFamily =>
@@ -113,7 +127,7 @@ const familyOf = (config: HubConfig, path: string): AnyFamily => {
 export const planOf = (
   config: HubConfig,
   path: string,
-  { task = taskOf(config), labels = labelsOf(config) }: PretrainedOptions = {},
+  { task = taskOf(config), labels = labelsOf(config, path) }: PretrainedOptions = {},
 ): { readonly family: AnyFamily; readonly task: Task; readonly plan: Plan } => {
   const family = familyOf(config, path)
   const decoded = decodeHubConfig<unknown>(family.spec, config)
@@ -209,6 +223,7 @@ export const loadPretrained: LoadPretrained = (
     const checkpoint = await orThrow(openCheckpoint(folder))
     const config = { ...read, ...left(known.optional ?? {}, read, [...checkpoint.entries.keys()]) }
     const { family, task, plan } = planOf(config, configPath, options)
+    requireRoom(plan, checkpoint.entries.size, configPath)
     const wanted = wantedBy(plan, family)
     const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
     const mayHave = (name: string): boolean => options.task !== undefined && otherHeads.test(name)
@@ -216,8 +231,18 @@ export const loadPretrained: LoadPretrained = (
     const weights = new Map<string, Param | Quantized>()
     try {
       for (const [key, name] of found) {
+<<<<<<< HEAD
         const want = wanted.get(key)!
         weights.set(want.label, weightOf(await checkpoint.read(name), want, options.halves, inFile(folder, name)))
+=======
+        const { label, form, transposed } = wanted.get(key)!
+        const value = valueOf(
+          await checkpoint.read(name),
+          transposed,
+          inFile(join(folder, checkpoint.entries.get(name)!.file), name),
+        )
+        leaves.set(label, param(form, label, value))
+>>>>>>> cli
       }
       const draw = drawnLeaf(options.key ?? seedKey('head'))
       const model = growPlan(plan, (field, label, shape) => weights.get(label) ?? draw(field, label, shape))
@@ -235,8 +260,23 @@ export const loadPretrained: LoadPretrained = (
     }
   })
 
+<<<<<<< HEAD
 const wrongFamily = (path: string, wanted: AnyFamily, found: AnyFamily): never =>
   reject('WrongFamily', inFile(path, 'model_type'), wanted.name, found.name, `Load it as ${found.name}.`)
+=======
+/** A model is not built layer by layer, only to find that the files have nothing for most of them. */
+const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
+  const layers = dims['layers'] ?? 0
+  if (layers > tensors)
+    reject(
+      'BadConfig',
+      path,
+      `at most ${tensors} layers, the tensors of the files`,
+      `${layers}`,
+      'Do they belong together?',
+    )
+}
+>>>>>>> cli
 
 // A checkpoint that is opened for another task than its own has a head for that one.
 const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./
@@ -245,7 +285,7 @@ const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|voc
 const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({
   ...config,
   architectures: [family.plans[task]?.architecture],
-  ...(labels === undefined || labels === labelsOf(config)
+  ...(labels === undefined || labels === labelsOf(config, 'config.json')
     ? {}
     : { id2label: Object.fromEntries(Array.from({ length: labels }, (_, i) => [i, `LABEL_${i}`])) }),
 })

@@ -19,3 +19,6 @@ export const Rate: t.Type<number> = t.refinement(t.number, (n) => n >= 0 && n < 
 
 /** Any number but NaN and the infinities. */
 export const Finite: t.Type<number> = t.refinement(t.number, Number.isFinite, 'a finite number')
+
+/** What is added to a variance. */
+export const Epsilon: t.Type<number> = t.refinement(Finite, (n) => n >= 0, 'a finite number from 0 on')

@@ -1,5 +1,5 @@
 import * as t from 'io-ts'
-import { Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
+import { Epsilon, Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
 import { issue } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { LayerCount, orNull } from './hub-config.ts'
@@ -47,7 +47,7 @@ const decoderProps: ConfigSpec<DecoderConfig>['props'] = {
   num_key_value_heads: orNull(PositiveWhole),
   head_dim: orNull(PositiveWhole),
   max_position_embeddings: PositiveWhole,
-  rms_norm_eps: Finite,
+  rms_norm_eps: Epsilon,
   rope_parameters: orNull<RopeParameters>(t.UnknownRecord as unknown as t.Type<RopeParameters>),
   rope_theta: orNull(Finite),
   attention_dropout: Rate,

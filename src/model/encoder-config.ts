@@ -1,7 +1,7 @@
 import * as t from 'io-ts'
-import { Finite, PositiveWhole, Rate, Whole } from '../kind/number-codecs.ts'
+import { Epsilon, PositiveWhole, Rate, Whole } from '../kind/number-codecs.ts'
 import type { ActivationName } from '../nn/index.ts'
-import { Activation, orNull } from './hub-config.ts'
+import { Activation, LayerCount, headIssues, orNull } from './hub-config.ts'
 import type { ConfigSpec } from './hub-config.ts'
 
 /** What BERT needs to know of its configuration, in the names of transformers. */
@@ -28,7 +28,7 @@ export const bertSpec: ConfigSpec<BertConfig> = {
   props: {
     vocab_size: PositiveWhole,
     hidden_size: PositiveWhole,
-    num_hidden_layers: PositiveWhole,
+    num_hidden_layers: LayerCount,
     num_attention_heads: PositiveWhole,
     intermediate_size: PositiveWhole,
     hidden_act: Activation,
@@ -36,7 +36,7 @@ export const bertSpec: ConfigSpec<BertConfig> = {
     attention_probs_dropout_prob: Rate,
     max_position_embeddings: PositiveWhole,
     type_vocab_size: PositiveWhole,
-    layer_norm_eps: Finite,
+    layer_norm_eps: Epsilon,
     classifier_dropout: orNull(Rate),
     add_pooling_layer: t.boolean,
   },
@@ -54,6 +54,7 @@ export const bertSpec: ConfigSpec<BertConfig> = {
     layer_norm_eps: 1e-12,
     add_pooling_layer: true,
   },
+  check: ({ hidden_size, num_attention_heads }) => headIssues('hidden_size', hidden_size, num_attention_heads),
   only: { is_decoder: [false], position_embedding_type: ['absolute'] },
   // Only a language-model head is tied; the poolers of the first release were never built in transformers.
   harmless: `tie_word_embeddings directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
@@ -92,7 +93,7 @@ export const distilBertSpec: ConfigSpec<DistilBertConfig> = {
   props: {
     vocab_size: PositiveWhole,
     max_position_embeddings: PositiveWhole,
-    n_layers: PositiveWhole,
+    n_layers: LayerCount,
     n_heads: PositiveWhole,
     dim: PositiveWhole,
     hidden_dim: PositiveWhole,
@@ -113,6 +114,7 @@ export const distilBertSpec: ConfigSpec<DistilBertConfig> = {
     activation: 'gelu',
     seq_classif_dropout: 0.2,
   },
+  check: ({ dim, n_heads }) => headIssues('dim', dim, n_heads),
   aliases: { hidden_size: 'dim', num_attention_heads: 'n_heads', num_hidden_layers: 'n_layers' },
   // Sinusoids are what the table of positions begins as; files hold the table.
   harmless: ['tie_word_embeddings', 'tie_weights_', 'qa_dropout', 'sinusoidal_pos_embds', 'output_past'],

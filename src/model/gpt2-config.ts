@@ -1,7 +1,7 @@
 import * as t from 'io-ts'
-import { Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
+import { Epsilon, Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
 import type { ActivationName } from '../nn/index.ts'
-import { Activation, LayerCount, orNull } from './hub-config.ts'
+import { Activation, LayerCount, headIssues, orNull } from './hub-config.ts'
 import type { ConfigSpec } from './hub-config.ts'
 
 /** What GPT-2 needs to know of its configuration, in the names of transformers. */
@@ -37,7 +37,7 @@ export const gpt2Spec: ConfigSpec<Gpt2Config> = {
     resid_pdrop: Rate,
     embd_pdrop: Rate,
     attn_pdrop: Rate,
-    layer_norm_epsilon: Finite,
+    layer_norm_epsilon: Epsilon,
     scale_attn_weights: t.boolean,
     scale_attn_by_inverse_layer_idx: t.boolean,
     tie_word_embeddings: t.boolean,
@@ -58,6 +58,7 @@ export const gpt2Spec: ConfigSpec<Gpt2Config> = {
     scale_attn_by_inverse_layer_idx: false,
     tie_word_embeddings: true,
   },
+  check: ({ n_embd, n_head }) => headIssues('n_embd', n_embd, n_head),
   // Only in mixed precision does the order of attention's products matter.
   harmless: [
     'n_ctx',

@@ -1,5 +1,5 @@
 import { at, atLayer, dropout, embed, fixed, layer, under } from '../kind/index.ts'
-import type { AnyField, Dims, Embed, Kind, Kinds, Layer, Model, NodeField } from '../kind/index.ts'
+import type { AnyField, Ctx, Dims, Embed, Kind, Kinds, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
 import { EmbeddingKind, PositionsKind, activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName, Embedding, LayerNorm, Linear, Positions, TiedHead } from '../nn/index.ts'
 import { slice } from '../ops/index.ts'
@@ -154,6 +154,12 @@ const BlockKind: Kind<Gpt2Block, 'layer', 'd' | 'inner'> = {
   },
 }
 
+// Segments are rows of the same table; what stands before the tokens is of none.
+const segmented = (wte: Embed, hidden: Tensor, { ids, types }: Tokens, ctx: Ctx): Tensor =>
+  types === undefined || hidden.shape[1] !== ids.shape[1]
+    ? hidden
+    : add(hidden, embed(wte, { ids: types }, under(ctx, 'wte')).hidden)
+
 const BodyKind: Kind<BodyShell, 'model'> = {
   tag: 'Gpt2Body',
   role: 'model',
@@ -172,7 +178,8 @@ const BodyKind: Kind<BodyShell, 'model'> = {
     hidden: (n, tokens, ctx) => {
       const here = at(tokens, ctx)
       const { hidden, mask } = embed(n.wte, tokens, under(here, 'wte'))
-      const placed = dropout(layer(n.wpe, hidden, under(here, 'wpe')), n.embd_pdrop, 'embd', ctx)
+      const typed = segmented(n.wte, hidden, tokens, here)
+      const placed = dropout(layer(n.wpe, typed, under(here, 'wpe')), n.embd_pdrop, 'embd', ctx)
       const seen = { ...here, mask: causalMask({ hidden, mask }, ctx) }
       const out = n.h.reduce((x, block, i) => layer(block, x, atLayer(under(under(seen, 'h'), i), i)), placed)
       return { hidden: layer(n.ln_f, out, ctx), mask }

@@ -130,7 +130,8 @@ export const decodeHubConfig = <C>(
 }
 
 const clipped = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? 'nothing'
+  // JSON has no word for the infinities.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing')
   return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }
 
@@ -143,3 +144,9 @@ export const LayerCount: t.Type<number> = t.refinement(
 
 /** A field that may be absent. */
 export const orNull = <A>(codec: t.Type<A>): t.Type<A | null> => t.union([codec, t.null]) as t.Type<A | null>
+
+/** A width that is no multiple of the number of heads. */
+export const headIssues = (field: string, width: number, heads: number): readonly Issue[] =>
+  width % heads === 0
+    ? []
+    : [issue('BadConfig', field, `a multiple of ${heads}, the heads`, width, 'All heads are alike.')]

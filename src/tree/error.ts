@@ -41,12 +41,18 @@ const SHOWN = 3
 // A file can be wrong in another way at each of its tensors.
 const MISTAKES = 20
 
+// What was found may be as long as the file that it was found in.
+const LONGEST = 500
+
+const short = (text: string): string => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text)
+
 const formatAlike = ([first, ...others]: readonly Issue[]): string => {
   const { _tag, expected, found, hint } = first!
   const paths = [first!, ...others].map(({ path }) => (path === '' ? 'the root' : path))
   const more = paths.length - SHOWN
   const places = paths.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '')
-  return [`${_tag} at ${places}: expected ${expected}, found ${found}.`, hint && `  ${hint}`].filter(Boolean).join('\n')
+  const said = `${_tag} at ${places}: expected ${short(expected)}, found ${short(found)}.`
+  return [said, hint && `  ${hint}`].filter(Boolean).join('\n')
 }
 
 /**

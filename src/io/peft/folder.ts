@@ -7,7 +7,7 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { inFile, issue, orThrow, refuse, reject } from '../issues.ts'
 import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
-import { fromStored, readSafetensors } from '../safetensors.ts'
+import { fromStored, readHeader, readSafetensors } from '../safetensors.ts'
 
 /** A folder that PEFT or a library like it wrote, read and not yet understood. */
 export interface PeftFolder {
@@ -51,12 +51,14 @@ const peftFiles: AdapterFiles = {
 }
 
 /** Reads `adapter_config.json` and `adapter_model.safetensors`. */
-export const readPeftFolder = (folder: string): Promise<PeftFolder> => readAdapterFolder(folder, peftFiles)
+export const readPeftFolder = (folder: string, most: number): Promise<PeftFolder> =>
+  readAdapterFolder(folder, peftFiles, most)
 
-/** Reads `adapter_config.json` and the tensors beside it. */
+/** Reads `adapter_config.json` and the tensors beside it; so many at most, since each is read by itself. */
 export const readAdapterFolder = async (
   folder: string,
   { tensors: file, pickle, safely }: AdapterFiles,
+  most = 100_000,
 ): Promise<PeftFolder> => {
   const configPath = join(folder, 'adapter_config.json')
   const tensorsPath = join(folder, file)
@@ -68,6 +70,15 @@ export const readAdapterFolder = async (
       file,
       'a pickle',
       `A pickle can run any program when it is read: save the adapter again with ${safely}.`,
+    )
+  const { tensors: entries } = await orThrow(readHeader(tensorsPath))
+  if (entries.size > most)
+    reject(
+      'ExtraTensor',
+      tensorsPath,
+      `at most ${most} tensors for a model of this size`,
+      `${entries.size}`,
+      'Is this the model that the adapter was trained on?',
     )
   const { tensors: stored } = await orThrow(readSafetensors(tensorsPath))
   const tensors = new Map<string, Tensor>()

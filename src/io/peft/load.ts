@@ -121,7 +121,8 @@ export const putOn = (
  */
 export const loadPeft = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
   io(folder, async () => {
-    const files = await readPeftFolder(folder)
+    // More than any method has for a module.
+    const files = await readPeftFolder(folder, 1000 + 16 * modulesOf(pretrained.model).length)
     try {
       const worn = scope(() => putOn(files, methodOf(files), pretrained.model, pretrained))
       release([...files.tensors.values()], { keep: [worn] })
