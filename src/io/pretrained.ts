@@ -16,13 +16,9 @@ import type { Quantized } from '../weight/index.ts'
 import { isRecord } from './codec.ts'
 import { halfOf, nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
-<<<<<<< HEAD
 import { located } from './hub.ts'
 import type { HubOptions } from './hub.ts'
-import { inFile, io, orThrow, refuse, reject } from './issues.ts'
-=======
 import { describe, inFile, io, orThrow, refuse, reject } from './issues.ts'
->>>>>>> cli
 import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
 import { matched, wantedBy } from './matching.ts'
@@ -231,18 +227,9 @@ export const loadPretrained: LoadPretrained = (
     const weights = new Map<string, Param | Quantized>()
     try {
       for (const [key, name] of found) {
-<<<<<<< HEAD
         const want = wanted.get(key)!
-        weights.set(want.label, weightOf(await checkpoint.read(name), want, options.halves, inFile(folder, name)))
-=======
-        const { label, form, transposed } = wanted.get(key)!
-        const value = valueOf(
-          await checkpoint.read(name),
-          transposed,
-          inFile(join(folder, checkpoint.entries.get(name)!.file), name),
-        )
-        leaves.set(label, param(form, label, value))
->>>>>>> cli
+        const place = inFile(join(folder, checkpoint.entries.get(name)!.file), name)
+        weights.set(want.label, weightOf(await checkpoint.read(name), want, options.halves, place))
       }
       const draw = drawnLeaf(options.key ?? seedKey('head'))
       const model = growPlan(plan, (field, label, shape) => weights.get(label) ?? draw(field, label, shape))
@@ -260,23 +247,8 @@ export const loadPretrained: LoadPretrained = (
     }
   })
 
-<<<<<<< HEAD
 const wrongFamily = (path: string, wanted: AnyFamily, found: AnyFamily): never =>
   reject('WrongFamily', inFile(path, 'model_type'), wanted.name, found.name, `Load it as ${found.name}.`)
-=======
-/** A model is not built layer by layer, only to find that the files have nothing for most of them. */
-const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
-  const layers = dims['layers'] ?? 0
-  if (layers > tensors)
-    reject(
-      'BadConfig',
-      path,
-      `at most ${tensors} layers, the tensors of the files`,
-      `${layers}`,
-      'Do they belong together?',
-    )
-}
->>>>>>> cli
 
 // A checkpoint that is opened for another task than its own has a head for that one.
 const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./
