@@ -250,6 +250,19 @@ export const loadPretrained: LoadPretrained = (
 const wrongFamily = (path: string, wanted: AnyFamily, found: AnyFamily): never =>
   reject('WrongFamily', inFile(path, 'model_type'), wanted.name, found.name, `Load it as ${found.name}.`)
 
+/** A model is not built layer by layer, only to find that the files have nothing for most of them. */
+const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
+  const layers = dims['layers'] ?? 0
+  if (layers > tensors)
+    reject(
+      'BadConfig',
+      path,
+      `at most ${tensors} layers, the tensors of the files`,
+      `${layers}`,
+      'Do they belong together?',
+    )
+}
+
 // A checkpoint that is opened for another task than its own has a head for that one.
 const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./
 

@@ -2,7 +2,7 @@ import { at, atLayer, dropout, embed, fixed, layer, under } from '../kind/index.
 import type { AnyField, Ctx, Dims, Embed, Kind, Kinds, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
 import { EmbeddingKind, PositionsKind, activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName, Embedding, LayerNorm, Linear, Positions, TiedHead } from '../nn/index.ts'
-import { slice } from '../ops/index.ts'
+import { add, slice } from '../ops/index.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { besides } from './besides.ts'
