@@ -1,4 +1,4 @@
-import { orThrow, saveAdapter, savePeft } from '../io/index.ts'
+import { orThrow, saveAdapter, saveMlx, savePeft } from '../io/index.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { startEngine, tellEngine } from './engine.ts'
 import { requireUnused, usage } from './errors.ts'
@@ -6,7 +6,7 @@ import { readFlags, required } from './flags.ts'
 import { openAdapted } from './open.ts'
 import type { Opened } from './open.ts'
 
-export const convertHelp = `espalier convert --model DIR --adapter DIR --to espalier|peft --output DIR
+export const convertHelp = `espalier convert --model DIR --adapter DIR --to espalier|peft|mlx --output DIR
   Writes an adapter in another format; which one it has is seen from its files.`
 
 type Write = (opened: Opened, output: string) => Promise<void>
@@ -22,8 +22,15 @@ const pretrainedOf = ({ pretrained }: Opened): NonNullable<Opened['pretrained']>
 }
 
 const formats: Readonly<Record<string, Write>> = {
-  espalier: ({ model }, output) => orThrow(saveAdapter(model, output)),
+  // What PEFT said of it travels along, so that nothing of that is lost on the way back.
+  espalier: ({ model, pretrained }, output) => {
+    const { task, adapter: peft } = pretrained ?? {}
+    return orThrow(
+      saveAdapter(model, output, pretrained === undefined ? {} : { notes: { task, ...(peft && { peft }) } }),
+    )
+  },
   peft: (opened, output) => orThrow(savePeft(pretrainedOf(opened), output)),
+  mlx: (opened, output) => orThrow(saveMlx(pretrainedOf(opened), output)),
 }
 
 /** The `convert` command: what it prints. */
