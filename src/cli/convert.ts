@@ -7,7 +7,7 @@ import { openAdapted } from './open.ts'
 import type { Opened } from './open.ts'
 
 export const convertHelp = `espalier convert --model DIR --adapter DIR --to espalier|peft|mlx --output DIR
-  Writes an adapter in another format; which one it has is seen from its files.`
+  Writes an adapter in another format; which one it has is seen from its files: Espalier's, PEFT's, MLX's or AdapterHub's.`
 
 type Write = (opened: Opened, output: string) => Promise<void>
 
@@ -17,7 +17,7 @@ const pretrainedOf = ({ pretrained }: Opened): NonNullable<Opened['pretrained']>
     '--model',
     'a folder with config.json and model.safetensors',
     'another',
-    'Only such models have names in PEFT.',
+    'Only such models have names in PEFT and MLX.',
   )
 }
 

@@ -264,11 +264,8 @@ const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
  */
 export const loadAdapterHub = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
   io(folder, async () => {
-    const files = await readAdapterFolder(folder, {
-      tensors: 'adapter.safetensors',
-      pickle: 'pytorch_adapter.bin',
-      safely: 'use_safetensors=True',
-    })
+    const names = { tensors: 'adapter.safetensors', pickle: 'pytorch_adapter.bin', safely: 'use_safetensors=True' }
+    const files = await readAdapterFolder(folder, names, pretrained.model)
     try {
       const model = scope(() => putOn(files, pretrained))
       release([...files.tensors.values()], { keep: [model] })

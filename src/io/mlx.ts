@@ -186,7 +186,7 @@ const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
  */
 export const loadMlx = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
   io(folder, async () => {
-    const files = await readAdapterFolder(folder, { tensors: 'adapters.safetensors' })
+    const files = await readAdapterFolder(folder, { tensors: 'adapters.safetensors' }, pretrained.model)
     try {
       const model = scope(() => putOn(files, pretrained))
       release([...files.tensors.values()], { keep: [model] })

@@ -2,8 +2,10 @@ import { mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
+import { convert } from '../../src/cli/convert.ts'
 import { messageOf } from '../../src/cli/errors.ts'
 import { generate } from '../../src/cli/generate.ts'
+import { inspect } from '../../src/cli/inspect.ts'
 import { logits } from '../../src/cli/logits.ts'
 import { train } from '../../src/cli/train.ts'
 import { fromStored, loadTokenizer, orThrow, readSafetensors, writeSafetensors } from '../../src/io/index.ts'
@@ -150,4 +152,19 @@ describe('training a language model of the Hub', () => {
     expect(message).toMatch(/ContextOverflow/)
     expect(await readdir(folder)).not.toContain('long')
   })
+})
+
+test.each([
+  ['mlx', 'lora-llama', 'llama'],
+  ['mlx', 'dora-gpt2', 'gpt2'],
+])('an adapter of %s is opened, and written for PEFT: %s', { timeout: 60_000 }, async (kind, name, base) => {
+  const adapter = fixture(`${kind}/${name}`)
+  const model = fixture(`models/${base}`)
+  const to = join(folder, `from-${kind}-${name}`)
+  expect(await convert(['--model', model, '--adapter', adapter, '--to', 'peft', '--output', to])).toMatch(/written/)
+  const counts = async (dir: string): Promise<object> =>
+    JSON.parse(await inspect(['--model', model, '--adapter', dir, '--json'], false)) as object
+  const { trainable } = JSON.parse(await readFile(join(adapter, 'expected.json'), 'utf8')) as { trainable: number }
+  expect(await counts(adapter)).toMatchObject({ trainable, family: base, task: 'causal-lm' })
+  expect(await counts(to)).toMatchObject({ trainable, peftType: 'LORA' })
 })

@@ -7,6 +7,7 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { inFile, issue, orThrow, refuse, reject } from '../issues.ts'
 import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
+import { modulesOf } from './modules.ts'
 import { fromStored, readHeader, readSafetensors } from '../safetensors.ts'
 
 /** A folder that PEFT or a library like it wrote, read and not yet understood. */
@@ -51,14 +52,14 @@ const peftFiles: AdapterFiles = {
 }
 
 /** Reads `adapter_config.json` and `adapter_model.safetensors`. */
-export const readPeftFolder = (folder: string, most: number): Promise<PeftFolder> =>
-  readAdapterFolder(folder, peftFiles, most)
+export const readPeftFolder = (folder: string, model: unknown): Promise<PeftFolder> =>
+  readAdapterFolder(folder, peftFiles, model)
 
-/** Reads `adapter_config.json` and the tensors beside it; so many at most, since each is read by itself. */
+/** Reads `adapter_config.json` and the tensors beside it, if they can be of this model: each is read by itself. */
 export const readAdapterFolder = async (
   folder: string,
   { tensors: file, pickle, safely }: AdapterFiles,
-  most = 100_000,
+  model: unknown,
 ): Promise<PeftFolder> => {
   const configPath = join(folder, 'adapter_config.json')
   const tensorsPath = join(folder, file)
@@ -71,6 +72,8 @@ export const readAdapterFolder = async (
       'a pickle',
       `A pickle can run any program when it is read: save the adapter again with ${safely}.`,
     )
+  // More than any method has for a module.
+  const most = 1000 + 16 * modulesOf(model).length
   const { tensors: entries } = await orThrow(readHeader(tensorsPath))
   if (entries.size > most)
     reject(

@@ -121,8 +121,7 @@ export const putOn = (
  */
 export const loadPeft = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
   io(folder, async () => {
-    // More than any method has for a module.
-    const files = await readPeftFolder(folder, 1000 + 16 * modulesOf(pretrained.model).length)
+    const files = await readPeftFolder(folder, pretrained.model)
     try {
       const worn = scope(() => putOn(files, methodOf(files), pretrained.model, pretrained))
       release([...files.tensors.values()], { keep: [worn] })
