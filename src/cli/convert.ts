@@ -22,7 +22,13 @@ const pretrainedOf = ({ pretrained }: Opened): NonNullable<Opened['pretrained']>
 }
 
 const formats: Readonly<Record<string, Write>> = {
-  espalier: ({ model }, output) => orThrow(saveAdapter(model, output)),
+  // What PEFT said of it travels along, so that nothing of that is lost on the way back.
+  espalier: ({ model, pretrained }, output) => {
+    const { task, adapter: peft } = pretrained ?? {}
+    return orThrow(
+      saveAdapter(model, output, pretrained === undefined ? {} : { notes: { task, ...(peft && { peft }) } }),
+    )
+  },
   peft: (opened, output) => orThrow(savePeft(pretrainedOf(opened), output)),
   mlx: (opened, output) => orThrow(saveMlx(pretrainedOf(opened), output)),
 }

@@ -1,6 +1,7 @@
 import { copyFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { orThrow, savePretrained } from '../io/index.ts'
+import { foldShifts } from '../transform/fold-shifts.ts'
 import { merge as mergeAdapters } from '../transform/index.ts'
 import { places, showPath } from '../tree/walk.ts'
 import { isWrapper } from '../tree/wrap.ts'
@@ -14,7 +15,7 @@ export const mergeHelp = `espalier merge --model DIR --adapter DIR --output DIR
 
 /** A model with all that is on it merged into its weights; refused when something on it is no change of weights. */
 export const mergedWhole = (model: unknown): unknown => {
-  const merged: unknown = mergeAdapters(model as never)
+  const merged = foldShifts(mergeAdapters(model as never))
   const left = [...places(merged)].filter(({ node }) => isWrapper(node))
   if (left.length > 0)
     refuse(

@@ -9,8 +9,10 @@ import {
   loadPeft,
   loadPretrained,
   orThrow,
+  readAdapter,
 } from '../io/index.ts'
-import type { Io, PeftModel, Pretrained, PretrainedOptions } from '../io/index.ts'
+import type { HubConfig } from '../model/hub-config.ts'
+import type { PeftModel, Pretrained, PretrainedOptions } from '../io/index.ts'
 import { sllm } from '../model/sllm.ts'
 import { key } from '../tree/key.ts'
 import { leaves } from '../tree/walk.ts'
@@ -69,40 +71,54 @@ const requireHead = (adapter: string, base: Pretrained<unknown>, tuned: unknown)
   if (issues.length > 0) refuse(issues)
 }
 
-type Load = (folder: string, pretrained: Pretrained<unknown>) => Io<PeftModel<unknown>>
+type Load = (
+  adapter: string,
+  base: Pretrained<unknown>,
+) => Promise<Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter' | 'lost'>>>
 
-/** Who wrote an adapter, by its files. */
-const loaderOf = async (folder: string): Promise<Load> => {
-  if (await has(folder, 'adapters.safetensors')) return loadMlx
-  const hub = (await has(folder, 'adapter.safetensors')) || (await has(folder, 'pytorch_adapter.bin'))
-  return hub ? loadAdapterHub : loadPeft
+/** An adapter of ours on a model of the Hub, with the configuration of another library that it may have come with. */
+const loadOurs: Load = async (adapter, base) => {
+  const model: unknown = await orThrow(loadAdapter(base.model, adapter))
+  const { notes } = await orThrow(readAdapter(adapter))
+  const peft = (notes as { readonly peft?: HubConfig } | null)?.peft
+  return { ...base, model, ...(peft === undefined ? {} : { adapter: peft }) }
 }
 
-/** A model with an adapter on: one of ours, or one that PEFT, MLX or AdapterHub saved. */
+/** Who wrote an adapter, by the files that it is in. */
+const libraries: readonly (readonly [file: string, load: Load])[] = [
+  ['adapter.json', loadOurs],
+  ['adapters.safetensors', (adapter, base) => orThrow(loadMlx(adapter, base))],
+  ['adapter.safetensors', (adapter, base) => orThrow(loadAdapterHub(adapter, base))],
+  ['pytorch_adapter.bin', (adapter, base) => orThrow(loadAdapterHub(adapter, base))],
+  ['adapter_config.json', (adapter, base) => orThrow(loadPeft(adapter, base))],
+]
+
+const loaderFor = async (adapter: string): Promise<Load> => {
+  for (const [file, load] of libraries) if (await has(adapter, file)) return load
+  throw usage(
+    '--adapter',
+    'a folder with adapter_config.json, or with adapter.json',
+    `"${adapter}", which has neither`,
+    'Give the folder that the adapter was saved in.',
+  )
+}
+
+/** A model with an adapter on: of ours, of PEFT, of AdapterHub or of MLX. */
 export const openAdapted = async (modelName: string, adapter: string | undefined): Promise<Opened> => {
   if (adapter === undefined) return openModel(modelName)
   await requireModelFolder(adapter, '--adapter', 'a folder that PEFT, saveAdapter or savePeft wrote')
-  const ours = await has(adapter, 'adapter.json')
-  if (!ours && !(await has(adapter, 'adapter_config.json')))
-    throw usage(
-      '--adapter',
-      'a folder with adapter_config.json, or with adapter.json',
-      `"${adapter}", which has neither`,
-      'Give the folder that the adapter was saved in.',
-    )
-  const opened = await openModel(modelName, await orThrow(carriedTask(adapter)))
-  const { model, pretrained } = opened
-  if (!ours && pretrained === undefined)
+  const load = await loaderFor(adapter)
+  const { model, pretrained } = await openModel(modelName, await orThrow(carriedTask(adapter)))
+  if (pretrained === undefined) {
+    if (load === loadOurs) return { model: await orThrow(loadAdapter(model, adapter)) }
     throw usage(
       '--adapter',
       'a folder that saveAdapter wrote, for a model that saveModel wrote',
       `"${adapter}"`,
-      'Adapters of PEFT belong to models of the Hugging Face Hub.',
+      'Adapters of other libraries belong to models of the Hugging Face Hub.',
     )
-  if (pretrained === undefined) return { model: await orThrow(loadAdapter(model, adapter)) }
-  const tuned = ours
-    ? { ...pretrained, model: (await orThrow(loadAdapter(model, adapter))) as unknown }
-    : await orThrow((await loaderOf(adapter))(adapter, pretrained))
+  }
+  const tuned = await load(adapter, pretrained)
   requireHead(adapter, pretrained, tuned.model)
   return { model: tuned.model, pretrained: tuned }
 }

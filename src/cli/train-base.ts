@@ -84,7 +84,10 @@ export const keepingOf = (config: TrainConfig, { pretrained }: Opened, tuned: un
   const ours = (said: string): Keeping => ({
     name: 'adapter',
     said,
-    save: (model, folder) => orThrow(saveAdapter(model, folder, { recipe: config.recipe })),
+    save: (model, folder) =>
+      orThrow(
+        saveAdapter(model, folder, { recipe: config.recipe, ...(pretrained && { notes: { task: pretrained.task } }) }),
+      ),
   })
   if (config.format === 'espalier') return ours('The adapter is saved as Espalier has it.')
   if (pretrained === undefined) {

@@ -1,18 +1,19 @@
+import * as t from 'io-ts'
 import { scope } from '../ops/index.ts'
 import type { Adaptable } from '../transform/index.ts'
-import type { Issue } from '../tree/error.ts'
 import type { Leaf } from '../tree/leaf.ts'
 import { isParam, withStatus } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { leaves, showPath } from '../tree/walk.ts'
+import { ties, untie } from '../tree/labels.ts'
+import { hinted, likeTuned, onBase, unique, valueIssues } from './adapter-misfits.ts'
 import { supplyOf, tensorsFrom } from './checkpoint.ts'
 import { build, byName } from './build.ts'
 import { Sha256 } from './codec.ts'
 import { bare, differences } from './compare.ts'
-import type { Strictness } from './compare.ts'
 import { encode } from './encode.ts'
 import type { Encoded } from './encode.ts'
-import { TreeCodec, describeEntry, entries, isEntry } from './entries.ts'
+import { TreeCodec, entries, isEntry } from './entries.ts'
 import type { Entry } from './entries.ts'
 import { digestOfLeaf, fingerprintOf } from './fingerprint.ts'
 import { jsonOf, openFolder, readFolder, saveFolder } from './folder.ts'
@@ -24,12 +25,16 @@ import type { Json } from './json.ts'
 export interface SaveAdapterOptions {
   /** The transforms that made it, as data; kept as they are given. */
   readonly recipe?: unknown
+  /** What else is to be kept with it, as data. */
+  readonly notes?: unknown
 }
 
 /** What an adapter's file says without its tensors. */
 export interface AdapterInfo {
   /** As it was given to `saveAdapter`; `null` when none was. */
   readonly recipe: unknown
+  /** As they were given to `saveAdapter`; `null` when none were. */
+  readonly notes: unknown
   /** SHA-256 over the labels, dtypes, shapes and values of the base. */
   readonly fingerprint: string
   /** Labels of the tensors it carries. */
@@ -97,7 +102,7 @@ const bareTensors = (tree: Json): Issues =>
  * carries.length // => 4
  * ```
  */
-export const saveAdapter = (tuned: unknown, folder: string, { recipe = null }: SaveAdapterOptions = {}): Io<void> =>
+export const saveAdapter = (tuned: unknown, folder: string, options: SaveAdapterOptions = {}): Io<void> =>
   io(folder, async () => {
     const encoded = encode(tuned, 'model')
     refuse(bareTensors(encoded.tree))
@@ -116,9 +121,15 @@ export const saveAdapter = (tuned: unknown, folder: string, { recipe = null }: S
         'a frozen model without adapters',
         'Attach one first, or use saveModel for the whole.',
       )
-    const said = encode({ recipe }, 'model')
+    const said = encode({ recipe: null, ...options }, 'model')
     if (said.tensors.size > 0)
-      reject('BadData', 'recipe', 'plain data', 'a tensor', 'A recipe says how tensors are made; it holds none.')
+      reject(
+        'BadData',
+        'recipe',
+        'plain data',
+        'a tensor',
+        'Recipe and notes are said beside the tensors; they hold none.',
+      )
     await saveFolder(
       folder,
       'adapter',
@@ -129,9 +140,14 @@ export const saveAdapter = (tuned: unknown, folder: string, { recipe = null }: S
   })
 
 const open = async (folder: string) => {
-  const document = await openFolder(folder, 'adapter', { fingerprint: Sha256, recipe: TreeCodec })
-  const { fingerprint: claimed, recipe } = document.rest as { readonly fingerprint: string; readonly recipe: Json }
-  return { document, recipe, claimed, names: byName(document.tree, jsonOf(folder, 'adapter')) }
+  const Notes = t.union([TreeCodec, t.undefined])
+  const document = await openFolder(folder, 'adapter', { fingerprint: Sha256, recipe: TreeCodec, notes: Notes })
+  const { fingerprint: claimed, ...said } = document.rest as {
+    readonly fingerprint: string
+    readonly recipe: Json
+    readonly notes?: Json
+  }
+  return { document, said: { notes: null, ...said }, claimed, names: byName(document.tree, jsonOf(folder, 'adapter')) }
 }
 
 /**
@@ -152,78 +168,13 @@ const open = async (folder: string) => {
  */
 export const readAdapter = (folder: string): Io<AdapterInfo> =>
   io(folder, async () => {
-    const { recipe, claimed, names } = await open(folder)
+    const { said, claimed, names } = await open(folder)
     return {
-      recipe,
+      ...said,
       fingerprint: claimed,
       carries: [...names].filter(([, { entry }]) => entry.inBase === undefined).map(([name]) => name),
     }
   })
-
-const onBase: Strictness = {
-  status: false,
-  data: () => true,
-  hint: 'The adapter belongs to another base than the one it was to be put on.',
-}
-
-const likeTuned: Strictness = {
-  status: true,
-  data: () => true,
-  hint: 'The adapter in the folder is not what the given transform makes of this base.',
-}
-
-/** Where the base lacks what the adapter borrows from it, or holds other values than the one it was trained on. */
-const valueIssues = (names: ReturnType<typeof byName>, base: ReadonlyMap<string, Leaf>): Issues =>
-  [...names.values()].flatMap(({ path, entry }) => {
-    if (entry.inBase === undefined) return []
-    const leaf = entry._tag === '~tensor' ? undefined : base.get(entry.label)
-    const place = showPath(path)
-    if (leaf === undefined) return [issue('MissingTensor', place, describeEntry(entry), 'nothing', onBase.hint)]
-    if (leaf.value.shape.join() !== entry.shape.join() || leaf.value.dtype !== entry.dtype) return []
-    return digestOfLeaf(leaf) === entry.inBase
-      ? []
-      : [
-          issue(
-            'WrongBase',
-            place,
-            'the values the adapter was trained on',
-            'others',
-            'Load the base that this adapter was made from.',
-          ),
-        ]
-  })
-
-const quantizeFirst =
-  'The adapter was made on a quantised base: apply the same `quantize` to this one, and load onto that.'
-
-const denseFirst = 'The adapter was made on the dense base, and this one is quantised: load it onto the dense one.'
-const detachFirst =
-  'Something is attached to this base already: load the adapter onto detach(base), or onto the base itself.'
-
-/** The weights that one tree holds in few bits and the other dense, by path. */
-const packedIn = (packed: Json, dense: Json): readonly string[] => {
-  const params = new Set([...entries(dense)].map(({ path, entry }) => `${entry._tag} ${showPath(path)}`))
-  return [...entries(packed)]
-    .filter(({ entry }) => entry._tag === 'Constant' && entry.standsFor !== undefined)
-    .map(({ path }) => showPath(path.slice(0, -1)))
-    .filter((path) => params.has(`Param ${path}`))
-}
-
-/** The same issues, with a better hint where the base is the right one in another state. */
-const hinted = (issues: Issues, tree: Json, base: Json): Issues => {
-  const [wanted, given] = [bare(tree), bare(base)]
-  const [toQuantize, quantized] = [packedIn(wanted, given), packedIn(given, wanted)]
-  const attached = JSON.stringify(given) !== JSON.stringify(base)
-  const among = (weights: readonly string[], { path }: Issue): boolean =>
-    weights.some((weight) => path === weight || path.startsWith(`${weight}.`))
-  return issues.map((i) => {
-    if (among(toQuantize, i)) return { ...i, hint: quantizeFirst }
-    if (among(quantized, i)) return { ...i, hint: denseFirst }
-    return attached ? { ...i, hint: detachFirst } : i
-  })
-}
-
-const unique = (issues: Issues): Issues => [...new Map(issues.map((i) => [`${i._tag} ${i.path}`, i])).values()]
 
 const leafOn =
   (base: ReadonlyMap<string, Leaf>) =>
@@ -261,9 +212,10 @@ export interface LoadAdapter {
  * wrong._tag === 'Left' && wrong.left[0]?._tag // => 'WrongBase'
  * ```
  */
-export const loadAdapter: LoadAdapter = (base: unknown, folder: string, like?: (base: never) => unknown): Io<never> =>
+export const loadAdapter: LoadAdapter = (whole: unknown, folder: string, like?: (base: never) => unknown): Io<never> =>
   io(folder, async () => {
     const { document, claimed, names } = await open(folder)
+    const base = partedFor(document.tree, whole)
     const given = encode(base, 'model').tree
     const ofBase = new Map(leaves(base).map((leaf) => [leaf.label, leaf]))
     const built = differences(bare(document.tree), given, onBase)
@@ -285,6 +237,19 @@ export const loadAdapter: LoadAdapter = (base: unknown, folder: string, like?: (
     const tensors: ReadonlyMap<string, Tensor> = tensorsFrom(await readFolder(folder, 'adapter', document, known))
     return build(document.tree, { tensor: supplyOf(tensors), leaf: leafOn(ofBase) }, base) as never
   })
+
+// An adapter of one of two tied leaves was made on a base in which they were parted.
+const partedFor = (tree: Json, base: unknown): unknown => {
+  const wanted = new Map(
+    [...entries(bare(tree))].flatMap(({ path, entry }) =>
+      entry._tag === '~tensor' || entry.inBase === undefined ? [] : [[showPath(path), entry.label] as const],
+    ),
+  )
+  const paths = Object.entries(ties(base)).flatMap(([label, at]) =>
+    at.filter((path) => path !== label && wanted.get(path) === path),
+  )
+  return paths.length === 0 ? base : untie(base, (path) => paths.includes(path))
+}
 
 // What the transform draws here is only looked at.
 const likeIssues = (tune: () => unknown, tree: Json): Issues =>

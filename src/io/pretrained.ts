@@ -187,8 +187,8 @@ const weightOf = (
  *
  * A name like `sentence-transformers/all-MiniLM-L6-v2` that is no folder is fetched from there, as `fromHub` does. Fields of the
  * model have the names of transformers; every parameter is trainable. With `as`, a family, the model has that family's type;
- * `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: `FileSystem`, `WrongFamily`, `BadJson`,
- * `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`, `NonFinite`,
+ * `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: those of `fromHub`, `FileSystem`, `WrongFamily`,
+ * `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
  * `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
  *
  * @example
@@ -228,15 +228,8 @@ export const loadPretrained: LoadPretrained = (
     try {
       for (const [key, name] of found) {
         const want = wanted.get(key)!
-        weights.set(
-          want.label,
-          weightOf(
-            await checkpoint.read(name),
-            want,
-            options.halves,
-            inFile(join(folder, checkpoint.entries.get(name)!.file), name),
-          ),
-        )
+        const place = inFile(join(folder, checkpoint.entries.get(name)!.file), name)
+        weights.set(want.label, weightOf(await checkpoint.read(name), want, options.halves, place))
       }
       const draw = drawnLeaf(options.key ?? seedKey('head'))
       const model = growPlan(plan, (field, label, shape) => weights.get(label) ?? draw(field, label, shape))
@@ -254,6 +247,9 @@ export const loadPretrained: LoadPretrained = (
     }
   })
 
+const wrongFamily = (path: string, wanted: AnyFamily, found: AnyFamily): never =>
+  reject('WrongFamily', inFile(path, 'model_type'), wanted.name, found.name, `Load it as ${found.name}.`)
+
 /** A model is not built layer by layer, only to find that the files have nothing for most of them. */
 const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
   const layers = dims['layers'] ?? 0
@@ -266,9 +262,6 @@ const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
       'Do they belong together?',
     )
 }
-
-const wrongFamily = (path: string, wanted: AnyFamily, found: AnyFamily): never =>
-  reject('WrongFamily', inFile(path, 'model_type'), wanted.name, found.name, `Load it as ${found.name}.`)
 
 // A checkpoint that is opened for another task than its own has a head for that one.
 const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./

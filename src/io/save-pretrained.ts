@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import type { HubConfig } from '../model/hub-config.ts'
-import type { Linear, Shifted } from '../nn/index.ts'
-import { add, mul, release, scope, transpose } from '../ops/index.ts'
+import { release, scope, transpose } from '../ops/index.ts'
+import { foldShifts } from '../transform/fold-shifts.ts'
 import type { Issue } from '../tree/error.ts'
-import { isConstant, isParam, withValue } from '../tree/leaf.ts'
+import { isConstant, isParam } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import { leafPlaces, places, replaceAt, showPath } from '../tree/walk.ts'
+import { leafPlaces, places, showPath } from '../tree/walk.ts'
 import { isPacked, isWrapper } from '../tree/wrap.ts'
 import { commit } from './files.ts'
 import { hubKey } from './hub-names.ts'
@@ -30,19 +30,6 @@ const wrapped = (model: unknown): readonly Issue[] =>
         'Merge adapters and dequantize first, or save the adapter itself with savePeft or saveAdapter.',
       ),
     )
-
-/** The model with each trained shift in the bias of the layer that it shifts, where that layer has one. */
-const folded = (model: unknown): unknown =>
-  replaceAt(
-    model,
-    [...places(model)].flatMap(({ node, route }) => {
-      if (!isWrapper(node) || node._tag !== 'Shifted') return []
-      const { base, shift, scale } = node as Shifted<Linear>
-      const bias = base._tag === 'Linear' ? base.bias : null
-      if (bias === null) return []
-      return [{ route, value: { ...base, bias: withValue(bias, add(bias.value, mul(shift.value, scale))) } }]
-    }),
-  )
 
 // Halves were widened when they were read, and a head that was changed alone is no longer the embedding.
 const written = (config: HubConfig, tied: boolean): HubConfig => {
@@ -78,7 +65,7 @@ export const savePretrained = (
   folder: string,
 ): Io<void> =>
   io(folder, async () => {
-    const plain = scope(() => folded(model))
+    const plain = scope(() => foldShifts(model))
     const tensors = new Map<string, Tensor>()
     const made: Tensor[] = []
     try {

@@ -16,7 +16,7 @@ import { replaceAt, showPath } from '../tree/walk.ts'
 import { formOf, isWrappedWeight, labelOf } from '../tree/wrap.ts'
 import { weightMethod } from './attach.ts'
 import { targeted } from './targeted.ts'
-import { weightsOf } from './weight-places.ts'
+import { tiedPlaces, weightsOf } from './weight-places.ts'
 
 interface LinearNode {
   readonly _tag: string
@@ -35,18 +35,22 @@ const layers: Taste<LinearNode> = {
 }
 
 const onLayers = targeted<object, 'ia3Layers'>(
-  (model, { at }) =>
-    scope(() =>
+  (model, { at }) => {
+    const chosen = targets(model, at, layers)
+    const issues = tiedPlaces(model, chosen)
+    if (issues.length > 0) throw new TransformFailure(issues)
+    return scope(() =>
       replaceAt(
         model,
-        targets(model, at, layers).map(({ node, route }) => {
+        chosen.map(({ node, route }) => {
           const out = shapeOf(node.weight as Weight, context())[1] ?? 0
           const label = labelOf(node.weight).replace(/(^|\.)[^.]*$/, '')
           const fresh = initialise(ScaledOutputsKind, { out }, key(0), {}, label) as ScaledOutputs
           return { route, value: { ...fresh, base: node } }
         }),
       ),
-    ),
+    )
+  },
   { name: 'ia3.layers', options: {} },
 )
 

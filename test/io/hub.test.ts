@@ -56,7 +56,7 @@ const fakeHub = (
     asked.push(name)
     return answer(data)
   }
-  return { fetch: fetchFrom as typeof fetch, asked }
+  return { fetch: fetchFrom, asked }
 }
 
 const offline: typeof fetch = () => Promise.reject(new TypeError('fetch failed'))

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { count, sentenceEmbedding } from '../../src/index.ts'
-import type { Model } from '../../src/index.ts'
 import { fromStored, loadPretrained, loadTokenizer, orThrow, readSafetensors } from '../../src/io/index.ts'
 import { engine, read, scope, toArray } from '../../src/ops/index.ts'
 import type { EngineName, Tensor } from '../../src/ops/index.ts'
@@ -34,7 +33,7 @@ describe('sentence embeddings of all-MiniLM-L6-v2 are those of transformers', ()
   ]
   test.for(engines)('%s, %i sentences', async ([name, rows], { skip }) => {
     await engine({ prefer: name, quiet: true }).catch((error: unknown) => skip(String(error)))
-    const model = (await orThrow(loadPretrained(folder))).model as Model
+    const { model } = await orThrow(loadPretrained(folder))
     expect(count(model).parameters).toBe(22_713_216)
     const batch = tokenizer.batch(sentences.slice(0, rows), { truncate: 256 })
     const found = read(scope(() => sentenceEmbedding(model, batch, { normalise: true })))

@@ -2,6 +2,8 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '../../model/family.ts'
 import { key } from '../../tree/key.ts'
+import { readAdapter } from '../adapter.ts'
+import { isRecord } from '../codec.ts'
 import { io, orThrow } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
@@ -25,6 +27,20 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   )
 
+const classifying = (task: unknown): Task | undefined => Object.values(tasks).find((known) => known === task)
+
+/** The classifier that an adapter of PEFT is of. */
+const namedTask = async (folder: string): Promise<Task | undefined> => {
+  const { task_type } = await readJsonFile(join(folder, 'adapter_config.json'))
+  return typeof task_type === 'string' && Object.hasOwn(tasks, task_type) ? tasks[task_type] : undefined
+}
+
+/** The classifier that an adapter of ours is of, where whoever saved it noted that. */
+const notedTask = async (folder: string): Promise<Task | undefined> => {
+  const { notes } = await orThrow(readAdapter(folder))
+  return classifying(isRecord(notes) ? notes['task'] : undefined)
+}
+
 /**
  * How the base of an adapter must be opened: as a classifier where the adapter is one's, with as many classes as the head it carries.
  *
@@ -46,11 +62,10 @@ const isFile = (path: string): Promise<boolean> =>
 export const carriedTask = (folder: string): Io<PretrainedOptions> =>
   io(folder, async () => {
     const ours = await isFile(join(folder, 'adapter.json'))
-    const type = ours ? undefined : (await readJsonFile(join(folder, 'adapter_config.json')))['task_type']
-    const task = typeof type === 'string' && Object.hasOwn(tasks, type) ? tasks[type] : undefined
-    if (!ours && task === undefined) return {}
+    const task = ours ? await notedTask(folder) : await namedTask(folder)
+    if (task === undefined) return {}
     const shape = await headIn(join(folder, ours ? 'adapter.safetensors' : 'adapter_model.safetensors'))
-    if (shape === undefined) return task === undefined ? {} : { task }
+    if (shape === undefined) return { task }
     // Our layers hold a matrix as [in, out], files of PEFT as [out, in].
-    return { task: task ?? 'sequence-classification', labels: shape[ours ? 1 : 0] ?? 0, key: key('head') }
+    return { task, labels: shape[ours ? 1 : 0] ?? 0, key: key('head') }
   })

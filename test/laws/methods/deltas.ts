@@ -13,7 +13,13 @@ import {
   tokens,
   vera,
 } from '../../../src/index.ts'
-import { commutesOnDisjoint, deterministicForKey, subtreeEqualsWhole } from '../../../src/laws/index.ts'
+import {
+  adapter,
+  commutesOnDisjoint,
+  deterministicForKey,
+  lawsFor,
+  subtreeEqualsWhole,
+} from '../../../src/laws/index.ts'
 import type { AnyTransform } from '../../../src/laws/index.ts'
 import { Net, Plain } from '../row.ts'
 import type { Row } from '../row.ts'
@@ -190,6 +196,8 @@ const ia3Rows: readonly Row[] = [
     covers: [],
     transform: ia3.layers({ at: ['fc1', 'fc2'] }),
     on: Net,
+    // A layer is wrapped, and no weight.
+    laws: lawsFor(adapter).filter((law) => law.name !== 'mergeIsWeightExactly'),
     also: [commutesOnDisjoint(lora({ at: 'square', rank: 2 }))],
   },
   { name: 'ia3 on all linear layers of the SLLM', covers: [], transform: ia3({ at: '**' }), on: sllm },
