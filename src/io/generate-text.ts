@@ -208,7 +208,7 @@ export async function* streamText(
       texts = texts.map((writing, i) => {
         if (writing.ended !== undefined) return writing
         if (typeof step === 'boolean' || step === undefined)
-          return finished(writing, step === true ? 'context' : 'length')
+          return finished(writing, step === undefined || !step ? 'length' : 'context')
         const id = step[i]
         return id === null || id === undefined ? writing : written(writing, id, ends, count === maxNewTokens)
       })
