@@ -60,7 +60,7 @@ export const withHead = (task: TrainConfig['task'], { pretrained }: Opened, tune
   const heads = leafPlaces(pretrained.model)
     .filter(({ path }) => path[0] !== body || drawn.has(showPath(path)))
     .map(({ path }) => showPath(path))
-  return unfreeze.only({ at: heads as never })(tuned as never)
+  return unfreeze.only({ at: heads as never })(tuned)
 }
 
 /** How what was trained is saved: `name` is the folder in the output. */

@@ -24,7 +24,9 @@ const config =
 const first =
   (change: (entry: Header[string]) => void): Damage =>
   (folder) =>
-    withHeader(join(folder, file), (h) => void change(h[Object.keys(h).find((k) => k !== '__metadata__')!]!))
+    withHeader(join(folder, file), (h) => {
+      change(h[Object.keys(h).find((k) => k !== '__metadata__')!]!)
+    })
 const slow = '(([a-z0-9._]+)+)+!'
 
 const cases: readonly (readonly [string, Damage, RegExp])[] = [
@@ -36,7 +38,7 @@ const cases: readonly (readonly [string, Damage, RegExp])[] = [
   ['no weights', (f) => rmSync(join(f, file)), /adapter_model\.safetensors.*ENOENT/],
   ['no configuration', (f) => rmSync(join(f, 'adapter_config.json')), /BadUsage at --adapter: .*neither/],
   ['whole numbers', first((e) => void (e.dtype = 'I32')), /adapter_model\.safetensors#base_model/],
-  ['a wrong shape', first((e) => void e.shape.reverse()), /ShapeMismatch at DIR\/adapter_model/],
+  ['a wrong shape', first((e) => void (e.shape = e.shape.toReversed())), /ShapeMismatch at DIR\/adapter_model/],
   ['one dimension', first((e) => void (e.shape = [e.shape[0]! * e.shape[1]!])), /ShapeMismatch/],
   ['NaN', (f) => withHeader(join(f, file), (_, d) => void d.fill(255)), /NonFinite at DIR\/adapter_model/],
   ['a rank of 10^9', config({ r: 1e9 }), /expected \[1000000000, 32\]/],

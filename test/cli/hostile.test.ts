@@ -28,7 +28,9 @@ const header =
 const entry =
   (change: (entry: Header[string]) => void): Damage =>
   (folder) =>
-    withHeader(join(folder, weights), (h) => void change(h[wte]!))
+    withHeader(join(folder, weights), (h) => {
+      change(h[wte]!)
+    })
 const text =
   (from: string, to: string): Damage =>
   (folder) => {
@@ -77,7 +79,7 @@ const cases: readonly (readonly [string, Damage, RegExp])[] = [
   ['an unknown dtype', entry((e) => void (e.dtype = 'Q4')), /#transformer\.wte\.weight\.dtype/],
   [
     'a wrong shape',
-    entry((e) => void e.shape.reverse()),
+    entry((e) => void (e.shape = e.shape.toReversed())),
     /expected \[64, 32\], as config\.json has it, found \[32, 64\]/,
   ],
   [
