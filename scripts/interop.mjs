@@ -69,7 +69,7 @@ const attempt = async (title, command) => {
     await command()
     return true
   } catch (error) {
-    console.log(`${title}: ${error instanceof Error ? error.message : error}`)
+    console.log(`${title}: ${error instanceof Error ? error.message : String(error)}`)
     return false
   }
 }

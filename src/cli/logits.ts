@@ -71,7 +71,8 @@ const requireOutput = async (
   if ((await stat(output).catch(() => undefined))?.isDirectory() === true)
     throw usage('--output', 'a file', `"${output}", a folder`, 'Name a file in it.')
   const target = join(await real(dirname(output)), basename(output))
-  const read = await Promise.all(folders.flatMap((folder) => (folder === undefined ? [] : [real(folder)])))
+  const named = folders.filter((folder) => folder !== undefined)
+  const read = await Promise.all(named.map((folder) => real(folder)))
   if (target === (await real(input)) || read.includes(dirname(target)))
     throw usage('--output', 'a file that is not read', `"${output}"`, 'It would take the place of what it is made of.')
 }

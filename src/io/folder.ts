@@ -147,7 +147,10 @@ export const openFolder = async (folder: string, kind: Kind, props: t.Props = {}
     },
     'a JSON file of Espalier',
   )
-  const { checksum, ...content } = decode(codec, json, path)
+  const decoded = decode(codec, json, path)
+  // What a file may leave out is not in its digest.
+  const present = Object.fromEntries(Object.entries(decoded).filter(([, value]) => value !== undefined))
+  const { checksum, ...content } = present as typeof decoded
   if (checksum !== digestOf(writeJson(content)))
     reject(
       'Damaged',

@@ -207,8 +207,7 @@ export async function* streamText(
       const before = texts
       texts = texts.map((writing, i) => {
         if (writing.ended !== undefined) return writing
-        if (typeof step === 'boolean' || step === undefined)
-          return finished(writing, step === undefined || !step ? 'length' : 'context')
+        if (typeof step === 'boolean' || step === undefined) return finished(writing, step ? 'context' : 'length')
         const id = step[i]
         return id === null || id === undefined ? writing : written(writing, id, ends, count === maxNewTokens)
       })

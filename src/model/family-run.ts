@@ -35,7 +35,7 @@ const modelsOf = <C, Ms, D extends Task & keyof Ms>(family: Family<C>, usual: D)
   task: usual,
   kinds: family.kinds,
   init: (config, key, { task = usual as never, labels = 2 } = {}) =>
-    initFamily(family, { ...config }, key, { task, labels }) as never,
+    initFamily<C, never>(family, { ...config }, key, { task, labels }),
 })
 
 /** A family of encoders, in their own words. @internal */

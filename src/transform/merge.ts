@@ -40,7 +40,7 @@ const mergedWeight = (node: Weight, path: readonly string[], kinds: Kinds, scale
 }
 
 const mergedOf = ({ node, path }: Place<Mergeable>, kinds: Kinds): Param | Linear => {
-  if (!isScaledOutputs(node)) return mergedWeight(node as Weight, path, kinds)
+  if (!isScaledOutputs(node)) return mergedWeight(node, path, kinds)
   const { base, scale } = node
   const weight = mergedWeight(base.weight, [...path, 'weight'], kinds, scale.value)
   return { ...base, weight, bias: base.bias === null ? null : withValue(base.bias, mul(base.bias.value, scale.value)) }

@@ -72,7 +72,7 @@ const series = (q: Tensor, terms: number): Tensor => {
 }
 
 /** The blocks of R for so many inputs. */
-const blocksOf = ({ v, terms = 0, radius = 0 }: Oft, inputs: number): Tensor => {
+const blocksOf = ({ v, terms, radius }: Oft, inputs: number): Tensor => {
   const free = skewOf(v.value)
   const q = radius === 0 ? free : within(free, radius / Math.sqrt(v.value.shape[0] ?? 1))
   const blocks = terms === 0 ? cayley(q) : series(q, terms)

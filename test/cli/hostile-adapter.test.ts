@@ -24,7 +24,9 @@ const config =
 const first =
   (change: (entry: Header[string]) => void): Damage =>
   (folder) =>
-    withHeader(join(folder, file), (h) => change(h[Object.keys(h).find((k) => k !== '__metadata__')!]!))
+    withHeader(join(folder, file), (h) => {
+      change(h[Object.keys(h).find((k) => k !== '__metadata__')!]!)
+    })
 const slow = '(([a-z0-9._]+)+)+!'
 
 const cases: readonly (readonly [string, Damage, RegExp])[] = [

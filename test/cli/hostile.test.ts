@@ -28,7 +28,9 @@ const header =
 const entry =
   (change: (entry: Header[string]) => void): Damage =>
   (folder) =>
-    withHeader(join(folder, weights), (h) => change(h[wte]!))
+    withHeader(join(folder, weights), (h) => {
+      change(h[wte]!)
+    })
 const text =
   (from: string, to: string): Damage =>
   (folder) => {

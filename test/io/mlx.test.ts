@@ -80,7 +80,7 @@ describe('is refused', () => {
     const at = (...steps: readonly unknown[]) =>
       steps.reduce((model, step) => (step as (m: unknown) => unknown)(model), freeze(base.model))
     const write = async (model: unknown): Promise<unknown> => {
-      const result = await saveMlx({ ...base, model: model as Model }, await scratch())()
+      const result = await saveMlx({ ...base, model }, await scratch())()
       return result._tag === 'Left' ? result.left.map((i) => i._tag) : []
     }
     const on = (glob: string, rank = 2) => lora.unchecked({ at: glob, rank })
