@@ -148,7 +148,9 @@ export const openFolder = async (folder: string, kind: Kind, props: t.Props = {}
     'a JSON file of Espalier',
   )
   const { checksum, ...content } = decode(codec, json, path)
-  if (checksum !== digestOf(writeJson(content)))
+  // What may be left out is decoded to a field that the text has not.
+  const said = Object.fromEntries(Object.entries(content).filter(([, value]) => value !== undefined)) as Json
+  if (checksum !== digestOf(writeJson(said)))
     reject(
       'Damaged',
       path,
