@@ -147,11 +147,10 @@ export const openFolder = async (folder: string, kind: Kind, props: t.Props = {}
     },
     'a JSON file of Espalier',
   )
-  const decoded = decode(codec, json, path)
-  // What a file may leave out is not in its digest.
-  const present = Object.fromEntries(Object.entries(decoded).filter(([, value]) => value !== undefined))
-  const { checksum, ...content } = present as typeof decoded
-  if (checksum !== digestOf(writeJson(content)))
+  const { checksum, ...content } = decode(codec, json, path)
+  // What may be left out is decoded to a field that the text has not.
+  const said = Object.fromEntries(Object.entries(content).filter(([, value]) => value !== undefined)) as Json
+  if (checksum !== digestOf(writeJson(said)))
     reject(
       'Damaged',
       path,
