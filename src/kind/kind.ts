@@ -132,6 +132,8 @@ export interface RoleOps<N> {
     readonly output: (node: N, x: Tensor, residual: Tensor, ctx: Ctx) => Tensor
   }
   readonly model: {
+    /** Whether its head says which token comes next, by what came before alone. */
+    readonly causal?: boolean
     /** Token ids to the hidden states before the head, and their mask. */
     readonly hidden: (node: N, tokens: Tokens, ctx: Ctx) => Embedded
     /** Hidden states [..., d_model] to logits [..., vocab], or to what the model is asked for; those themselves without a head. */

@@ -1,5 +1,5 @@
 import { headOf, hiddenOf } from '../kind/index.ts'
-import type { Ctx, KeysValues, Model, Past, Tokens } from '../kind/index.ts'
+import type { Ctx, KeysValues, Model, Past, RoleOps, Tokens } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
 import { concat, ones, read, release, scope, slice, tensor } from '../ops/index.ts'
 import { EspalierError, issue } from '../tree/error.ts'
@@ -7,6 +7,7 @@ import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { innermost } from '../tree/wrap.ts'
 import { modelKinds } from './families.ts'
 import { floats } from './masks.ts'
 import { requireInput } from './run.ts'
@@ -69,16 +70,6 @@ const run = (model: Model, make: () => Tokens, ctx: Ctx): Ran =>
     const kept: KeysValues[] = []
     const { hidden, mask } = hiddenOf(model, tokens, { ...ctx, keep: (own) => void kept.push(own) })
     const [batch = 0, length = 0, d = 0] = hidden.shape
-    if (hidden.shape.length !== 3 || kept.length === 0)
-      throw new EspalierError([
-        issue(
-          'NotCausal',
-          '',
-          'a language model',
-          model._tag,
-          'Only a model with a head of its vocabulary continues texts.',
-        ),
-      ])
     const last = slice(hidden, [0, length - 1, 0], [batch, 1, d])
     const logits = headOf(model, last, ctx)
     const before = ctx.past?.mask
@@ -104,8 +95,34 @@ const placesOf = ({ ids, mask }: Tokens): { readonly counts: number[]; readonly 
   return { counts, places }
 }
 
+/** The tokens of each text, without padding. */
+const textsOf = ({ ids, mask }: Tokens): number[][] => {
+  const [batch = 0, length = 0] = ids.shape
+  const [all, seen] = [read(ids), mask === undefined ? undefined : read(mask)]
+  return Array.from({ length: batch }, (_, row) => {
+    const from = row * length
+    return [...all.subarray(from, from + length)].filter((__, i) => seen?.[from + i] !== 0)
+  })
+}
+
 const standing = (places: Int32Array | undefined, shape: readonly number[]): Pick<Tokens, 'positions'> =>
   places === undefined ? {} : { positions: tensor(places, shape) }
+
+/** Whatever wraps a model, it is asked what it says of itself: an encoder would run, and say nothing of the next token. */
+const requireCausal = (model: Model, { kinds }: Ctx): void => {
+  const { _tag: tag } = innermost(model) as Model
+  const ops = Object.hasOwn(kinds, tag) ? (kinds[tag]?.ops as Partial<RoleOps<unknown>['model']>) : undefined
+  if (ops?.causal !== true)
+    throw new EspalierError([
+      issue(
+        'NotCausal',
+        '',
+        'a language model',
+        tag,
+        'Only a model whose head says the next token continues texts; a kind of your own says so by `causal: true`.',
+      ),
+    ])
+}
 
 const requireLeftPadding = ({ ids, mask }: Tokens): void => {
   const [batch = 0, length = 0] = ids.shape
@@ -150,16 +167,16 @@ export function* generateTokens(
 ): Generator<GeneratedTokens, void, void> {
   const issues = optionIssues(options)
   if (issues.length > 0) throw new EspalierError(issues)
+  const whole = context(ctx, modelKinds)
+  requireCausal(model, whole)
   const tokens = requireInput(input)
   requireLeftPadding(tokens)
   const { maxNewTokens, eos = [], key = seedKey('generate'), ...sampling } = options
   const ends = new Set([eos].flat())
-  const [batch = 0, length = 0] = tokens.ids.shape
-  const given = read(tokens.ids)
-  const texts = Array.from({ length: batch }, (_, row) => [...given.subarray(row * length, (row + 1) * length)])
+  const [batch = 0] = tokens.ids.shape
+  const texts = textsOf(tokens)
   const done = texts.map(() => false)
   const { counts, places } = placesOf(tokens)
-  const whole = context({ ...ctx }, modelKinds)
   let ran = run(model, () => ({ ...tokens, ...standing(places, tokens.ids.shape) }), whole)
   const { virtual } = ran
   try {

@@ -34,6 +34,7 @@ export const languageModelKind = ({ tag, body, of, d, vocab, tied, cap = 0 }: La
     role: 'model',
     fields: { [body]: of, lm_head: tied ? own : linear(d, vocab, { bias: false }), cap: fixed(cap) },
     ops: {
+      causal: true,
       hidden: (n, tokens, ctx) => hiddenOf(bodyOf(n, body), tokens, ctx),
       head: (n, hidden, ctx) => {
         const logits = layer(n['lm_head'] as Layer, headOf(bodyOf(n, body), hidden, ctx), ctx)

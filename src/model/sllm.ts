@@ -142,7 +142,7 @@ const sllmKind = (config: SllmConfig): Kind<SllmShell, 'model'> => ({
   tag: 'Sllm',
   role: 'model',
   fields: fieldsOf(config),
-  ops: { hidden: body, head: (m, h, ctx) => layer(m.out_head, h, ctx) },
+  ops: { causal: true, hidden: body, head: (m, h, ctx) => layer(m.out_head, h, ctx) },
 })
 
 // With every bias a model may have: the check takes null for a vector, but nothing for an absent field.

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { generate, generateTokens, key, pipe, prefix, prompt, sllm } from '../../src/index.ts'
+import { bert, generate, generateTokens, key, pipe, prefix, prompt, sllm } from '../../src/index.ts'
 import type { Model } from '../../src/index.ts'
 import { sample } from '../../src/model/sample.ts'
 import { memory, read, tensor } from '../../src/ops/index.ts'
@@ -84,6 +84,8 @@ describe('generate', () => {
     const mask = tensor([[1, 1, 1, 1, 0]])
     expect(failure(() => generate(base, { ids: input, mask }, { maxNewTokens: 2 }))).toEqual(['RightPadding'])
     expect(failure(() => generate(base, input, { maxNewTokens: 40 }))).toEqual(['ContextOverflow'])
+    const encoder = bert.init({ vocab_size: 40, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2 }, key(0))
+    expect(failure(() => generate(encoder, input, { maxNewTokens: 2 }))).toEqual(['NotCausal'])
   })
 })
 

@@ -1,0 +1,3 @@
+import { generateOn } from './generate-on.ts'
+
+generateOn('js')
