@@ -21,7 +21,9 @@ export type Norm = RmsNorm<Vector<'trainable'>>
 
 /** A fresh linear layer without a bias, with one, or with one where the configuration says so. */
 export type Plain = Linear<Matrix<'trainable'>, null>
+/** A fresh linear layer with a bias. */
 export type Biased = Linear<Matrix<'trainable'>, Vector<'trainable'>>
+/** A fresh linear layer with a bias where the configuration says so. */
 export type MaybeBiased = Linear<Matrix<'trainable'>, Vector<'trainable'> | null>
 
 /** Attention, then mlp, each after a norm and added to what it was given. */

@@ -36,14 +36,14 @@ export const Activation: t.Type<ActivationName> = new t.Type<ActivationName>(
 
 // Of every configuration: how it was made, what generation and training begin with, how results are handed over.
 const harmless: ReadonlySet<string> = new Set(
-  `_name_or_path _attn_implementation _commit_hash architectures attn_implementation auto_map bad_words_ids begin_suppress_tokens
+  `_name_or_path _attn_implementation _attn_implementation_autoset _commit_hash _num_labels architectures attn_implementation auto_map bad_words_ids begin_suppress_tokens
   bos_token_id chunk_size_feed_forward cls_token_id decoder_start_token_id diversity_penalty do_sample dtype early_stopping
   encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task forced_bos_token_id
-  forced_eos_token_id gradient_checkpointing id2label initializer_range keys_to_ignore_at_inference label2id length_penalty
+  forced_eos_token_id gradient_checkpointing id2label initializer_range keys_to_ignore_at_inference label2id length_penalty model_max_length neftune_noise_alpha
   max_length max_new_tokens min_length model_type no_repeat_ngram_size num_beam_groups num_beams num_labels
   num_return_sequences output_attentions output_hidden_states output_past output_scores pad_token_id prefix
   problem_type remove_invalid_values repetition_penalty return_dict return_dict_in_generate sep_token_id suppress_tokens
-  task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p torch_dtype torchscript
+  task_specific_params temperature tf_legacy_loss tokenizer_class unsloth_fixed unsloth_version use_bfloat16 top_k top_p torch_dtype torchscript
   transformers_version typical_p use_cache classifier_dropout`.split(/\s+/),
 )
 

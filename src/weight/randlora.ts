@@ -11,9 +11,9 @@ export interface RandloraValues {
   readonly projectionA: Constant
   /** [widest, all bases, rank], of which a weight uses as many rows as its larger side is long, and its own bases. */
   readonly projectionB: Constant
-  /** [rank, bases]: what scales each direction of each basis. */
+  /** What scales each direction of each basis. */
   readonly lambda: Matrix<'trainable'>
-  /** [bases, smaller side]: what scales each basis along the smaller side. */
+  /** What scales each basis along the smaller side. */
   readonly gamma: Matrix<'trainable'>
   /** The factor before the sum. */
   readonly scale: number

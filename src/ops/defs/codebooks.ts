@@ -8,7 +8,7 @@ export type PackedScheme = 'nf4' | 'int8' | Half
 /** How many codes one int32 holds. */
 export const codesPerWord: Readonly<Record<PackedScheme, number>> = { nf4: 8, int8: 4, bf16: 2, f16: 2 }
 
-/** Whether the codes are numbers in 16 bits, which have no scale. @internal */
+/** Whether the codes are numbers in 16 bits, which have no scale. */
 export const isHalf = (scheme: PackedScheme): scheme is Half => scheme === 'bf16' || scheme === 'f16'
 
 /** Weights that share one scale in NF4, and scales that share one when they are quantised themselves. */

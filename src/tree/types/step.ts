@@ -52,7 +52,9 @@ export type Legal<M, G extends string, K extends Method> = string extends G
   : [Missed<M, G, K>] extends [never]
     ? unknown
     : {
-        readonly '~error': `"${Missed<M, G, K>}" hits nothing here that ${MethodName<K>} takes; did you mean "**.${Alike<M, Missed<M, G, K>, K>}"?`
+        readonly '~error': [Alike<M, Missed<M, G, K>, K>] extends [never]
+          ? `nothing is known here of what ${MethodName<K>} takes; name the model's type, or leave the check to run time: ${MethodName<K>}.unchecked(…)`
+          : `"${Missed<M, G, K>}" hits nothing here that ${MethodName<K>} takes; did you mean "**.${Alike<M, Missed<M, G, K>, K>}"?`
       }
 
 /** What a step that is a value makes of a model: exact for literal patterns, "may be" for run-time ones. */
