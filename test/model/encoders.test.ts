@@ -25,7 +25,7 @@ import {
   savePretrained,
   writeSafetensors,
 } from '../../src/io/index.ts'
-import { concat, engine, read, slice, sub, tensor } from '../../src/ops/index.ts'
+import { concat, engine, normal, read, slice, sub, tensor } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
 import { casesOf, fixture, json, outputOf, worstDifference } from '../io/fixtures.ts'
 import type { Case } from '../io/fixtures.ts'
@@ -74,10 +74,10 @@ describe('what stands on hidden states is what the reference makes of them', () 
 
   test('normalised, an embedding points the same way and has length 1', async () => {
     const [model, ids] = [await load('minilm'), idsOf([[5, 9, 7]])]
-    const [raw, normal] = [false, true].map((normalise) => read(sentenceEmbedding(model, ids, { normalise })))
+    const [raw, unit] = [false, true].map((normalise) => read(sentenceEmbedding(model, ids, { normalise })))
     const length = Math.hypot(...raw!)
     expect(length).toBeGreaterThan(2)
-    normal!.forEach((x, i) => expect(x).toBeCloseTo(raw![i]! / length, 5))
+    unit!.forEach((x, i) => expect(x).toBeCloseTo(raw![i]! / length, 5))
   })
 
   test('a classifier of texts has no hidden states of tokens', async () => {
@@ -202,6 +202,16 @@ test('RoBERTa counts tokens that are no padding, wherever the padding stands', (
   expect(furthest(alone, among)).toBeLessThan(1e-5)
   const shifted = { ids: idsOf([text]), positions: idsOf([[3, 4, 5, 6]]) }
   expect(furthest(alone, roberta.hidden(model, shifted).hidden)).toBeGreaterThan(1e-3)
+})
+
+test('RoBERTa counts its tokens from behind the past on', () => {
+  const model = roberta.init({ ...small, pad_token_id: 1 }, key(1))
+  const rows = normal(key(5), [1, 2, 3, 4])
+  const past = { length: 3, layers: [0, 1].map(() => ({ keys: rows, values: rows })) }
+  const run = (positions?: Tensor): Tensor =>
+    roberta.hidden(model, { ids: idsOf([[7, 9]]), positions }, { past }).hidden
+  expect(furthest(run(), run(idsOf([[5, 6]])))).toBe(0)
+  expect(furthest(run(), run(idsOf([[2, 3]])))).toBeGreaterThan(1e-3)
 })
 
 test('segments of tokens stay theirs behind a soft prompt, whose rows are of segment 0', () => {
