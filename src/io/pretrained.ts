@@ -183,9 +183,9 @@ const weightOf = (
  *
  * A name like `sentence-transformers/all-MiniLM-L6-v2` that is no folder is fetched from there, as `fromHub` does. Fields of the
  * model have the names of transformers; every parameter is trainable. With `as`, a family, the model has that family's type;
- * `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: those of `fromHub`, `PickleOnly`, `FileSystem`, `WrongFamily`,
- * `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
- * `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
+ * `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: those of `fromHub`, `PickleOnly`,
+ * `FileSystem`, `WrongFamily`, `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else,
+ * `MissingTensor`, `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
  *
  * @example
  * ```ts
