@@ -80,21 +80,22 @@ const taskOf = ({ architectures }: HubConfig): Task => {
   return tasks.find(([pattern]) => pattern.test(name))?.[1] ?? 'base'
 }
 
-const labelsOf = ({ id2label, num_labels = 2 }: HubConfig, path: string): number => {
-  if (isRecord(id2label))
-    return (
-      Object.keys(id2label).length ||
-      reject('BadConfig', inFile(path, 'id2label'), 'a label or more', 'none', 'Name each class, or pass { labels }.')
-    )
-  return typeof num_labels === 'number' && Number.isSafeInteger(num_labels) && num_labels > 0
-    ? num_labels
-    : reject(
-        'BadConfig',
-        inFile(path, 'num_labels'),
-        'a positive whole number',
-        describe(num_labels),
-        'Or give id2label.',
-      )
+const saidLabels = ({ id2label, num_labels = 2 }: HubConfig): unknown =>
+  isRecord(id2label) ? Object.keys(id2label).length : num_labels
+
+const labelsOf = (config: HubConfig, path: string): number => {
+  const labels = saidLabels(config)
+  if (typeof labels === 'number' && Number.isSafeInteger(labels) && labels > 0) return labels
+  const [field, expected] = isRecord(config['id2label'])
+    ? ['id2label', 'a label or more']
+    : ['num_labels', 'a positive whole number']
+  return reject(
+    'BadConfig',
+    inFile(path, field),
+    expected,
+    describe(labels),
+    'Or pass { labels } for a head of its own.',
+  )
 }
 
 /** The family of this name. @internal */
@@ -263,7 +264,7 @@ const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
 const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({
   ...config,
   architectures: [family.plans[task]?.architecture],
-  ...(labels === undefined || labels === labelsOf(config, 'config.json')
+  ...(labels === undefined || labels === saidLabels(config)
     ? {}
     : { id2label: Object.fromEntries(Array.from({ length: labels }, (_, i) => [i, `LABEL_${i}`])) }),
 })
