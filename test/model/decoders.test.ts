@@ -203,13 +203,25 @@ test('without an id of padding, a classifier of texts reads the last token that 
   expect(model.pad).toBe(-1)
   const rows = (ids: readonly (readonly number[])[], mask?: readonly (readonly number[])[]): number[][] => {
     const y = data(run(model, { ids: idsOf(ids), ...(mask && { mask: idsOf(mask) }) }))
-    return ids.map((_, i) => [...y.slice(2 * i, 2 * i + 2)])
+    return ids.map((_, i) => y.slice(2 * i, 2 * i + 2))
   }
   const near = (found: number[][], wanted: number[][]): void =>
     expect(Math.max(...found.flat().map((x, i) => Math.abs(x - wanted.flat()[i]!)))).toBeLessThan(1e-5)
   const [[short], [long]] = [rows([[5, 6]]), rows([[5, 6, 7]])]
-  const masks = [[1, 1, 0], [1, 1, 1]] // prettier-ignore
-  near(rows([[5, 6, 0], [5, 6, 7]], masks), [short!, long!]) // prettier-ignore
+  const masks = [
+    [1, 1, 0],
+    [1, 1, 1],
+  ]
+  near(
+    rows(
+      [
+        [5, 6, 0],
+        [5, 6, 7],
+      ],
+      masks,
+    ),
+    [short!, long!],
+  )
   near(rows([[5, 6, 7]]), [long!])
   expect(Math.abs(short![0]! - rows([[5, 6, 0]])[0]![0]!)).toBeGreaterThan(1e-3)
 })
