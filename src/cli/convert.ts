@@ -1,4 +1,5 @@
 import { orThrow, saveAdapter, saveMlx, savePeft } from '../io/index.ts'
+import { notesOf } from '../io/notes.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { startEngine, tellEngine } from './engine.ts'
 import { requireUnused, usage } from './errors.ts'
@@ -23,12 +24,8 @@ const pretrainedOf = ({ pretrained }: Opened): NonNullable<Opened['pretrained']>
 
 const formats: Readonly<Record<string, Write>> = {
   // What PEFT said of it travels along, so that nothing of that is lost on the way back.
-  espalier: ({ model, pretrained }, output) => {
-    const { task, adapter: peft } = pretrained ?? {}
-    return orThrow(
-      saveAdapter(model, output, pretrained === undefined ? {} : { notes: { task, ...(peft && { peft }) } }),
-    )
-  },
+  espalier: ({ model, pretrained }, output) =>
+    orThrow(saveAdapter(model, output, pretrained === undefined ? {} : { notes: notesOf(pretrained) })),
   peft: (opened, output) => orThrow(savePeft(pretrainedOf(opened), output)),
   mlx: (opened, output) => orThrow(saveMlx(pretrainedOf(opened), output)),
 }

@@ -10,7 +10,7 @@ import { openAdapted } from './open.ts'
 export const inspectHelp = `espalier inspect [--model sllm|DIR] [--adapter DIR] [--recipe FILE] [--json]
   Prints a model as a tree, with an adapter on and after a recipe if they are given.
   --model   the chapter's model (the default), a folder with config.json and model.safetensors, or one that saveModel wrote
-  --adapter a folder that PEFT, saveAdapter or savePeft wrote
+  --adapter a folder that PEFT, savePeft, saveAdapter, MLX or AdapterHub wrote
   --recipe  a JSON list of transforms, such as [{"freeze":{}},{"lora":{"at":"**.ln_1","rank":16,"alpha":30}}]
   --json    prints counts of parameters and bytes at rest as JSON instead`
 
@@ -31,7 +31,8 @@ export const inspect = async (args: readonly string[], color: boolean): Promise<
   const counts = { parameters, trainable, frozen, bytesAtRest: bytesAtRest(tuned) }
   const kind = pretrained === undefined ? {} : { family: pretrained.family, task: pretrained.task }
   const type = pretrained?.adapter?.['peft_type']
-  const adapter = type === undefined ? {} : { peftType: type }
+  const lost = pretrained?.lost
+  const adapter = { ...(type !== undefined && { peftType: type }), ...(lost !== undefined && { lost }) }
   return JSON.stringify({ ...counts, model: values.model, ...kind, ...adapter, ties: ties(tuned) }, null, 2)
 }
 

@@ -1,5 +1,5 @@
-import { copyFile, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, mkdir, readdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { orThrow, savePretrained } from '../io/index.ts'
 import { foldShifts } from '../transform/fold-shifts.ts'
 import { merge as mergeAdapters } from '../transform/index.ts'
@@ -32,7 +32,16 @@ export const mergedWhole = (model: unknown): unknown => {
 
 // What stands beside the weights and is the same for the merged model.
 const besides =
-  /^(tokenizer.*|special_tokens_map\.json|vocab\..*|merges\.txt|generation_config\.json|chat_template\..*|.*\.model)$/
+  /^(tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\..*|merges\.txt|generation_config\.json|chat_template\..*|.*\.model)$/
+const templates = 'additional_chat_templates'
+
+const filesBeside = async (model: string): Promise<readonly string[]> => {
+  const more = await readdir(join(model, templates)).catch(() => [])
+  return [
+    ...(await readdir(model)).filter((file) => besides.test(file)),
+    ...more.filter((file) => file.endsWith('.jinja')).map((file) => join(templates, file)),
+  ]
+}
 
 /** The `merge` command: what it prints. */
 export const merge = async (args: readonly string[]): Promise<string> => {
@@ -54,7 +63,9 @@ export const merge = async (args: readonly string[]): Promise<string> => {
   const merged = mergedWhole(tuned)
   tellEngine(engine)
   await orThrow(savePretrained({ ...pretrained, model: merged }, output))
-  for (const name of (await readdir(model)).filter((file) => besides.test(file)))
+  for (const name of await filesBeside(model)) {
+    await mkdir(dirname(join(output, name)), { recursive: true })
     await copyFile(join(model, name), join(output, name))
+  }
   return `merged into ${output}`
 }

@@ -9,10 +9,10 @@ import {
   loadPeft,
   loadPretrained,
   orThrow,
-  readAdapter,
 } from '../io/index.ts'
-import type { HubConfig } from '../model/hub-config.ts'
-import type { PeftModel, Pretrained, PretrainedOptions } from '../io/index.ts'
+import type { Pretrained, PretrainedOptions } from '../io/index.ts'
+import { paddedWith, readNotes } from '../io/notes.ts'
+import type { Adapted } from '../io/notes.ts'
 import { sllm } from '../model/sllm.ts'
 import { key } from '../tree/key.ts'
 import { leaves } from '../tree/walk.ts'
@@ -21,7 +21,7 @@ import { refuse, usage } from './errors.ts'
 /** A model as the command line was given it; `pretrained` is absent for what saveModel wrote. */
 export interface Opened {
   readonly model: unknown
-  readonly pretrained?: Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter' | 'lost'>>
+  readonly pretrained?: Adapted
 }
 
 /** Whether there is a file of this name in a folder. */
@@ -71,17 +71,14 @@ const requireHead = (adapter: string, base: Pretrained<unknown>, tuned: unknown)
   if (issues.length > 0) refuse(issues)
 }
 
-type Load = (
-  adapter: string,
-  base: Pretrained<unknown>,
-) => Promise<Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter' | 'lost'>>>
+type Load = (adapter: string, base: Pretrained<unknown>) => Promise<Adapted>
 
-/** An adapter of ours on a model of the Hub, with the configuration of another library that it may have come with. */
-const loadOurs: Load = async (adapter, base) => {
+/** An adapter of ours on a model of the Hub, with what is noted beside it. */
+const loadOurs: Load = async (adapter, plain) => {
+  const { pad, peft, lost } = await readNotes(adapter)
+  const base = pad === undefined ? plain : paddedWith(plain, pad)
   const model: unknown = await orThrow(loadAdapter(base.model, adapter))
-  const { notes } = await orThrow(readAdapter(adapter))
-  const peft = (notes as { readonly peft?: HubConfig } | null)?.peft
-  return { ...base, model, ...(peft === undefined ? {} : { adapter: peft }) }
+  return { ...base, model, ...(peft && { adapter: peft }), ...(lost !== undefined && { lost }) }
 }
 
 /** Who wrote an adapter, by the files that it is in. */
@@ -106,7 +103,7 @@ const loaderFor = async (adapter: string): Promise<Load> => {
 /** A model with an adapter on: of ours, of PEFT, of AdapterHub or of MLX. */
 export const openAdapted = async (modelName: string, adapter: string | undefined): Promise<Opened> => {
   if (adapter === undefined) return openModel(modelName)
-  await requireModelFolder(adapter, '--adapter', 'a folder that PEFT, saveAdapter or savePeft wrote')
+  await requireModelFolder(adapter, '--adapter', 'a folder that PEFT, savePeft, saveAdapter, MLX or AdapterHub wrote')
   const load = await loaderFor(adapter)
   const { model, pretrained } = await openModel(modelName, await orThrow(carriedTask(adapter)))
   if (pretrained === undefined) {

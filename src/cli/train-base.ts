@@ -1,9 +1,11 @@
 import type { Opened } from './open.ts'
 import { openModel } from './open.ts'
+import { notesOf, paddedWith } from '../io/notes.ts'
 import { familyNamed } from '../io/pretrained.ts'
 import { peftIssues } from '../io/peft/save.ts'
 import { orThrow, saveAdapter, saveModel, savePeft, savePretrained } from '../io/index.ts'
 import type { Tokenizer } from '../io/index.ts'
+import { padOf } from '../model/heads.ts'
 import { sllm } from '../model/sllm.ts'
 import { unfreeze } from '../transform/index.ts'
 import { count } from '../tree/count.ts'
@@ -35,21 +37,18 @@ export const openBase = async (
   )
 }
 
-/** What fills up shorter texts: a causal classifier finds the last token of a text by it. */
-export const paddedBy = (opened: Opened, tokenizer: Tokenizer): { readonly opened: Opened; readonly pad: number } => {
-  const { model, pretrained } = opened
+/** What fills up shorter texts; a causal classifier must be told it, whoever opens it. */
+export const fillerOf = ({ model, pretrained }: Opened, tokenizer: Tokenizer): number => {
   const said = pretrained?.config['pad_token_id']
   const pad = typeof said === 'number' ? said : (tokenizer.special.pad ?? tokenizer.special.eos)?.id
-  if ((model as { readonly pad?: unknown }).pad !== -1 || pretrained === undefined) return { opened, pad: pad ?? 0 }
-  if (pad === undefined)
+  if (pad === undefined && padOf(model) === -1)
     throw usage(
       'tokenizer',
       'one with a token for padding, or one that ends texts',
       'neither',
       'A causal classifier finds the last token of a text by the padding after it.',
     )
-  const knowing = { ...(model as object), pad }
-  return { opened: { model: knowing, pretrained: { ...pretrained, model: knowing } }, pad }
+  return pad ?? 0
 }
 
 /** A classifier's head is trained whatever the recipe says of the rest, as PEFT has it; so is all else that was drawn. */
@@ -66,31 +65,39 @@ export const withHead = (task: TrainConfig['task'], { pretrained }: Opened, tune
 /** How what was trained is saved: `name` is the folder in the output. */
 export interface Keeping {
   readonly name: 'model' | 'adapter'
+  /** What is trained: as it will be when it is opened again. */
+  readonly tuned: unknown
   /** One sentence for people: which form, and why no other. */
   readonly said: string
   readonly save: (model: unknown, folder: string) => Promise<void>
 }
 
+const unpadded = (pad: number): string =>
+  `The configuration of its base has no pad_token_id, without which transformers takes one text at a time: set it to ${pad} there.`
+
 /** Decides, before anything is trained, what will be saved and in which form. */
-export const keepingOf = (config: TrainConfig, { pretrained }: Opened, tuned: unknown): Keeping => {
+export const keepingOf = (config: TrainConfig, { pretrained }: Opened, tuned: unknown, pad: number): Keeping => {
+  const plain = pretrained && { ...pretrained, model: tuned }
+  // Told what padding is, as its own files can say and those of PEFT cannot: of these the mask alone tells it.
+  const told = plain && paddedWith(plain, pad)
   const { parameters, trainable } = count(tuned)
   if (trainable === parameters)
     return {
       name: 'model',
+      tuned: told?.model ?? tuned,
       said: 'The whole model is saved, since nothing was frozen.',
       save: (model, folder) =>
-        orThrow(pretrained === undefined ? saveModel(model, folder) : savePretrained({ ...pretrained, model }, folder)),
+        orThrow(told === undefined ? saveModel(model, folder) : savePretrained({ ...told, model }, folder)),
     }
   const ours = (said: string): Keeping => ({
     name: 'adapter',
+    tuned: told?.model ?? tuned,
     said,
     save: (model, folder) =>
-      orThrow(
-        saveAdapter(model, folder, { recipe: config.recipe, ...(pretrained && { notes: { task: pretrained.task } }) }),
-      ),
+      orThrow(saveAdapter(model, folder, { recipe: config.recipe, ...(told && { notes: notesOf(told) }) })),
   })
   if (config.format === 'espalier') return ours('The adapter is saved as Espalier has it.')
-  if (pretrained === undefined) {
+  if (plain === undefined) {
     if (config.format === undefined) return ours('The adapter is saved as Espalier has it.')
     throw usage(
       'format',
@@ -99,12 +106,13 @@ export const keepingOf = (config: TrainConfig, { pretrained }: Opened, tuned: un
       'Only models with config.json and model.safetensors have names in PEFT.',
     )
   }
-  const issues = peftIssues({ ...pretrained, model: tuned })
+  const issues = peftIssues(plain)
   if (issues.length === 0)
     return {
       name: 'adapter',
-      said: 'The adapter is saved as PEFT has it.',
-      save: (model, folder) => orThrow(savePeft({ ...pretrained, model }, folder)),
+      tuned,
+      said: `The adapter is saved as PEFT has it.${told === plain ? '' : ` ${unpadded(pad)}`}`,
+      save: (model, folder) => orThrow(savePeft({ ...plain, model }, folder)),
     }
   if (config.format === 'peft') return refuse(issues.map((i) => ({ ...i, path: `recipe: ${i.path}` })))
   const [why] = issues

@@ -12,7 +12,7 @@ import { startEngine, tellEngine } from './engine.ts'
 import { refuse, usage } from './errors.ts'
 import { readJson } from './files.ts'
 import { readFlags, required } from './flags.ts'
-import { keepingOf, openBase, paddedBy, withHead } from './train-base.ts'
+import { fillerOf, keepingOf, openBase, withHead } from './train-base.ts'
 import type { Keeping } from './train-base.ts'
 import { withJob } from './train-job.ts'
 import type { Job, Trained } from './train-job.ts'
@@ -43,10 +43,11 @@ export const train = async (args: readonly string[]): Promise<string> => {
   await requireFresh(output)
   const tokenizer = await orThrow(loadTokenizer(from(config.tokenizer)))
   const engine = await startEngine()
-  const { opened, pad } = paddedBy(await openBase(config, from), tokenizer)
+  const opened = await openBase(config, from)
+  const pad = fillerOf(opened, tokenizer)
   const adapted = applyRecipe(recipe.right, fold(key(config.seed ?? 0), 'recipe'))(opened.model)
-  const tuned = withHead(config.task, opened, adapted) as Trained
-  const keeping = keepingOf(config, opened, tuned)
+  const keeping = keepingOf(config, opened, withHead(config.task, opened, adapted), pad)
+  const tuned = keeping.tuned as Trained
 
   const heldout = config.heldout === undefined ? {} : { heldout: from(config.heldout) }
   return withJob(config.task, { tokenizer, train: from(config.train), pad, ...heldout }, async (job) => {

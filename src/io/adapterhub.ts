@@ -1,4 +1,3 @@
-import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { grow } from '../kind/index.ts'
 import type { GrowLeaf } from '../kind/index.ts'
@@ -15,7 +14,7 @@ import { freeze } from '../transform/index.ts'
 import { param } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { isRecord } from './codec.ts'
-import { inFile, io, refuse, reject } from './issues.ts'
+import { inFile, io, reject, rightOr } from './issues.ts'
 import type { Io } from './issues.ts'
 import { edited } from './peft/edit.ts'
 import { readAdapterFolder } from './peft/folder.ts'
@@ -164,10 +163,7 @@ const decoded = ({ config, configPath }: PeftFolder, { config: model }: Pretrain
       'Bottlenecks are read and no other method; LoRA is read as PEFT writes it.',
     )
   const { architecture: _, ...fields } = own
-  const result = decodeHubConfig(spec, fields)
-  if (E.isRight(result)) return result.right
-  refuse(result.left.map((i) => ({ ...i, path: at(`config.${i.path}`) })))
-  throw new Error('unreachable')
+  return rightOr(decodeHubConfig(spec, fields), (i) => ({ ...i, path: at(`config.${i.path}`) }))
 }
 
 /** One bottleneck of a file, the parameters of which are trainable. */

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { isAbsolute, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { EspalierError } from '../tree/error.ts'
 import { commit } from './files.ts'
 import type { Sink } from './files.ts'
-import { io, messageOf, reject } from './issues.ts'
+import { io, messageOf, orThrow, reject } from './issues.ts'
 import type { Io } from './issues.ts'
+import { isPickle, refusePickle } from './shards.ts'
 
 /** Where and which files of a repository are fetched. */
 export interface HubOptions {
@@ -38,9 +39,12 @@ interface Library {
 const idPattern = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/
 const revisionPattern = /^[A-Za-z0-9][\w./-]*$/
 const commitPattern = /^[0-9a-f]{40}$/
+const templates = 'additional_chat_templates'
+const json =
+  'config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|adapter_config|chat_template'
 const wanted = new RegExp(
-  `^((config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|adapter_config|chat_template|` +
-    String.raw`model\.safetensors\.index)\.json|chat_template\.jinja|(adapter_)?model(-\d+-of-\d+)?\.safetensors)$`,
+  String.raw`^((${json}|model\.safetensors\.index)\.json|chat_template\.jinja|${templates}/[^/]+\.jinja|` +
+    String.raw`(adapter_)?model(-\d+-of-\d+)?\.safetensors)$`,
 )
 
 const climbs = (name: string): boolean => name.split(/[/\\]/).some((part) => part === '..' || part === '')
@@ -118,9 +122,20 @@ const known = async (pointer: string): Promise<string | undefined> => {
  * result._tag // => 'Left'
  * ```
  */
-export const fromHub = (
+export const fromHub = (id: string, options: HubOptions = {}): Io<string> => fetched(id, options, () => undefined)
+
+/** The files of a repository: those beside its configuration, and further templates of chats. */
+async function* filesOf(hub: Library, of: object): AsyncGenerator<Entry, void, void> {
+  for await (const entry of hub.listFiles(of)) {
+    yield entry
+    if (entry.type === 'directory' && entry.path === templates) yield* hub.listFiles({ ...of, path: templates })
+  }
+}
+
+const fetched = (
   id: string,
-  { revision = 'main', cache = cacheFolder(), accessToken, fetch: request }: HubOptions = {},
+  { revision = 'main', cache = cacheFolder(), accessToken, fetch: request }: HubOptions,
+  check: (names: readonly string[]) => void,
 ): Io<string> =>
   io(id, async () => {
     if (!isHubId(id))
@@ -140,7 +155,8 @@ export const fromHub = (
       const { sha } = await hub.modelInfo({ name: id, revision, additionalFields: ['sha'], ...common })
       if (!commitPattern.test(sha)) reject('HubRefused', id, 'a commit', JSON.stringify(sha), 'Try again later.')
       const repo = { type: 'model', name: id } as const
-      for await (const entry of hub.listFiles({ repo, revision: sha, ...common })) {
+      const entries: Entry[] = []
+      for await (const entry of filesOf(hub, { repo, revision: sha, ...common })) {
         if (climbs(entry.path))
           reject(
             'BadName',
@@ -149,11 +165,16 @@ export const fromHub = (
             JSON.stringify(entry.path),
             'Do not use this repository.',
           )
-        if (entry.type !== 'file' || !wanted.test(entry.path) || (await isThere(join(root, sha, entry.path)))) continue
+        if (entry.type === 'file') entries.push(entry)
+      }
+      check(entries.map(({ path }) => path))
+      for (const entry of entries) {
+        const target = join(root, sha, entry.path)
+        if (!wanted.test(entry.path) || (await isThere(target))) continue
         const blob = await hub.downloadFile({ repo, path: entry.path, revision: sha, ...common })
         if (blob === null) return reject('HubRefused', `${id}/${entry.path}`, 'a file', 'nothing', 'Try again later.')
         const write = (sink: Sink): Promise<void> => writeBlob(id, entry, blob, sink)
-        await commit(join(root, sha), [{ name: entry.path, write }])
+        await commit(dirname(target), [{ name: basename(target), write }])
       }
       return sha
     }
@@ -166,10 +187,14 @@ export const fromHub = (
     return join(root, sha)
   })
 
-/** The folder of a checkpoint: a folder that is there, else what the Hub has under this name. @internal */
+/** The folder of a checkpoint: a folder that is there, else what the Hub has under this name; throws `PickleOnly`. @internal */
 export const located = async (source: string, options: HubOptions | undefined): Promise<string> => {
   if (!isHubId(source) || (await isThere(source))) return source
-  const result = await fromHub(source, options)()
-  if (result._tag === 'Left') throw new EspalierError(result.left)
-  return result.right
+  return orThrow(
+    fetched(source, options ?? {}, (names) => {
+      const pickle = names.find(isPickle)
+      if (pickle !== undefined && !names.some((name) => /^model[^/]*\.safetensors$/.test(name)))
+        refusePickle(`${source}/${pickle}`)
+    }),
+  )
 }

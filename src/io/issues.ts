@@ -30,6 +30,12 @@ export const refuse = (issues: Issues): void => {
   if (issues.length > 0) throw new EspalierError(issues)
 }
 
+/** The value of a result; throws what is wrong with it, each issue as `placed` has it. */
+export const rightOr = <A>(result: E.Either<Issues, A>, placed: (issue: Issue) => Issue = (i) => i): A => {
+  if (E.isLeft(result)) throw new EspalierError(result.left.map((i) => placed(i)))
+  return result.right
+}
+
 /** Throws one issue. */
 export const reject = (...parts: Parameters<typeof issue>): never => {
   throw new EspalierError([issue(...parts)])
@@ -94,11 +100,7 @@ export const io =
  * problem // => 'NotFound'
  * ```
  */
-export const orThrow = async <A>(task: TaskEither<Issues, A>): Promise<A> => {
-  const result = await task()
-  if (E.isLeft(result)) throw new EspalierError(result.left)
-  return result.right
-}
+export const orThrow = async <A>(task: TaskEither<Issues, A>): Promise<A> => rightOr(await task())
 
 /** A value in a few words, however large it is. */
 export const describe = (value: unknown): string => {

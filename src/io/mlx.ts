@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
 import { decodeHubConfig } from '../model/hub-config.ts'
@@ -15,7 +14,7 @@ import { DoraKind, LoraKind, scaleOf } from '../weight/index.ts'
 import type { Dora, Lora } from '../weight/index.ts'
 import { isRecord } from './codec.ts'
 import { commit } from './files.ts'
-import { inFile, io, refuse, reject } from './issues.ts'
+import { inFile, io, reject, rightOr } from './issues.ts'
 import type { Io } from './issues.ts'
 import { writeJson } from './json.ts'
 import { edited, wrapWith } from './peft/edit.ts'
@@ -110,10 +109,8 @@ const decoded = ({ config, configPath }: PeftFolder): MlxLora & { readonly isDor
       JSON.stringify(own) ?? 'nothing',
       'Is this an adapter of MLX-LM?',
     )
-  const result = decodeHubConfig(spec, own)
-  if (E.isRight(result)) return { ...result.right, isDora: type === 'dora', last }
-  refuse(result.left.map((i) => ({ ...i, path: at(`lora_parameters.${i.path}`) })))
-  throw new Error('unreachable')
+  const factors = rightOr(decodeHubConfig(spec, own), (i) => ({ ...i, path: at(`lora_parameters.${i.path}`) }))
+  return { ...factors, isDora: type === 'dora', last }
 }
 
 const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {

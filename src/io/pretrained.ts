@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import * as E from 'fp-ts/lib/Either.js'
 import type { Model } from '../kind/index.ts'
 import { families } from '../model/families.ts'
-import { drawnLeaf, growPlan } from '../model/family.ts'
+import { classifies, drawnLeaf, growPlan } from '../model/family.ts'
 import type { AnyFamily, Plan, Task } from '../model/family.ts'
+import { isOtherHead } from '../model/head-names.ts'
 import { decodeHubConfig } from '../model/hub-config.ts'
 import type { HubConfig } from '../model/hub-config.ts'
 import { release, scope, transpose } from '../ops/index.ts'
@@ -18,7 +18,7 @@ import { halfOf, nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
 import { located } from './hub.ts'
 import type { HubOptions } from './hub.ts'
-import { describe, inFile, io, orThrow, refuse, reject } from './issues.ts'
+import { describe, inFile, io, orThrow, reject, rightOr } from './issues.ts'
 import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
 import { matched, wantedBy } from './matching.ts'
@@ -80,17 +80,22 @@ const taskOf = ({ architectures }: HubConfig): Task => {
   return tasks.find(([pattern]) => pattern.test(name))?.[1] ?? 'base'
 }
 
-const labelsOf = ({ id2label, num_labels = 2 }: HubConfig, path: string): number => {
-  if (isRecord(id2label)) return Object.keys(id2label).length
-  return typeof num_labels === 'number' && Number.isSafeInteger(num_labels) && num_labels > 0
-    ? num_labels
-    : reject(
-        'BadConfig',
-        inFile(path, 'num_labels'),
-        'a positive whole number',
-        describe(num_labels),
-        'Or give id2label.',
-      )
+const saidLabels = ({ id2label, num_labels = 2 }: HubConfig): unknown =>
+  isRecord(id2label) ? Object.keys(id2label).length : num_labels
+
+const labelsOf = (config: HubConfig, path: string): number => {
+  const labels = saidLabels(config)
+  if (typeof labels === 'number' && Number.isSafeInteger(labels) && labels > 0) return labels
+  const [field, expected] = isRecord(config['id2label'])
+    ? ['id2label', 'a label or more']
+    : ['num_labels', 'a positive whole number']
+  return reject(
+    'BadConfig',
+    inFile(path, field),
+    expected,
+    describe(labels),
+    'Or pass { labels } for a head of its own.',
+  )
 }
 
 /** The family of this name. @internal */
@@ -123,14 +128,10 @@ const familyOf = (config: HubConfig, path: string): AnyFamily => {
 export const planOf = (
   config: HubConfig,
   path: string,
-  { task = taskOf(config), labels = labelsOf(config, path) }: PretrainedOptions = {},
+  { task = taskOf(config), labels }: PretrainedOptions = {},
 ): { readonly family: AnyFamily; readonly task: Task; readonly plan: Plan } => {
   const family = familyOf(config, path)
-  const decoded = decodeHubConfig<unknown>(family.spec, config)
-  if (E.isLeft(decoded)) {
-    refuse(decoded.left.map((i) => ({ ...i, path: inFile(path, i.path) })))
-    throw new Error('unreachable')
-  }
+  const decoded = rightOr(decodeHubConfig<unknown>(family.spec, config), (i) => ({ ...i, path: inFile(path, i.path) }))
   const { build } =
     family.plans[task] ??
     reject(
@@ -140,7 +141,7 @@ export const planOf = (
       task,
       'Pass { task } for another one.',
     )
-  return { family, task, plan: build(decoded.right, labels) }
+  return { family, task, plan: build(decoded, classifies(task) ? (labels ?? labelsOf(config, path)) : 0) }
 }
 
 const requireFinite = (stored: StoredTensor, path: string): void => {
@@ -157,14 +158,10 @@ const requireFinite = (stored: StoredTensor, path: string): void => {
 
 /** A tensor of a file as our layers hold it. */
 const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tensor => {
-  const made = fromStored(stored, { halves: 'float32', doubles: 'float32' })
-  if (E.isLeft(made)) {
-    refuse(made.left.map((i) => ({ ...i, path })))
-    throw new Error('unreachable')
-  }
-  if (!transposed) return made.right
-  const value = scope(() => transpose(made.right))
-  release(made.right, { keep: [value] })
+  const made = rightOr(fromStored(stored, { halves: 'float32', doubles: 'float32' }), (i) => ({ ...i, path }))
+  if (!transposed) return made
+  const value = scope(() => transpose(made))
+  release(made, { keep: [value] })
   return value
 }
 
@@ -187,9 +184,9 @@ const weightOf = (
  *
  * A name like `sentence-transformers/all-MiniLM-L6-v2` that is no folder is fetched from there, as `fromHub` does. Fields of the
  * model have the names of transformers; every parameter is trainable. With `as`, a family, the model has that family's type;
- * `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: those of `fromHub`, `FileSystem`, `WrongFamily`,
- * `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else, `MissingTensor`,
- * `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
+ * `halves: 'keep'` leaves matrices and tables in bfloat16 or float16, frozen. Errors: those of `fromHub`, `PickleOnly`,
+ * `FileSystem`, `WrongFamily`, `BadJson`, `UnsupportedModel` and `UnsupportedConfig` for what would compute something else,
+ * `MissingTensor`, `ExtraTensor`, `ShapeMismatch`, and those of `readSafetensors`.
  *
  * @example
  * ```ts
@@ -222,7 +219,7 @@ export const loadPretrained: LoadPretrained = (
     requireRoom(plan, checkpoint.entries.size, configPath)
     const wanted = wantedBy(plan, family)
     const mayLack = (name: string): boolean => options.key !== undefined && isHead(name, family)
-    const mayHave = (name: string): boolean => options.task !== undefined && otherHeads.test(name)
+    const mayHave = (name: string): boolean => options.task !== undefined && isOtherHead(name)
     const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack, mayHave })
     const weights = new Map<string, Param | Quantized>()
     try {
@@ -263,14 +260,11 @@ const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
     )
 }
 
-// A checkpoint that is opened for another task than its own has a head for that one.
-const otherHeads = /^(lm_head|score|classifier|pre_classifier|qa_outputs|cls|vocab_\w+)\./
-
 /** A configuration that says what the model is for now. */
 const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({
   ...config,
   architectures: [family.plans[task]?.architecture],
-  ...(labels === undefined || labels === labelsOf(config, 'config.json')
+  ...(labels === undefined || labels === saidLabels(config)
     ? {}
     : { id2label: Object.fromEntries(Array.from({ length: labels }, (_, i) => [i, `LABEL_${i}`])) }),
 })

@@ -162,7 +162,18 @@ const openShards = async (folder: string, names: ReadonlySet<string>): Promise<r
   return shards
 }
 
-const isPickle = (name: string): boolean => /^pytorch_model.*\.bin(\.index\.json)?$/.test(name)
+/** Whether a file of this name holds weights as a pickle. */
+export const isPickle = (name: string): boolean => /^pytorch_model.*\.bin(\.index\.json)?$/.test(name)
+
+/** Refuses weights that are there as a pickle alone. */
+export const refusePickle = (path: string): never =>
+  reject(
+    'PickleOnly',
+    path,
+    'weights in safetensors',
+    'a pickle, which can run any program when it is read',
+    'Convert it: in Python, AutoModel.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).',
+  )
 
 const findShards = async (folder: string): Promise<readonly Shard[]> => {
   const names = await readdir(folder)
@@ -177,13 +188,7 @@ const findShards = async (folder: string): Promise<readonly Shard[]> => {
         names.length === 0 ? 'an empty folder' : clip(names.toSorted().join(', ')),
         'Give the folder that the model was downloaded to.',
       )
-    : reject(
-        'PickleOnly',
-        join(folder, pickle),
-        'weights in safetensors',
-        'a pickle, which can run any program when it is read',
-        'Convert it: in Python, AutoModel.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).',
-      )
+    : refusePickle(join(folder, pickle))
 }
 
 /**

@@ -11,6 +11,9 @@ import type { ConfigSpec, HubConfig } from './hub-config.ts'
 /** What a model is asked for: hidden states, the next token, a label for a text, a label for each token. */
 export type Task = 'base' | 'causal-lm' | 'sequence-classification' | 'token-classification'
 
+/** Whether a task has a head with a number of classes. */
+export const classifies = (task: Task): boolean => task.endsWith('-classification')
+
 /** How a model of one configuration and task is built. */
 export interface Plan {
   readonly kind: AnyKind

@@ -3,6 +3,9 @@ import type { AnyField, Ctx, Kind, Layer, Model, NodeField, Tokens } from '../ki
 import { TiedHeadKind, linear } from '../nn/index.ts'
 import { argmax, div, equal, full, mul, sub, takeRows, tanh, tensor } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { isBranch, places, replaceAt } from '../tree/walk.ts'
+import type { Place } from '../tree/walk.ts'
+import { lastOf } from './run.ts'
 
 /** A body under its own name and what makes answers of its hidden states. */
 type Headed = Model & Readonly<Record<string, unknown>>
@@ -54,10 +57,10 @@ export interface SequenceHead {
   readonly pad: number | null
 }
 
-/** The last token of each row that is no padding, by its id; the last of all where there is no padding or no such ids. */
+/** The last token of each row that is no padding, by its id; the last of all where virtual tokens stand before the ids. */
 const lastPlaces = ({ ids }: Tokens, length: number, pad: number): Tensor => {
   const [batch = 0, tokens = 0] = ids.shape
-  if (pad < 0 || tokens !== length) return full([batch], length - 1, 'int32')
+  if (tokens !== length) return full([batch], length - 1, 'int32')
   const order = tensor(
     Float32Array.from({ length }, (_, i) => i),
     [1, length],
@@ -65,19 +68,42 @@ const lastPlaces = ({ ids }: Tokens, length: number, pad: number): Tensor => {
   return argmax(mul(sub(1, equal(ids, pad)), order))
 }
 
-/** The kind of a causal classifier of texts: logits [batch, labels] of the last token by `score`. */
+/**
+ * The kind of a causal classifier of texts: logits [batch, labels] of the last token by `score`.
+ *
+ * The last token is told by the id of padding; without one it is the last that the mask does not hide.
+ */
 export const sequenceClassifierKind = ({ tag, body, of, d, pad }: SequenceHead): Kind<Headed, 'model'> => ({
   tag,
   role: 'model',
   fields: { [body]: of, score: linear(d, 'labels', { bias: false }), pad: fixed(pad ?? -1) },
   ops: {
     hidden: (n, tokens, ctx: Ctx) => {
-      const { hidden } = hiddenOf(bodyOf(n, body), tokens, ctx)
-      return { hidden: takeRows(hidden, lastPlaces(tokens, hidden.shape[1] ?? 0, n['pad'] as number)) }
+      const embedded = hiddenOf(bodyOf(n, body), tokens, ctx)
+      const { hidden } = embedded
+      const pad = n['pad'] as number
+      return { hidden: pad < 0 ? lastOf(embedded) : takeRows(hidden, lastPlaces(tokens, hidden.shape[1] ?? 0, pad)) }
     },
     head: (n, hidden, ctx) => layer(n['score'] as Layer, hidden, ctx),
   },
 })
+
+/** Where in a model, whatever wraps it, a causal classifier of texts is. */
+const padded = (model: unknown): (Place & { readonly node: { readonly pad: number } }) | undefined => {
+  for (const place of places(model))
+    if (isBranch(place.node) && typeof (place.node as { readonly pad?: unknown }).pad === 'number')
+      return place as Place & { readonly node: { readonly pad: number } }
+  return undefined
+}
+
+/** The id by which a causal classifier of texts tells padding, -1 for none; undefined for other models. */
+export const padOf = (model: unknown): number | undefined => padded(model)?.node.pad
+
+/** A causal classifier of texts that tells padding by an id; other models as they are. */
+export const withPad = (model: unknown, pad: number): unknown => {
+  const place = padded(model)
+  return place === undefined ? model : replaceAt(model, [{ route: place.route, value: { ...place.node, pad } }])
+}
 
 /** How a classifier of tokens by a causal model is built. */
 export interface TokenHead extends Pick<SequenceHead, 'tag' | 'body' | 'of' | 'd'> {

@@ -1,12 +1,15 @@
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { messageOf } from '../../src/cli/errors.ts'
+import { convert } from '../../src/cli/convert.ts'
 import { inspect } from '../../src/cli/inspect.ts'
+import { fixture } from '../io/fixtures.ts'
 
 let folder = ''
 beforeAll(async () => {
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   folder = await mkdtemp(join(tmpdir(), 'espalier-cli-'))
 })
 
@@ -71,6 +74,19 @@ describe('inspect', () => {
     // The head; and in each of two blocks four matrices of attention and two of the MLP. NF4 saves 3.4375 of 4 bytes.
     const matrices = 52_000 * 128 + 2 * (4 * 128 * 256 + 2 * 128 * 128)
     expect(dense.bytesAtRest - small.bytesAtRest).toBe(matrices * (4 - 0.5625))
+  })
+
+  test.each([
+    ['ptuning-gpt2', /encoder/],
+    ['prefix-projection-gpt2', /projection/],
+  ])('says what the file of an adapter has lost, whichever form it is in: %s', async (name, lost) => {
+    const model = fixture('models/gpt2')
+    const ours = join(folder, name)
+    await convert(['--model', model, '--adapter', fixture(`peft/${name}`), '--to', 'espalier', '--output', ours])
+    for (const adapter of [fixture(`peft/${name}`), ours]) {
+      const said = JSON.parse(await inspect(['--model', model, '--adapter', adapter, '--json'], false)) as object
+      expect(said).toMatchObject({ lost: expect.stringMatching(lost) })
+    }
   })
 
   test('draws the tree without --json', async () => {

@@ -28,7 +28,12 @@ const fakeHub = (
     const url = new URL(String(input instanceof Request ? input.url : input))
     const range = new Headers(init?.headers).get('range')
     if (url.pathname.startsWith(`/api/models/${id}/tree/`)) {
-      const entries = Object.entries(files).map(([path, data]) => ({
+      const folder = url.pathname.split(`/tree/${sha}/`)[1] ?? ''
+      const inside = Object.entries(files).filter(([path]) => folder === '' || path.startsWith(`${folder}/`))
+      const folders = Object.keys(files).flatMap((path) => (/^(\w+)\/[^/]+$/.exec(path) ?? []).slice(1))
+      const listed = inside.filter(([path]) => folder !== '' || !folders.some((name) => path.startsWith(`${name}/`)))
+      const directories = folder === '' ? [...new Set(folders)] : []
+      const entries = listed.map(([path, data]) => ({
         type: 'file',
         path,
         size: data.length,
@@ -43,7 +48,8 @@ const fakeHub = (
             }
           : {}),
       }))
-      return answer(JSON.stringify(entries), { 'content-type': 'application/json' })
+      const all = [...directories.map((path) => ({ type: 'directory', path, size: 0, oid: '1' })), ...entries]
+      return answer(JSON.stringify(all), { 'content-type': 'application/json' })
     }
     if (url.pathname.startsWith(`/api/models/${id}`))
       return answer(JSON.stringify({ _id: '1', id, sha, private: false, gated: false, likes: 0, downloads: 0 }))
@@ -103,6 +109,27 @@ describe('a model by its name on the Hub', () => {
     const whole = await orThrow(fromHub(id, { cache, revision: sha, fetch: fakeHub(await repository()).fetch }))
     const nobody: typeof fetch = () => Promise.reject(new Error('asked'))
     expect(await orThrow(fromHub(id, { cache, revision: sha, fetch: nobody }))).toBe(whole)
+  })
+
+  test('has its further templates of chats fetched, and no other folder', async () => {
+    const named = 'additional_chat_templates/tool.jinja'
+    const hub = fakeHub({ ...(await repository()), [named]: new TextEncoder().encode('{{ tools }}') })
+    const folder = await orThrow(fromHub(id, { cache, fetch: hub.fetch }))
+    expect(await readFile(join(folder, named), 'utf8')).toBe('{{ tools }}')
+    expect(hub.asked.toSorted()).toEqual([named, 'config.json', 'model.safetensors'])
+  })
+
+  test('that is there as a pickle alone is refused as that, each time; its other files can be had', async () => {
+    const { 'model.safetensors': _, ...pickled } = await repository()
+    const hub = { cache, fetch: fakeHub(pickled).fetch }
+    for (let time = 0; time < 2; time++) {
+      const result = await loadPretrained(id, { hub })()
+      expect(result._tag === 'Left' && result.left[0]).toMatchObject({
+        _tag: 'PickleOnly',
+        path: `${id}/pytorch_model.bin`,
+      })
+    }
+    expect(await readdir(await orThrow(fromHub(id, hub)))).toEqual(['config.json'])
   })
 
   test('a folder of that name wins', async () => {

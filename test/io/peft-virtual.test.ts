@@ -78,6 +78,12 @@ describe('what a file lost is said', () => {
     const whole = await orThrow(loadPeft(fixture('peft/prefix-gpt2'), await open('gpt2')))
     expect('lost' in whole).toBe(false)
   })
+
+  test('nor of an adapter that was put on before', async () => {
+    const before = await orThrow(loadPeft(fixture('peft/ptuning-gpt2'), await open('gpt2')))
+    const { model } = await open('gpt2')
+    expect('lost' in (await orThrow(loadPeft(fixture('peft/prefix-gpt2'), { ...before, model })))).toBe(false)
+  })
 })
 
 describe('is written as PEFT would', () => {

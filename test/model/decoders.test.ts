@@ -198,6 +198,34 @@ test('a classifier of texts or tokens on a body of the Hub, its head drawn; save
   }
 })
 
+test('without an id of padding, a classifier of texts reads the last token that the mask does not hide', () => {
+  const model = llama.init(small, key(0), { task: 'sequence-classification' })
+  expect(model.pad).toBe(-1)
+  const rows = (ids: readonly (readonly number[])[], mask?: readonly (readonly number[])[]): number[][] => {
+    const y = data(run(model, { ids: idsOf(ids), ...(mask && { mask: idsOf(mask) }) }))
+    return ids.map((_, i) => y.slice(2 * i, 2 * i + 2))
+  }
+  const near = (found: number[][], wanted: number[][]): void =>
+    expect(Math.max(...found.flat().map((x, i) => Math.abs(x - wanted.flat()[i]!)))).toBeLessThan(1e-5)
+  const [[short], [long]] = [rows([[5, 6]]), rows([[5, 6, 7]])]
+  const masks = [
+    [1, 1, 0],
+    [1, 1, 1],
+  ]
+  near(
+    rows(
+      [
+        [5, 6, 0],
+        [5, 6, 7],
+      ],
+      masks,
+    ),
+    [short!, long!],
+  )
+  near(rows([[5, 6, 7]]), [long!])
+  expect(Math.abs(short![0]! - rows([[5, 6, 0]])[0]![0]!)).toBeGreaterThan(1e-3)
+})
+
 test('a float that is whole is written as one, which transformers insists on', async () => {
   const folder = join(await mkdtemp(join(tmpdir(), 'decoder-')), 'again')
   await orThrow(savePretrained(await orThrow(loadPretrained(fixture('models/gemma2'))), folder))

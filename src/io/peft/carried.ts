@@ -1,23 +1,21 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { classifies } from '../../model/family.ts'
 import type { Task } from '../../model/family.ts'
+import { isClassMatrix } from '../../model/head-names.ts'
 import { key } from '../../tree/key.ts'
-import { readAdapter } from '../adapter.ts'
-import { isRecord } from '../codec.ts'
 import { io, orThrow } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
+import { readNotes } from '../notes.ts'
 import type { PretrainedOptions } from '../pretrained.ts'
 import { readHeader } from '../safetensors.ts'
-
-const tasks: Readonly<Record<string, Task>> = { SEQ_CLS: 'sequence-classification', TOKEN_CLS: 'token-classification' }
-
-const head = /(?:^|\.)(?:score|classifier)(?:\.out_proj)?\.weight$/
+import { taskOfType } from './tasks.ts'
 
 /** The lengths of a head among the tensors of a file, if one travels with it. */
 const headIn = async (path: string): Promise<readonly number[] | undefined> => {
   const { tensors } = await orThrow(readHeader(path))
-  return [...tensors].find(([name, { shape }]) => head.test(name) && shape.length === 2 && !shape.includes(0))?.[1]
+  return [...tensors].find(([name, { shape }]) => isClassMatrix(name) && shape.length === 2 && !shape.includes(0))?.[1]
     .shape
 }
 
@@ -27,18 +25,10 @@ const isFile = (path: string): Promise<boolean> =>
     () => false,
   )
 
-const classifying = (task: unknown): Task | undefined => Object.values(tasks).find((known) => known === task)
-
-/** The classifier that an adapter of PEFT is of. */
+/** The task that an adapter of PEFT says it is for. */
 const namedTask = async (folder: string): Promise<Task | undefined> => {
   const { task_type } = await readJsonFile(join(folder, 'adapter_config.json'))
-  return typeof task_type === 'string' && Object.hasOwn(tasks, task_type) ? tasks[task_type] : undefined
-}
-
-/** The classifier that an adapter of ours is of, where whoever saved it noted that. */
-const notedTask = async (folder: string): Promise<Task | undefined> => {
-  const { notes } = await orThrow(readAdapter(folder))
-  return classifying(isRecord(notes) ? notes['task'] : undefined)
+  return taskOfType(task_type)
 }
 
 /**
@@ -62,8 +52,8 @@ const notedTask = async (folder: string): Promise<Task | undefined> => {
 export const carriedTask = (folder: string): Io<PretrainedOptions> =>
   io(folder, async () => {
     const ours = await isFile(join(folder, 'adapter.json'))
-    const task = ours ? await notedTask(folder) : await namedTask(folder)
-    if (task === undefined) return {}
+    const task = ours ? (await readNotes(folder)).task : await namedTask(folder)
+    if (task === undefined || !classifies(task)) return {}
     const shape = await headIn(join(folder, ours ? 'adapter.safetensors' : 'adapter_model.safetensors'))
     if (shape === undefined) return { task }
     // Our layers hold a matrix as [in, out], files of PEFT as [out, in].

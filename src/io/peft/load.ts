@@ -1,11 +1,10 @@
-import * as E from 'fp-ts/lib/Either.js'
 import { decodeHubConfig } from '../../model/hub-config.ts'
 import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
 import { release, scope } from '../../ops/index.ts'
 import type { Model } from '../../kind/index.ts'
 import { freeze } from '../../transform/index.ts'
 import type { Adaptable } from '../../transform/index.ts'
-import { inFile, io, refuse, reject } from '../issues.ts'
+import { inFile, io, reject, rightOr } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import type { Pretrained } from '../pretrained.ts'
 import { familyNamed } from '../pretrained.ts'
@@ -19,6 +18,7 @@ import { readerOf } from './reader.ts'
 import { requireCopies, saveWholeModules } from './save-modules.ts'
 import { targetsOf } from './targets.ts'
 import type { Targeting } from './targets.ts'
+import { knownTaskTypes } from './tasks.ts'
 
 /** A model with an adapter on, and the configuration that the adapter came with. */
 export interface PeftModel<M = Model> extends Pretrained<M> {
@@ -42,32 +42,20 @@ const methodOf = ({ config, configPath }: PeftFolder): AnyPeftMethod => {
   )
 }
 
-const tasks: readonly unknown[] = [
-  'SEQ_CLS',
-  'SEQ_2_SEQ_LM',
-  'CAUSAL_LM',
-  'TOKEN_CLS',
-  'QUESTION_ANS',
-  'FEATURE_EXTRACTION',
-]
-
 const decoded = (method: AnyPeftMethod, { config, configPath }: PeftFolder): Targeting & HubConfig => {
   const spec = { ...method.spec, harmless: [...(method.spec.harmless ?? []), ...commonSpec] } as never as ConfigSpec<
     Targeting & HubConfig
   >
   const task = config['task_type'] ?? null
-  if (task !== null && !tasks.includes(task))
+  if (task !== null && !knownTaskTypes.includes(task))
     reject(
       'BadConfig',
       inFile(configPath, 'task_type'),
-      `null or one of ${tasks.join(', ')}`,
+      `null or one of ${knownTaskTypes.join(', ')}`,
       JSON.stringify(task).slice(0, 80),
       'Another program wrote this file.',
     )
-  const own = decodeHubConfig(spec, config)
-  if (E.isRight(own)) return own.right
-  refuse(own.left.map((i) => ({ ...i, path: inFile(configPath, i.path) })))
-  throw new Error('unreachable')
+  return rightOr(decodeHubConfig(spec, config), (i) => ({ ...i, path: inFile(configPath, i.path) }))
 }
 
 /** The model with what the files say on it, and what they have lost of it. */
@@ -124,8 +112,10 @@ export const loadPeft = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftM
     const files = await readPeftFolder(folder, pretrained.model)
     try {
       const worn = scope(() => putOn(files, methodOf(files), pretrained.model, pretrained))
+      // What an adapter that was on it before had lost is none of this one's.
+      const { lost: _, ...base } = pretrained as Partial<PeftModel<M>>
       release([...files.tensors.values()], { keep: [worn] })
-      return { ...pretrained, ...worn, adapter: files.config } as never
+      return { ...base, ...worn, adapter: files.config } as never
     } catch (error) {
       release([...files.tensors.values()], { keep: [pretrained.model] })
       throw error

@@ -1,3 +1,4 @@
+import { classifierHeads } from '../../model/head-names.ts'
 import { scope, sameTensor } from '../../ops/index.ts'
 import { ties, untie } from '../../tree/labels.ts'
 import { withStatus, withValue } from '../../tree/leaf.ts'
@@ -11,9 +12,6 @@ import type { Reader } from './reader.ts'
 import { isSavedWhole, namedLeaves, turnedFor } from './saved.ts'
 import type { NamedLeaf } from './saved.ts'
 import type { Targeting } from './targets.ts'
-
-// PEFT adds both names to the configuration of every classifier, whichever its head has.
-const usualHeads = ['classifier', 'score']
 
 type Job = ReadJob<Targeting & { readonly ensure_weight_tying?: boolean }>
 
@@ -36,7 +34,8 @@ export const saveWholeModules = (model: unknown, job: Job): unknown => {
   if (names.length === 0) return model
   const chosen = (tree: unknown): readonly NamedLeaf[] =>
     namedLeaves(tree, familyNamed(job.pretrained.family)).filter(({ path }) => isSavedWhole(names, path))
-  if (chosen(model).length === 0 && !names.every((name) => usualHeads.includes(name)))
+  // PEFT adds both names to the configuration of every classifier, whichever its head has.
+  if (chosen(model).length === 0 && !names.every((name) => classifierHeads.includes(name)))
     reject(
       'NoMatch',
       job.at('modules_to_save'),

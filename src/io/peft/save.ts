@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { classifies } from '../../model/family.ts'
+import { classifierHeads } from '../../model/head-names.ts'
 import type { HubConfig } from '../../model/hub-config.ts'
 import { release, scope } from '../../ops/index.ts'
 import { detach } from '../../transform/index.ts'
@@ -21,22 +23,16 @@ import type { AnyPeftMethod, WriteJob, Written } from './method.ts'
 import { peftMethods } from './methods.ts'
 import { modulesOf } from './modules.ts'
 import { pythonJson } from './python-json.ts'
+import { taskTypes } from './tasks.ts'
 import { writeWholeModules } from './trained.ts'
 
 /** A model with something on it, and the configuration of what was on it when it was loaded. */
 type Saved = Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter'>>
 
-const taskTypes: Readonly<Record<Pretrained['task'], string | null>> = {
-  base: 'FEATURE_EXTRACTION',
-  'causal-lm': 'CAUSAL_LM',
-  'sequence-classification': 'SEQ_CLS',
-  'token-classification': 'TOKEN_CLS',
-}
-
 /** The task in PEFT's words; under that of a classifier PEFT wants the whole head in the file, which may not be trained. */
 const taskTypeOf = ({ task }: Pretrained<unknown>, { modules_to_save }: HubConfig): string | null => {
   const saved = Array.isArray(modules_to_save) ? (modules_to_save as readonly unknown[]) : []
-  const isHeadless = task.endsWith('classification') && !saved.includes('classifier') && !saved.includes('score')
+  const isHeadless = classifies(task) && !classifierHeads.some((name) => saved.includes(name))
   return isHeadless ? null : taskTypes[task]
 }
 

@@ -1,4 +1,5 @@
 import * as t from 'io-ts'
+import { linearHeads } from '../../model/head-names.ts'
 import { orNull } from '../../model/hub-config.ts'
 import type { ConfigSpec } from '../../model/hub-config.ts'
 import { reject } from '../issues.ts'
@@ -64,11 +65,9 @@ const inLayers = (
   }
 }
 
-const heads = ['score', 'classifier', 'lm_head']
-
 /** Every linear layer but the head, which is what PEFT's shorthand stands for. */
 const allLinear = (modules: readonly Module[]): readonly string[] =>
-  modules.filter(({ use, path }) => use === 'linear' && !heads.includes(path)).map(({ path }) => path)
+  modules.filter(({ use, path }) => use === 'linear' && !linearHeads.includes(path)).map(({ path }) => path)
 
 /**
  * The paths that a configuration names, by PEFT's own rules: what is excluded first, then what is saved as a whole; a string is
