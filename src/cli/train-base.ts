@@ -1,7 +1,7 @@
 import type { Opened } from './open.ts'
 import { openModel } from './open.ts'
 import { notesOf, paddedWith } from '../io/notes.ts'
-import { familyNamed } from '../io/pretrained.ts'
+import { familyNamed } from '../io/plan.ts'
 import { peftIssues } from '../io/peft/save.ts'
 import { orThrow, saveAdapter, saveModel, savePeft, savePretrained } from '../io/index.ts'
 import type { Tokenizer } from '../io/index.ts'
@@ -22,7 +22,7 @@ export const openBase = async (
   if (typeof model === 'object') return { model: sllm.init({ ...sllm.config.seed, ...model.sllm }, key(seed)) }
   const folder = model === 'sllm' ? model : from(model)
   if (typeof task !== 'object' || !('sequence-classification' in task)) return openModel(folder)
-  const labels = task['sequence-classification'].length
+  const labels = task['sequence-classification']
   const opened = await openModel(folder, {
     task: 'sequence-classification',
     labels,

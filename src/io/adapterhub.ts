@@ -23,7 +23,7 @@ import type { PeftModel } from './peft/load.ts'
 import { readerOf } from './peft/reader.ts'
 import type { Reader } from './peft/reader.ts'
 import type { Pretrained } from './pretrained.ts'
-import { familyNamed } from './pretrained.ts'
+import { familyNamed } from './plan.ts'
 
 /** Where in a block AdapterHub keeps the adapter of a sublayer in files, and which layer of ours ends that sublayer. */
 type Site = readonly [theirs: string, ours: string]

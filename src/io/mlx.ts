@@ -25,7 +25,7 @@ import { modulesOf } from './peft/modules.ts'
 import { readerOf } from './peft/reader.ts'
 import { sizedTargets } from './peft/sizes.ts'
 import type { Pretrained } from './pretrained.ts'
-import { familyNamed } from './pretrained.ts'
+import { familyNamed } from './plan.ts'
 import { writeThrough } from './safetensors.ts'
 
 /** `lora_parameters` of a configuration. */

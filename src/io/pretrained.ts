@@ -1,10 +1,8 @@
 import { join } from 'node:path'
 import type { Model } from '../kind/index.ts'
-import { families } from '../model/families.ts'
-import { classifies, drawnLeaf, growPlan } from '../model/family.ts'
+import { drawnLeaf, growPlan } from '../model/family.ts'
 import type { AnyFamily, Plan, Task } from '../model/family.ts'
 import { isOtherHead } from '../model/head-names.ts'
-import { decodeHubConfig } from '../model/hub-config.ts'
 import type { HubConfig } from '../model/hub-config.ts'
 import { release, scope, transpose } from '../ops/index.ts'
 import { key as seedKey } from '../tree/key.ts'
@@ -13,15 +11,16 @@ import { param } from '../tree/leaf.ts'
 import type { Param } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { Quantized } from '../weight/index.ts'
-import { isRecord } from './codec.ts'
 import { halfOf, nonFinite } from './dtypes.ts'
 import type { StoredTensor } from './dtypes.ts'
 import { located } from './hub.ts'
 import type { HubOptions } from './hub.ts'
-import { describe, inFile, io, orThrow, reject, rightOr } from './issues.ts'
+import { inFile, io, orThrow, reject, rightOr } from './issues.ts'
 import type { Io } from './issues.ts'
 import { readJsonFile } from './json-file.ts'
 import { matched, wantedBy } from './matching.ts'
+import { planOf, retasked } from './plan.ts'
+import type { PlanOptions } from './plan.ts'
 import type { Wanted } from './matching.ts'
 import { packedFromStored } from './packed.ts'
 import { fromStored } from './safetensors.ts'
@@ -34,16 +33,14 @@ export interface Pretrained<M = Model> {
   readonly task: Task
   /** `config.json` as it is. */
   readonly config: HubConfig
+  /** The folder or name that it was loaded by, which PEFT's adapters name as their base. */
+  readonly source?: string
   /** Labels of the parameters that the files do not have, and that were drawn; absent where there are none. */
   readonly drawn?: readonly string[]
 }
 
 /** What may be told of a checkpoint that is opened. */
-export interface PretrainedOptions {
-  /** What the model is for, where that is not what its configuration says. */
-  readonly task?: Task
-  /** Number of classes of a classifier; by default what the configuration says. */
-  readonly labels?: number
+export interface PretrainedOptions extends PlanOptions {
   /** Halves become float32, or stay what they are at rest, frozen, and are widened as they are used. */
   readonly halves?: 'float32' | 'keep'
   /** Draws a head that the files do not have. Without a key, a missing head is an error. */
@@ -66,82 +63,6 @@ interface Typed<Ms, D> {
   readonly family: AnyFamily
   readonly task: D
   readonly '~models'?: Ms
-}
-
-const tasks: readonly (readonly [RegExp, Task])[] = [
-  [/For(CausalLM)$|LMHeadModel$/, 'causal-lm'],
-  [/ForSequenceClassification$/, 'sequence-classification'],
-  [/ForTokenClassification$/, 'token-classification'],
-]
-
-/** What the class that a checkpoint was saved from is for; heads that are not here leave the body. */
-const taskOf = ({ architectures }: HubConfig): Task => {
-  const name = String(Array.isArray(architectures) ? (architectures[0] ?? '') : '')
-  return tasks.find(([pattern]) => pattern.test(name))?.[1] ?? 'base'
-}
-
-const saidLabels = ({ id2label, num_labels = 2 }: HubConfig): unknown =>
-  isRecord(id2label) ? Object.keys(id2label).length : num_labels
-
-const labelsOf = (config: HubConfig, path: string): number => {
-  const labels = saidLabels(config)
-  if (typeof labels === 'number' && Number.isSafeInteger(labels) && labels > 0) return labels
-  const [field, expected] = isRecord(config['id2label'])
-    ? ['id2label', 'a label or more']
-    : ['num_labels', 'a positive whole number']
-  return reject(
-    'BadConfig',
-    inFile(path, field),
-    expected,
-    describe(labels),
-    'Or pass { labels } for a head of its own.',
-  )
-}
-
-/** The family of this name. @internal */
-export const familyNamed = (name: string): AnyFamily =>
-  families.find((family) => family.name === name) ??
-  reject(
-    'UnsupportedModel',
-    'family',
-    families.map((f) => f.name).join(', '),
-    name,
-    'Models of other families have no names in files.',
-  )
-
-/** The family of a configuration. */
-const familyOf = (config: HubConfig, path: string): AnyFamily => {
-  const type = config['model_type']
-  return (
-    families.find(({ modelTypes }) => modelTypes.includes(String(type))) ??
-    reject(
-      'UnsupportedModel',
-      inFile(path, 'model_type'),
-      families.flatMap(({ modelTypes }) => modelTypes).join(', '),
-      JSON.stringify(type) ?? 'nothing',
-      'Models of other families can be defined with `define` and loaded with readSafetensors.',
-    )
-  )
-}
-
-/** A configuration as a plan, or every reason why not. @internal */
-export const planOf = (
-  config: HubConfig,
-  path: string,
-  { task = taskOf(config), labels }: PretrainedOptions = {},
-): { readonly family: AnyFamily; readonly task: Task; readonly plan: Plan } => {
-  const family = familyOf(config, path)
-  const decoded = rightOr(decodeHubConfig<unknown>(family.spec, config), (i) => ({ ...i, path: inFile(path, i.path) }))
-  const { build } =
-    family.plans[task] ??
-    reject(
-      'UnsupportedModel',
-      inFile(path, 'architectures'),
-      `a task of ${family.name}: ${Object.keys(family.plans).join(', ')}`,
-      task,
-      'Pass { task } for another one.',
-    )
-  return { family, task, plan: build(decoded, classifies(task) ? (labels ?? labelsOf(config, path)) : 0) }
 }
 
 const requireFinite = (stored: StoredTensor, path: string): void => {
@@ -235,6 +156,7 @@ export const loadPretrained: LoadPretrained = (
         model,
         family: family.name,
         task,
+        source,
         config: retasked(config, family, task, options.labels),
         ...(drawn.length === 0 ? {} : { drawn }),
       } as never
@@ -259,15 +181,6 @@ const requireRoom = ({ dims }: Plan, tensors: number, path: string): void => {
       'Do they belong together?',
     )
 }
-
-/** A configuration that says what the model is for now. */
-const retasked = (config: HubConfig, family: AnyFamily, task: Task, labels?: number): HubConfig => ({
-  ...config,
-  architectures: [family.plans[task]?.architecture],
-  ...(labels === undefined || labels === saidLabels(config)
-    ? {}
-    : { id2label: Object.fromEntries(Array.from({ length: labels }, (_, i) => [i, `LABEL_${i}`])) }),
-})
 
 /** Whether a parameter stands beside the body, or may be drawn as if it did. */
 const isHead = (name: string, { body, optional = {} }: AnyFamily): boolean =>

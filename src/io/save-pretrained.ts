@@ -14,7 +14,7 @@ import type { Io } from './issues.ts'
 import { writeJson } from './json.ts'
 import type { Json } from './json.ts'
 import { isTransposed } from './matching.ts'
-import { planOf } from './pretrained.ts'
+import { planOf } from './plan.ts'
 import type { Pretrained } from './pretrained.ts'
 import { writeThrough } from './safetensors.ts'
 
@@ -70,7 +70,10 @@ export const savePretrained = (
     const made: Tensor[] = []
     try {
       refuse(wrapped(plain))
-      const { family, plan } = planOf(config, 'config.json', task === undefined ? {} : { task })
+      const { family, plan } = planOf(config, 'config.json', {
+        ignore: Object.keys(config),
+        ...(task === undefined ? {} : { task }),
+      })
       const all = leafPlaces(plain).filter(({ node }) => !isConstant(node))
       const leafAt = new Map(all.map(({ node, path }) => [showPath(path), node]))
       const ties = Object.entries(plan.ties ?? {})

@@ -9,9 +9,10 @@ import type { Adapter } from '../../transform/wear.ts'
 import { EspalierError } from '../../tree/error.ts'
 import type { Issue } from '../../tree/error.ts'
 import { isParam } from '../../tree/leaf.ts'
-import { showPath } from '../../tree/walk.ts'
+import { count } from '../../tree/count.ts'
+import { leaves, showPath } from '../../tree/walk.ts'
 import { commit } from '../files.ts'
-import { io, reject } from '../issues.ts'
+import { io, issue, refuse, reject } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import type { Json } from '../json.ts'
 import type { Pretrained } from '../pretrained.ts'
@@ -36,7 +37,7 @@ const taskTypeOf = ({ task }: Pretrained<unknown>, { modules_to_save }: HubConfi
   return isHeadless ? null : taskTypes[task]
 }
 
-const common: HubConfig = { auto_mapping: null, base_model_name_or_path: null, revision: null, peft_version: '0.21.2' }
+const common: HubConfig = { auto_mapping: null, revision: null, peft_version: '0.21.2' }
 
 const trainedIn = ({ parts }: Adapter): WriteJob['trained'] =>
   parts.flatMap(({ path, node }) => (isParam(node) ? [{ path: showPath(path), node }] : []))
@@ -93,8 +94,37 @@ const keptAs = (pretrained: Saved, job: WriteJob): Written | undefined => {
   }
 }
 
+// A head that was drawn is nowhere but here: frozen it would be lost, and drawn otherwise the next time.
+const requireHeads = ({ model, drawn = [] }: Saved): void => {
+  const frozen = leaves(model).filter((leaf) => drawn.includes(leaf.label) && isParam(leaf) && leaf.status === 'frozen')
+  refuse(
+    frozen.map(({ label }) =>
+      issue(
+        'UnsavedHead',
+        label,
+        'a head that was drawn to be trained, and so to be saved',
+        'frozen',
+        `Train it with the adapter: unfreeze.only({ at: '${label.replace(/\.[^.]*$/, '')}' }).`,
+      ),
+    ),
+  )
+}
+
+const requireFrozen = ({ model }: Saved): void => {
+  if (count(model).frozen === 0)
+    reject(
+      'NothingFrozen',
+      '',
+      'an adapter on a frozen base',
+      'a model that is trained as a whole',
+      'Freeze the base and put an adapter on, or save the whole with savePretrained.',
+    )
+}
+
 /** What stands on a model, in PEFT's terms. */
 const inTermsOfPeft = (pretrained: Saved): Written => {
+  requireFrozen(pretrained)
+  requireHeads(pretrained)
   const adapter = adapterOf(pretrained.model)
   const job: WriteJob = {
     model: pretrained.model,

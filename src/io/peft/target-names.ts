@@ -1,4 +1,4 @@
-import { familyNamed } from '../pretrained.ts'
+import { familyNamed } from '../plan.ts'
 import { reject } from '../issues.ts'
 import type { WriteJob } from './method.ts'
 import { namedBy } from './targets.ts'

@@ -4,7 +4,7 @@ import { orNull } from '../../model/hub-config.ts'
 import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { reject } from '../issues.ts'
-import { familyNamed } from '../pretrained.ts'
+import { familyNamed } from '../plan.ts'
 import type { ReadJob, WriteJob, Written } from './method.ts'
 import { writeWholeModules } from './trained.ts'
 
