@@ -1,5 +1,5 @@
 import type { Model, Tokens } from '../kind/index.ts'
-import { generateTokens } from '../model/generate.ts'
+import { generateTokens, isOverflow } from '../model/generate.ts'
 import type { GenerateOptions } from '../model/generate.ts'
 import { release, tensor } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
@@ -122,9 +122,6 @@ const written = (writing: Writing, id: number, ends: ReadonlySet<number>, isLast
   return isLast ? finished(on, 'length') : on
 }
 
-const isOverflow = (error: unknown): boolean =>
-  error instanceof EspalierError && error.issues.every(({ _tag }) => _tag === 'ContextOverflow')
-
 /** The steps of a generation, which ends where the model can hold no more; `true` at the end if that is why. */
 function* untilFull(
   ...[model, tokens, options]: Parameters<typeof generateTokens>
@@ -179,6 +176,7 @@ export async function* streamText(
   const { stop = [], special = true, pad, chat, ...rest } = options
   const { eos = tokenizer.special.eos?.id ?? [], maxNewTokens } = rest
   const ends = new Set([eos].flat())
+  const stops = stopAt(stop)
   const all = typeof prompts === 'string' ? [prompts] : prompts
   if (all.length === 0) reject('EmptyBatch', 'prompts', 'at least one prompt', 'none', 'There is nothing to continue.')
   const given = await Promise.all(
@@ -198,7 +196,7 @@ export async function* streamText(
     text: '',
     ids: [],
     stream: tokenizer.stream(),
-    stops: stopAt(stop),
+    stops,
   }))
   const steps = untilFull(model, tokens, { ...rest, eos })
   try {
@@ -209,7 +207,9 @@ export async function* streamText(
         if (writing.ended !== undefined) return writing
         if (typeof step === 'boolean' || step === undefined) return finished(writing, step ? 'context' : 'length')
         const id = step[i]
-        return id === null || id === undefined ? writing : written(writing, id, ends, count === maxNewTokens)
+        // It gets no more tokens, and none of its own ended it.
+        if (id === null || id === undefined) return finished(writing, 'context')
+        return written(writing, id, ends, count === maxNewTokens)
       })
       for (const [index, { text, ended }] of texts.entries()) {
         if (before[index]?.ended !== undefined) continue

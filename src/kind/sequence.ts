@@ -1,4 +1,5 @@
 import { add, broadcastTo, concat, full, tensor } from '../ops/index.ts'
+import { EspalierError, issue } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { Ctx } from './context.ts'
 import type { Tokens } from './kind.ts'
@@ -34,8 +35,10 @@ export const at = ({ positions }: Tokens, ctx: Ctx): Ctx => (positions === undef
  * Where hidden states of this length stand: as the environment says, else one after the other behind the past; int32
  * [1 or batch, length].
  *
- * Rows that were put before the tokens come first, and the tokens that many places behind where they are said to be.
+ * Rows that were put before the tokens come first, and the tokens that many places behind where they are said to be. `first`
+ * is where a text begins, 0 unless told otherwise.
  *
+ * @throws EspalierError `ShapeMismatch` for more positions than hidden states.
  * @example
  * ```ts
  * import { context, positionsOf } from 'espalier'
@@ -43,16 +46,32 @@ export const at = ({ positions }: Tokens, ctx: Ctx): Ctx => (positions === undef
  * toArray(positionsOf(3, context({ past: { length: 2, layers: [] } }))) // => [[2, 3, 4]]
  * ```
  */
-export const positionsOf = (length: number, { positions, past }: Ctx): Tensor => {
-  const from = past?.length ?? 0
+export const positionsOf = (length: number, { positions, past }: Ctx, first = 0): Tensor => {
+  const from = first + (past?.length ?? 0)
   const count = (n: number): Tensor =>
     tensor(
       Int32Array.from({ length: n }, (_, i) => from + i),
       [1, n],
     )
   const [batch = 0, tokens = 0] = positions?.shape ?? []
-  if (positions === undefined || tokens > length) return count(length)
+  if (positions === undefined) return count(length)
+  if (tokens > length)
+    throw new EspalierError([
+      issue(
+        'ShapeMismatch',
+        'positions',
+        `at most ${length}, one for each token`,
+        tokens,
+        'Give as many positions as there are tokens.',
+      ),
+    ])
   const extra = length - tokens
   if (extra === 0) return positions
   return concat([broadcastTo(count(extra), [batch, extra]), add(positions, full([], extra, 'int32'))], 1)
+}
+
+/** `own` behind `past` along the axis of the sequence; a past of one row serves a whole batch. @internal */
+export const behind = (past: Tensor | undefined, own: Tensor, axis: number): Tensor => {
+  if (past === undefined) return own
+  return concat([broadcastTo(past, [own.shape[0] ?? 0, ...past.shape.slice(1)]), own], axis)
 }

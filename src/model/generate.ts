@@ -1,15 +1,16 @@
 import { headOf, hiddenOf } from '../kind/index.ts'
 import type { Ctx, KeysValues, Model, Past, RoleOps, Tokens } from '../kind/index.ts'
+import { behind } from '../kind/sequence.ts'
 import { context } from '../nn/index.ts'
-import { concat, ones, read, release, scope, slice, tensor } from '../ops/index.ts'
-import { EspalierError, issue } from '../tree/error.ts'
+import { read, release, scope, slice, tensor } from '../ops/index.ts'
+import { EspalierError, explained, issue } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { innermost } from '../tree/wrap.ts'
 import { modelKinds } from './families.ts'
-import { floats } from './masks.ts'
+import { present } from './masks.ts'
 import { requireInput } from './run.ts'
 import { sample } from './sample.ts'
 import type { Sampling } from './sample.ts'
@@ -27,15 +28,15 @@ export interface GenerateOptions extends Sampling {
 /** One step of a generation: the token that each text of the batch has got, or null for one that is at its end. */
 export type GeneratedTokens = readonly (number | null)[]
 
-const positive = (x: number): boolean => Number.isFinite(x) && x > 0
-const whole = (x: number): boolean => Number.isSafeInteger(x) && x > 0
+const isPositive = (x: number): boolean => Number.isFinite(x) && x > 0
+const isCount = (x: number): boolean => Number.isSafeInteger(x) && x > 0
 
 const checks: Readonly<Record<string, readonly [good: (x: number) => boolean, expected: string]>> = {
-  maxNewTokens: [whole, 'a positive whole number'],
-  temperature: [(x) => x === 0 || positive(x), 'a number >= 0'],
-  topK: [whole, 'a positive whole number'],
+  maxNewTokens: [isCount, 'a positive whole number'],
+  temperature: [(x) => x === 0 || isPositive(x), 'a number >= 0'],
+  topK: [isCount, 'a positive whole number'],
   topP: [(x) => x > 0 && x <= 1, 'a number in (0, 1]'],
-  repetitionPenalty: [positive, 'a positive number'],
+  repetitionPenalty: [isPositive, 'a positive number'],
 }
 
 const optionIssues = (options: GenerateOptions): readonly Issue[] =>
@@ -45,68 +46,59 @@ const optionIssues = (options: GenerateOptions): readonly Issue[] =>
     return fits ? [] : [issue('BadOption', name, expected, value, 'See GenerateOptions.')]
   })
 
-/** What one run of the model gives: logits [batch, vocab] of the next tokens, and what the cache keeps of the tokens it was given. */
+/** What one run of the model gives: logits [batch, vocab] of the next tokens, and what the cache keeps of all tokens up to them. */
 interface Ran {
   readonly logits: Tensor
   readonly past: Past
-  /** How many rows stood before the tokens, such as those of a prompt. */
-  readonly virtual: number
+  /** How many hidden states there were, those of a soft prompt included. */
+  readonly length: number
 }
 
-const joined = (past: Past | undefined, own: readonly KeysValues[], mask: Tensor | undefined): Past => {
-  const layers = own.map(({ keys, values }, i) => {
-    const before = past?.layers[i]
-    return before === undefined
-      ? { keys, values }
-      : { keys: concat([before.keys, keys], 2), values: concat([before.values, values], 2) }
-  })
-  const length = layers[0]?.keys.shape[2] ?? 0
-  return { length, layers, ...(mask === undefined ? {} : { mask }) }
-}
-
-const run = (model: Model, make: () => Tokens, ctx: Ctx): Ran =>
+const run = (model: Model, make: () => readonly [Tokens, Ctx]): Ran =>
   scope(() => {
-    const tokens = make()
+    const [tokens, ctx] = make()
     const kept: KeysValues[] = []
-    const { hidden, mask } = hiddenOf(model, tokens, { ...ctx, keep: (own) => void kept.push(own) })
-    const [batch = 0, length = 0, d = 0] = hidden.shape
-    const last = slice(hidden, [0, length - 1, 0], [batch, 1, d])
-    const logits = headOf(model, last, ctx)
-    const before = ctx.past?.mask
-    const own = mask ?? (before === undefined ? undefined : ones([batch, length]))
-    const all = before === undefined || own === undefined ? own : concat([floats(before), floats(own)], 1)
-    return { logits, past: joined(ctx.past, kept, all), virtual: length - (tokens.ids.shape[1] ?? 0) }
+    const embedded = hiddenOf(model, tokens, { ...ctx, keep: (own) => void kept.push(own) })
+    const [batch = 0, length = 0, d = 0] = embedded.hidden.shape
+    const last = slice(embedded.hidden, [0, length - 1, 0], [batch, 1, d])
+    const layers = kept.map(({ keys, values }, i) => {
+      const before = ctx.past?.layers[i]
+      return { keys: behind(before?.keys, keys, 2), values: behind(before?.values, values, 2) }
+    })
+    const mask = present(embedded, ctx)
+    const past = { length: (ctx.past?.length ?? 0) + length, layers, ...(mask === undefined ? {} : { mask }) }
+    return { logits: headOf(model, last, ctx), past, length }
   })
 
-/** How many tokens of each text are no padding, and where each token stands; undefined without padding. */
-const placesOf = ({ ids, mask }: Tokens): { readonly counts: number[]; readonly places?: Int32Array } => {
-  const [batch = 0, length = 0] = ids.shape
-  const seen = mask === undefined ? undefined : read(mask)
-  if (seen === undefined || seen.every((x) => x !== 0)) return { counts: Array.from({ length: batch }, () => length) }
-  const places = new Int32Array(batch * length)
-  const counts = Array.from({ length: batch }, (_, row) => {
-    let count = 0
-    for (let i = row * length; i < (row + 1) * length; i++) {
-      places[i] = Math.max(0, count - (seen[i] === 0 ? 1 : 0))
-      if (seen[i] !== 0) count++
-    }
-    return count
-  })
-  return { counts, places }
+type Values = ReturnType<typeof read> | undefined
+
+/** The last number of each row; one row may serve a whole batch. */
+const lastColumn = (values: Values, [rows = 1, width = 0]: readonly number[], batch: number): Int32Array =>
+  Int32Array.from({ length: batch }, (_, row) => values?.[((row % rows) + 1) * width - 1] ?? 0)
+
+/** Where each token stands behind `from` when padding takes no place; undefined without padding. */
+const placesOf = (seen: Values, [batch = 0, width = 0]: readonly number[], from: number): Int32Array | undefined => {
+  if (seen === undefined || seen.every((x) => x !== 0)) return undefined
+  const places = new Int32Array(batch * width)
+  for (let row = 0; row < batch; row++) {
+    let next = from
+    for (let i = row * width; i < (row + 1) * width; i++) places[i] = seen[i] === 0 ? Math.max(from, next - 1) : next++
+  }
+  return places
 }
 
 /** The tokens of each text, without padding. */
-const textsOf = ({ ids, mask }: Tokens): number[][] => {
-  const [batch = 0, length = 0] = ids.shape
-  const [all, seen] = [read(ids), mask === undefined ? undefined : read(mask)]
+const textsOf = (ids: Tensor, seen: Values): number[][] => {
+  const [[batch = 0, width = 0], all] = [ids.shape, read(ids)]
   return Array.from({ length: batch }, (_, row) => {
-    const from = row * length
-    return [...all.subarray(from, from + length)].filter((__, i) => seen?.[from + i] !== 0)
+    const from = row * width
+    return [...all.subarray(from, from + width)].filter((__, i) => seen?.[from + i] !== 0)
   })
 }
 
-const standing = (places: Int32Array | undefined, shape: readonly number[]): Pick<Tokens, 'positions'> =>
-  places === undefined ? {} : { positions: tensor(places, shape) }
+/** Whether all that is wrong is that the model has no room for so long a text. @internal */
+export const isOverflow = (error: unknown): boolean =>
+  error instanceof EspalierError && error.issues.every(({ _tag }) => _tag === 'ContextOverflow')
 
 /** Whatever wraps a model, it is asked what it says of itself: an encoder would run, and say nothing of the next token. */
 const requireCausal = (model: Model, { kinds }: Ctx): void => {
@@ -124,10 +116,8 @@ const requireCausal = (model: Model, { kinds }: Ctx): void => {
     ])
 }
 
-const requireLeftPadding = ({ ids, mask }: Tokens): void => {
-  const [batch = 0, length = 0] = ids.shape
-  const seen = mask === undefined ? undefined : read(mask)
-  const bad = Array.from({ length: batch }, (_, row) => row).find((row) => seen?.[row * length + length - 1] === 0)
+const requireLeftPadding = (seen: Values, [batch = 0, width = 0]: readonly number[]): void => {
+  const bad = Array.from({ length: batch }, (_, row) => row).find((row) => seen?.[(row + 1) * width - 1] === 0)
   if (bad !== undefined)
     throw new EspalierError([
       issue(
@@ -144,8 +134,11 @@ const requireLeftPadding = ({ ids, mask }: Tokens): void => {
  * Continues texts token by token: yields, step by step, the next token of each text of a batch.
  *
  * `input` holds int32 ids [batch, tokens] and, for texts of different lengths, a mask with the padding on the left. Keys and
- * values of what was read are kept, so a step costs one token. Prompts and prefixes count once. Errors: `BadOption`,
- * `NotCausal` for a model without a vocabulary, `RightPadding`, `ContextOverflow`.
+ * values of what was read are kept, so a step costs one token. Prompts and prefixes count once. New tokens stand behind the
+ * last of `positions` and are of its segment in `types`, where those are given; a text that the model has no room for is at
+ * its end, and the others go on. Errors: `BadOption`, `NotCausal` for a model without a vocabulary, `RightPadding`,
+ * `NonFinite` with step and row for logits that are no numbers, and, once all texts are at their end, `ContextOverflow` if
+ * that was one's.
  *
  * @example
  * ```ts
@@ -167,45 +160,84 @@ export function* generateTokens(
 ): Generator<GeneratedTokens, void, void> {
   const issues = optionIssues(options)
   if (issues.length > 0) throw new EspalierError(issues)
-  const whole = context(ctx, modelKinds)
-  requireCausal(model, whole)
+  const environment = context(ctx, modelKinds)
+  requireCausal(model, environment)
   const tokens = requireInput(input)
-  requireLeftPadding(tokens)
+  const { shape } = tokens.ids
+  const [batch = 0, width = 0] = shape
+  const seen = tokens.mask === undefined ? undefined : read(tokens.mask)
+  requireLeftPadding(seen, shape)
   const { maxNewTokens, eos = [], key = seedKey('generate'), ...sampling } = options
   const ends = new Set([eos].flat())
-  const [batch = 0] = tokens.ids.shape
-  const texts = textsOf(tokens)
+  const texts = textsOf(tokens.ids, seen)
   const done = texts.map(() => false)
-  const { counts, places } = placesOf(tokens)
-  let ran = run(model, () => ({ ...tokens, ...standing(places, tokens.ids.shape) }), whole)
-  const { virtual } = ran
+  const given = tokens.positions ?? environment.positions
+  const places = given === undefined ? placesOf(seen, shape, environment.past?.length ?? 0) : undefined
+  const isPlaced = given !== undefined || places !== undefined
+  const types = tokens.types === undefined ? undefined : lastColumn(read(tokens.types), shape, batch)
+  let ran = run(model, () => [
+    places === undefined ? tokens : { ...tokens, positions: tensor(places, shape) },
+    environment,
+  ])
+  const virtual = ran.length - (given?.shape[1] ?? width)
+  // Where the last token of each text stands; when nobody says so, all stand alike.
+  let last = lastColumn(given === undefined ? places : read(given), given?.shape ?? shape, batch).map(
+    (n) => n + virtual,
+  )
+  let overflow: unknown
+  const further = (past: Past, chosen: GeneratedTokens): Ran => {
+    const ids = Int32Array.from(chosen, (token) => token ?? [...ends][0] ?? 0)
+    for (;;) {
+      // A text at its end stays where it is, or it would need room that only the others have.
+      const stands = last.map((at, row) => (done[row] === true ? at : at + 1))
+      const make = (): readonly [Tokens, Ctx] => {
+        const column = (values: Int32Array): Tensor => tensor(values, [batch, 1])
+        const positions = isPlaced ? { positions: column(stands) } : {}
+        const one = { ids: column(ids), ...(types === undefined ? {} : { types: column(types) }) }
+        const ctx = { ...environment, past, continued: true }
+        // A prefix moves what tokens say of themselves, and not what the environment says.
+        return (tokens.positions ?? places) === undefined
+          ? [one, { ...ctx, ...positions }]
+          : [{ ...one, ...positions }, ctx]
+      }
+      try {
+        const more = run(model, make)
+        last = stands
+        return more
+      } catch (error) {
+        if (!isOverflow(error)) throw error
+        overflow = error
+        const furthest = Math.max(...stands.filter((_, row) => done[row] !== true))
+        for (const [row, at] of stands.entries()) if (at === furthest) done[row] = true
+        if (done.every(Boolean)) throw error
+      }
+    }
+  }
+  const keep = [model, input, ctx]
   try {
-    for (let step = 0; step < maxNewTokens; step++) {
+    for (let step = 1; ; step++) {
       const logits = read(ran.logits) as Float32Array
       const vocab = logits.length / batch
       const next = texts.map((text, row) => {
         if (done[row] === true) return null
-        const token = sample(
-          logits.subarray(row * vocab, (row + 1) * vocab),
-          sampling,
-          text,
-          fold(fold(key, step), row),
+        const own = logits.subarray(row * vocab, (row + 1) * vocab)
+        const token = explained(
+          () => sample(own, sampling, text, fold(fold(key, step - 1), row)),
+          (i) => ({ ...i, path: `step ${step}, row ${row}` }),
         )
         text.push(token)
         if (ends.has(token)) done[row] = true
         return token
       })
       yield next
-      if (done.every(Boolean) || step + 1 === maxNewTokens) return
+      if (done.every(Boolean) || step === maxNewTokens) break
       const before = ran
-      const ids = Int32Array.from(next, (token) => token ?? [...ends][0] ?? 0)
-      const stands = places === undefined ? undefined : Int32Array.from(counts, (n) => virtual + n + step)
-      const make = (): Tokens => ({ ids: tensor(ids, [batch, 1]), ...standing(stands, [batch, 1]) })
-      ran = run(model, make, { ...whole, past: before.past, continued: true })
-      release(before, { keep: [ran, model, input] })
+      ran = further(before.past, next)
+      release(before, { keep: [ran, ...keep] })
     }
+    if (overflow !== undefined) throw overflow
   } finally {
-    release(ran, { keep: [model, input] })
+    release(ran, { keep })
   }
 }
 

@@ -1,17 +1,18 @@
 import type { Ctx, Embedded } from '../kind/index.ts'
-import { cast, concat, mul, ones, reshape, tensor } from '../ops/index.ts'
+import { behind } from '../kind/sequence.ts'
+import { cast, mul, ones, reshape, tensor } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 
 /** Who may be attended to at all, of the past and of the tokens at hand: [batch, past + length]; absent for everyone. */
-const present = ({ hidden, mask }: Embedded, { past }: Ctx): Tensor | undefined => {
+export const present = ({ hidden, mask }: Embedded, { past }: Ctx): Tensor | undefined => {
   const length = past?.length ?? 0
   if (length === 0 || (mask === undefined && past?.mask === undefined)) return mask
   const [batch = 0, own = 0] = hidden.shape
-  return concat([floats(past?.mask ?? ones([batch, length])), floats(mask ?? ones([batch, own]))], 1)
+  return behind(floats(past?.mask ?? ones([1, length])), floats(mask ?? ones([batch, own])), 1)
 }
 
 /** Masks of tokens are whole numbers or not, as the caller has them; of a past they are numbers of one kind. */
-export const floats = (mask: Tensor): Tensor => (mask.dtype === 'float32' ? mask : cast(mask, 'float32'))
+const floats = (mask: Tensor): Tensor => (mask.dtype === 'float32' ? mask : cast(mask, 'float32'))
 
 const keysOnly = (seen: Tensor): Tensor => reshape(seen, [seen.shape[0] ?? 0, 1, 1, seen.shape[1] ?? 0])
 

@@ -1,5 +1,5 @@
-import { at, embed, dropout, fixed, layer, under } from '../kind/index.ts'
-import type { Ctx, Embed, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
+import { at, embed, dropout, fixed, layer, positionsOf, under } from '../kind/index.ts'
+import type { Embed, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
 import { linear } from '../nn/index.ts'
 import type { Linear } from '../nn/index.ts'
 import { add, cast, equal, matmul, mul, sub, tanh, tensor } from '../ops/index.ts'
@@ -70,16 +70,9 @@ const upTo = (length: number): Tensor =>
   )
 
 /** How many tokens that are no padding there are up to each, behind the padding's own row; padding stands at that row. */
-const countedPositions = ({ ids }: Tokens, length: number, padding: number, past: number): Tensor => {
-  const [, tokens = 0] = ids.shape
-  // Among rows that are no tokens, nobody can tell what is padding.
-  if (tokens !== length)
-    return tensor(
-      Int32Array.from({ length }, (_, i) => padding + 1 + past + i),
-      [1, length],
-    )
+const countedPositions = ({ ids }: Tokens, padding: number, past: number): Tensor => {
   const real = cast(sub(1, equal(ids, padding)), 'float32')
-  return cast(add(mul(add(matmul(real, upTo(length)), past), real), padding), 'int32')
+  return cast(add(mul(add(matmul(real, upTo(ids.shape[1] ?? 0)), past), real), padding), 'int32')
 }
 
 const EmbeddingsKind: Kind<RobertaEmbeddings, 'embed', 'vocab' | 'length' | 'types' | 'd'> = {
@@ -91,11 +84,12 @@ const EmbeddingsKind: Kind<RobertaEmbeddings, 'embed', 'vocab' | 'length' | 'typ
       const embedded = embed(n.word_embeddings, tokens, under(ctx, 'word_embeddings'))
       const length = embedded.hidden.shape[1] ?? 0
       const asked = at(tokens, ctx)
-      const counted = (): Ctx => ({
-        ...ctx,
-        positions: countedPositions(tokens, length, n.padding_idx, ctx.past?.length ?? 0),
-      })
-      return summed(n, embedded, tokens, asked.positions?.shape[1] === length ? asked : counted())
+      // Among rows that are no tokens, nobody can tell what is padding.
+      const isCounted = asked.positions === undefined && tokens.ids.shape[1] === length
+      const positions = isCounted
+        ? countedPositions(tokens, n.padding_idx, ctx.past?.length ?? 0)
+        : positionsOf(length, asked, n.padding_idx + 1)
+      return summed(n, embedded, tokens, { ...ctx, positions })
     },
   },
 }

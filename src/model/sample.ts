@@ -1,3 +1,4 @@
+import { fail } from '../tree/error.ts'
 import { fold, words } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 
@@ -21,8 +22,21 @@ const penalised = (logits: Float64Array, seen: Iterable<number>, penalty: number
   }
 }
 
-const likeliest = (logits: Float64Array): number =>
-  logits.reduce((best, x, i) => (x > (logits[best] ?? 0) ? i : best), 0)
+/** So many of the likeliest tokens, likeliest first, ties by id. */
+const likeliest = (logits: Float64Array, count: number): number[] => {
+  const best: number[] = []
+  const cut = (): number =>
+    (best.sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b).length = Math.min(best.length, count))
+  // Few tokens of a large vocabulary are above what so many others are: the rest is never sorted.
+  let least = -Infinity
+  logits.forEach((logit, id) => {
+    if (best.length >= count && logit <= least) return
+    best.push(id)
+    if (best.length === 2 * count) least = logits[best[cut() - 1] ?? 0] ?? 0
+  })
+  cut()
+  return best
+}
 
 /** A number in [0, 1) of a key. */
 const unit = (k: Key): number => {
@@ -30,12 +44,18 @@ const unit = (k: Key): number => {
   return ((high >>> 5) * 2 ** 26 + (low >>> 6)) * 2 ** -53
 }
 
-/** The tokens that may be drawn, likeliest first, ties by id, and their weights. */
-const candidates = (logits: Float64Array, { topK, topP = 1 }: Sampling): readonly (readonly [number, number])[] => {
-  const order = Array.from(logits.keys()).toSorted((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b)
-  const kept = order.slice(0, topK ?? order.length)
+/** The tokens that may be drawn, likeliest first, and their weights. */
+const candidates = (
+  logits: Float64Array,
+  temperature: number,
+  { topK = logits.length, topP = 1 }: Sampling,
+): readonly (readonly [number, number])[] => {
+  const kept = likeliest(logits, topK)
   const highest = logits[kept[0] ?? 0] ?? 0
-  const weights = kept.map((id): readonly [number, number] => [id, Math.exp((logits[id] ?? 0) - highest)])
+  const weights = kept.map((id): readonly [number, number] => [
+    id,
+    Math.exp(((logits[id] ?? 0) - highest) / temperature),
+  ])
   const total = weights.reduce((sum, [, weight]) => sum + weight, 0)
   let before = 0
   return weights.filter(([, weight], i) => {
@@ -45,20 +65,35 @@ const candidates = (logits: Float64Array, { topK, topP = 1 }: Sampling): readonl
   })
 }
 
-/** The next token of a row of logits, drawn by a key; the same key draws the same token on every engine. */
+// A token may be ruled out by -Infinity, but then another one is not.
+const requireFinite = (logits: Float64Array): void => {
+  const highest = logits.reduce((a, b) => Math.max(a, b), -Infinity)
+  if (!Number.isFinite(highest))
+    fail({
+      _tag: 'NonFinite',
+      path: 'logits',
+      expected: 'logits whose highest is finite',
+      found: String(highest),
+      hint: 'The model gives no numbers: look for NaN in its weights, and whether its training diverged.',
+    })
+}
+
+/**
+ * The next token of a row of logits, drawn by a key; the same key draws the same token on every engine.
+ *
+ * Throws `NonFinite` for logits of which one is NaN or Infinity, or all are -Infinity.
+ */
 export const sample = (
   row: Float32Array,
   { temperature = 0, repetitionPenalty = 1, ...sampling }: Sampling,
   seen: Iterable<number>,
   key: Key,
 ): number => {
-  const logits = Float64Array.from(row)
+  const logits = new Float64Array(row)
   if (repetitionPenalty !== 1) penalised(logits, seen, repetitionPenalty)
-  if (temperature === 0) return likeliest(logits)
-  const all = candidates(
-    logits.map((x) => x / temperature),
-    sampling,
-  )
+  requireFinite(logits)
+  if (temperature === 0) return likeliest(logits, 1)[0] ?? 0
+  const all = candidates(logits, temperature, sampling)
   const total = all.reduce((sum, [, weight]) => sum + weight, 0)
   let left = unit(fold(key, 'sample')) * total
   for (const [id, weight] of all) {

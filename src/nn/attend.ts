@@ -1,19 +1,7 @@
 import { dropout } from '../kind/index.ts'
 import type { Ctx } from '../kind/index.ts'
-import {
-  add,
-  broadcastTo,
-  concat,
-  div,
-  matmul,
-  mul,
-  neg,
-  reshape,
-  slice,
-  softmax,
-  tanh,
-  transpose,
-} from '../ops/index.ts'
+import { behind } from '../kind/sequence.ts'
+import { add, concat, div, matmul, mul, neg, reshape, slice, softmax, tanh, transpose } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
 
@@ -57,13 +45,6 @@ const joinHeads = (x: Tensor): Tensor => {
   return reshape(transpose(x, [0, 2, 1, 3]), [batch, length, heads * width])
 }
 
-/** Keys or values of the past before those of the tokens at hand, along the sequence; one past may serve a whole batch. */
-const after = (past: Tensor | undefined, own: Tensor): Tensor => {
-  if (past === undefined) return own
-  const [, heads = 0, length = 0, width = 0] = past.shape
-  return concat([broadcastTo(past, [own.shape[0] ?? 0, heads, length, width]), own], 2)
-}
-
 /** x [batch, heads, length, d_head] turned by the angles of its positions, its first half against its second. */
 const turned = (x: Tensor, { rotary }: Ctx): Tensor => {
   if (rotary === undefined) return x
@@ -90,7 +71,7 @@ export const attend = ({ q, k, v, scale, cap = 0, drop = 0 }: Attending, ctx: Ct
   const own = { keys: turned(k, ctx), values: v }
   ctx.keep?.(own)
   const past = ctx.past?.layers[0]
-  const [keys, values] = [after(past?.keys, own.keys), after(past?.values, own.values)]
+  const [keys, values] = [behind(past?.keys, own.keys, 2), behind(past?.values, own.values, 2)]
   const [, groups = 0, seen = 0] = keys.shape
   // The queries of a group lie one after the other, so that no key is copied for them.
   const rows = reshape(turned(q, ctx), [batch, groups, (heads / groups) * length, width])

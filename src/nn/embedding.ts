@@ -1,8 +1,9 @@
 import { fixed, gaussian, lookup, positionsOf, shapeOf, table } from '../kind/index.ts'
 import type { AnyField, DimsIn, Embed, Field, Kind, Layer, Weight } from '../kind/index.ts'
 import { add, mul, slice } from '../ops/index.ts'
-import { EspalierError } from '../tree/error.ts'
+import { EspalierError, explained, issue } from '../tree/error.ts'
 import { isParam } from '../tree/leaf.ts'
+import type { Issue } from '../tree/error.ts'
 import type { Table } from '../tree/leaf.ts'
 import { labelOf } from '../tree/wrap.ts'
 
@@ -82,21 +83,25 @@ export const PositionsKind: Kind<Positions<Weight>, 'layer', 'length' | 'd'> = {
   ops: {
     layer: (n, x, ctx) => {
       const [, length = 0, d = 0] = x.shape
-      if (ctx.positions !== undefined) return add(x, lookup(positionsOf(length, ctx), n.weight, ctx))
       const from = ctx.past?.length ?? 0
       const longest = shapeOf(n.weight, ctx)[0] ?? 0
-      if (from + length > longest)
-        throw new EspalierError([
-          {
-            _tag: 'ContextOverflow',
-            path: labelOf(n.weight),
-            expected: `at most ${longest} positions`,
-            found: `${from + length}, soft prompts and prefixes included`,
-            hint: 'Shorten the text, the soft prompt or the prefix; they share the context window.',
-          },
-        ])
-      if (isParam(n.weight)) return add(x, slice(n.weight.value, [from, 0], [length, d]))
-      return add(x, lookup(positionsOf(length, ctx), n.weight, ctx))
+      const overflow = (found: string): Issue =>
+        issue(
+          'ContextOverflow',
+          labelOf(n.weight),
+          `at most ${longest} positions`,
+          `${found}, soft prompts and prefixes included`,
+          'Shorten the text, the soft prompt or the prefix; they share the context window.',
+        )
+      if (ctx.positions === undefined && from + length > longest)
+        throw new EspalierError([overflow(String(from + length))])
+      if (ctx.positions === undefined && isParam(n.weight)) return add(x, slice(n.weight.value, [from, 0], [length, d]))
+      // Where tokens are said to stand is read by nobody but the lookup, which a tape records.
+      const rows = explained(
+        () => lookup(positionsOf(length, ctx), n.weight, ctx),
+        (i) => (i._tag === 'OutOfRange' ? overflow(`one that is ${Number.parseInt(i.found, 10)}, from 0`) : i),
+      )
+      return add(x, rows)
     },
   },
 }
@@ -104,7 +109,7 @@ export const PositionsKind: Kind<Positions<Weight>, 'layer', 'length' | 'd'> = {
 /**
  * A field that is a table of learned positions, drawn from N(0, 0.02²).
  *
- * @throws EspalierError `ContextOverflow` when it runs on more positions than it has rows.
+ * @throws EspalierError `ContextOverflow` when it runs on more positions than it has rows, or on one that it has not.
  * @example
  * ```ts
  * import { define, key, layer, positions } from 'espalier'

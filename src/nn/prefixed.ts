@@ -1,6 +1,7 @@
 import { allZeros, fixed, headOf, hiddenOf, materialize, shapeOf, table } from '../kind/index.ts'
 import type { Ctx, KeysValues, Kind, Model, Past, Weight } from '../kind/index.ts'
-import { add, broadcastTo, concat, full, ones, reshape, slice, transpose } from '../ops/index.ts'
+import { behind } from '../kind/sequence.ts'
+import { add, concat, full, ones, reshape, slice, transpose } from '../ops/index.ts'
 import type { Table } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 
@@ -31,11 +32,7 @@ const maskOf = (length: number, { past }: Ctx): Tensor | undefined =>
     : concat([ones([past.mask.shape[0] ?? 0, length], past.mask.dtype), past.mask], 1)
 
 /** Keys or values of the caller's own past behind those of the prefix: a prefix comes before all there is. */
-const before = (front: Tensor, own: Tensor | undefined): Tensor => {
-  if (own === undefined) return front
-  const [, heads = 0, length = 0, width = 0] = front.shape
-  return concat([broadcastTo(front, [own.shape[0] ?? 0, heads, length, width]), own], 2)
-}
+const before = (front: Tensor, own: Tensor | undefined): Tensor => (own === undefined ? front : behind(front, own, 2))
 
 const pastOf = ({ prefix, layers, heads }: Prefixed<Model, Weight>, ctx: Ctx): Past => {
   const rows = materialize(prefix, ctx)

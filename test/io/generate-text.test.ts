@@ -78,6 +78,15 @@ describe('text generation', () => {
     expect(text?.ids).toHaveLength(room + 1)
   })
 
+  test('the longer prompt of a batch ends with the context, the shorter goes on', async () => {
+    const options = { maxNewTokens: 37, eos: [] }
+    const { joined, ended } = await streamed(['Once upon a time', 'x'], options)
+    const [long, short] = [await streamed(['Once upon a time'], options), await streamed(['x'], options)]
+    expect(ended).toEqual([...long.ended, ...short.ended])
+    expect(ended.map(({ end }) => end)).toEqual(['context', 'length'])
+    expect(joined).toEqual(ended.map(({ text }) => text))
+  })
+
   test('a chat is rendered, with the beginning of an answer', async () => {
     const messages = [{ role: 'user', content: 'Hi' }]
     const [text] = (await streamed([messages], { maxNewTokens: 2 })).ended
@@ -93,6 +102,7 @@ describe('text generation', () => {
     await orThrow(generateText(model, tokenizer, ['Once', 'x'], { maxNewTokens: 3 }))
     for await (const piece of streamText(model, tokenizer, ['Once', 'x'], { maxNewTokens: 9 }))
       if (piece.index >= 0) break
+    await generateText(model, tokenizer, ['Once', 'x'], { maxNewTokens: 3, stop: [''] })()
     expect(memory().tensors).toBe(before)
   })
 

@@ -214,6 +214,17 @@ test('RoBERTa counts its tokens from behind the past on', () => {
   expect(furthest(run(), run(idsOf([[2, 3]])))).toBeGreaterThan(1e-3)
 })
 
+test('tokens of a RoBERTa stand behind a soft prompt where they are said to stand', () => {
+  const base = roberta.init({ ...small, pad_token_id: 1 }, key(1))
+  const prompted = pipe(base, prompt({ length: 2, init: { ids: [6, 7] } }))
+  const of = (model: Model, ids: number[], positions?: number[]): Tensor =>
+    roberta.hidden(model, { ids: idsOf([ids]), positions: positions && idsOf([positions]) }).hidden
+  const told = of(prompted, [3, 9], [2, 5])
+  expect(furthest(told, of(base, [6, 7, 3, 9], [2, 3, 4, 7]))).toBeLessThan(1e-6)
+  expect(furthest(told, of(prompted, [3, 9]))).toBeGreaterThan(1e-3)
+  expect(furthest(of(prompted, [3, 9], [2, 3]), of(prompted, [3, 9]))).toBeLessThan(1e-6)
+})
+
 test('segments of tokens stay theirs behind a soft prompt, whose rows are of segment 0', () => {
   const base = bert.init(small, key(2))
   const prompted = pipe(base, prompt({ length: 2, init: { ids: [6, 7] } }))

@@ -1,20 +1,44 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bert, generate, generateTokens, key, pipe, prefix, prompt, sllm } from '../../src/index.ts'
-import type { Model } from '../../src/index.ts'
+import {
+  bert,
+  context,
+  generate,
+  generateTokens,
+  gpt2,
+  hiddenOf,
+  key,
+  modelKinds,
+  pipe,
+  prefix,
+  prompt,
+  sllm,
+  withValues,
+} from '../../src/index.ts'
+import type { GeneratedTokens, KeysValues, Model, Tokens } from '../../src/index.ts'
 import { sample } from '../../src/model/sample.ts'
-import { memory, read, tensor } from '../../src/ops/index.ts'
+import { concat, full, memory, read, tensor } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
+import { brief, issuesOf } from '../support.ts'
 
-const base = sllm.init({ ...sllm.config.seed, vocab_size: 40, d_model: 16, d_head: 8, context_window: 32 }, key(0))
+const baseOf = (seed: number) =>
+  sllm.init({ ...sllm.config.seed, vocab_size: 40, d_model: 16, d_head: 8, context_window: 32 }, key(seed))
+const base = baseOf(0)
 
 const ids = (rows: readonly (readonly number[])[]): Tensor => tensor(rows, undefined, 'int32')
 
-/** The likeliest continuation, each token from a run of the whole text. */
-const uncached = (model: Model, text: readonly number[], steps: number): readonly number[] => {
+/** The likeliest continuation, each token from a run of the whole text, of which more may be said. */
+const uncached = (
+  model: Model,
+  text: readonly number[],
+  steps: number,
+  more: (length: number) => Omit<Tokens, 'ids'> = () => ({}),
+): readonly number[] => {
   const all = [...text]
   for (let i = 0; i < steps; i++) {
-    const logits = read(sllm.nextLogits(model as never, ids([all])))
+    const logits = read(
+      sllm.nextLogits(model as never, { ids: ids([all]), ...more(all.length) }, { kinds: modelKinds }),
+    )
     all.push(logits.indexOf(Math.max(...logits)))
   }
   return all.slice(text.length)
@@ -30,6 +54,14 @@ const models: readonly (readonly [string, Model])[] = [
 const long = [3, 1, 4, 1, 5]
 const short = [2, 7]
 
+const padded: Tokens = {
+  ids: ids([long, [0, 0, 0, ...short]]),
+  mask: tensor([
+    [1, 1, 1, 1, 1],
+    [0, 0, 0, 1, 1],
+  ]),
+}
+
 describe('generate', () => {
   test.each(models)('says with its cache what runs of the whole text say: %s', (_, model) => {
     const found = generate(model, ids([long]), { maxNewTokens: 12 })
@@ -38,13 +70,75 @@ describe('generate', () => {
   })
 
   test.each(models)('a text in a batch, padded on the left, is continued as alone: %s', (_, model) => {
-    const padding = long.map((__, i) => (i < long.length - short.length ? 0 : 1))
-    const input = {
-      ids: ids([long, [...Array.from({ length: long.length - short.length }, () => 0), ...short]]),
-      mask: tensor([long.map(() => 1), padding]),
-    }
-    expect(generate(model, input, { maxNewTokens: 8 })).toEqual([uncached(model, long, 8), uncached(model, short, 8)])
+    expect(generate(model, padded, { maxNewTokens: 8 })).toEqual([uncached(model, long, 8), uncached(model, short, 8)])
   })
+
+  test.each(models)('the longer text of a batch ends with the context, the shorter goes on: %s', (title, model) => {
+    const taken = title === 'SLLM' ? 0 : title.includes(' and ') ? 5 : 3
+    const room = 32 - taken - long.length + 1
+    const steps: GeneratedTokens[] = []
+    const before = memory()
+    const failed = issuesOf(() => {
+      for (const step of generateTokens(model, padded, { maxNewTokens: 40 })) steps.push(step)
+    })
+    expect(memory()).toEqual(before)
+    expect(brief(failed)).toEqual(['ContextOverflow embedding_block.position_embdgs.weight'])
+    const texts = [0, 1].map((row) => steps.map((step) => step[row]))
+    expect(texts[0]).toEqual([...uncached(model, long, room), null, null, null])
+    expect(texts[1]).toEqual(uncached(model, short, room + 3))
+  })
+
+  test('a text at its end takes no room from a shorter one', () => {
+    const model = baseOf(7)
+    const [first = 0, second = 0] = uncached(model, long, 2)
+    const whole = uncached(model, short, 31)
+    expect(whole).not.toContain(second)
+    expect(generate(model, padded, { maxNewTokens: 31, eos: second })).toEqual([[first, second], whole])
+  })
+
+  test.each(models)('goes on behind the positions that are given: %s', (_, model) => {
+    const positions = ids([[0, 2, 3, 7, 8]])
+    const standing = (length: number) => ({
+      positions: ids([[0, 2, 3, 7, 8, ...Array.from({ length }, (__, i) => 9 + i)].slice(0, length)]),
+    })
+    const wanted = uncached(model, long, 8, standing)
+    expect(wanted).not.toEqual(uncached(model, long, 8))
+    expect(generate(model, { ids: ids([long]), positions }, { maxNewTokens: 8 })).toEqual([wanted])
+    const mask = tensor([[1, 1, 1, 1, 1]])
+    const two = { ids: ids([[9, ...long]]), mask: concat([full([1, 1], 0), mask], 1) }
+    const placed = { ...two, positions: concat([full([1, 1], 4, 'int32'), positions], 1) }
+    expect(generate(model, placed, { maxNewTokens: 8 })).toEqual([wanted])
+    if (model !== base) return
+    expect(generate(model, ids([long, long]), { maxNewTokens: 8 }, { positions })).toEqual([wanted, wanted])
+  })
+
+  test('new tokens are of the segment of the last', () => {
+    const model = gpt2.init({ vocab_size: 40, n_positions: 32, n_embd: 16, n_layer: 2, n_head: 2 }, key(5))
+    const run = (types: readonly number[]) =>
+      uncached(model, long, 8, (length) => ({
+        types: ids([[...types, ...Array.from({ length }, () => types.at(-1) ?? 0)].slice(0, length)]),
+      }))
+    const types = [1, 1, 2, 2, 9]
+    expect(generate(model, { ids: ids([long]), types: ids([types]) }, { maxNewTokens: 8 })).toEqual([run(types)])
+    expect(run(types)).not.toEqual(uncached(model, long, 8))
+  })
+
+  test.each(models.filter(([title]) => !title.includes('prompt')))(
+    'a past of one row serves a batch, which stands behind it: %s',
+    (_, model) => {
+      const [before, layers]: [number[], KeysValues[]] = [[8, 3, 9], []]
+      hiddenOf(base, { ids: ids([before]) }, context({ keep: (own) => void layers.push(own) }, modelKinds))
+      const past = { length: 3, layers }
+      const found = generate(model, padded, { maxNewTokens: 8 }, { past })
+      const alone = [long, short].map((text) => generate(model, ids([text]), { maxNewTokens: 8 }, { past })[0])
+      const whole = [long, short].map((text) => uncached(base, [...before, ...text], 8))
+      expect(found).toEqual(model === base ? whole : alone)
+      expect(alone).not.toEqual([long, short].map((text) => uncached(model, text, 8)))
+      const seen = { ...past, mask: full([1, 3], 1) }
+      expect(generate(model, padded, { maxNewTokens: 8 }, { past: seen })).toEqual(found)
+      expect(layers[0]?.keys.isDisposed).toBe(false)
+    },
+  )
 
   test('stops a text after an end, and the batch when all are at theirs', () => {
     const [whole = [], other = []] = generate(base, ids([long, [2, 7, 1, 8, 2]]), { maxNewTokens: 8 })
@@ -72,13 +166,7 @@ describe('generate', () => {
   })
 
   test('refuses what it cannot do', () => {
-    const failure = (run: () => unknown): unknown => {
-      try {
-        return run()
-      } catch (error) {
-        return (error as { readonly issues: readonly { readonly _tag: string }[] }).issues.map((i) => i._tag)
-      }
-    }
+    const failure = (run: () => unknown): unknown => issuesOf(run).map((i) => i._tag)
     const input = ids([long])
     expect(failure(() => generate(base, input, { maxNewTokens: 0, topP: 0 }))).toEqual(['BadOption', 'BadOption'])
     const mask = tensor([[1, 1, 1, 1, 0]])
@@ -86,6 +174,8 @@ describe('generate', () => {
     expect(failure(() => generate(base, input, { maxNewTokens: 40 }))).toEqual(['ContextOverflow'])
     const encoder = bert.init({ vocab_size: 40, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2 }, key(0))
     expect(failure(() => generate(encoder, input, { maxNewTokens: 2 }))).toEqual(['NotCausal'])
+    const spoilt = withValues(base, { 'out_head.bias': full([40], Number.NaN) })
+    expect(brief(issuesOf(() => generate(spoilt, input, { maxNewTokens: 2 })))).toEqual(['NonFinite step 1, row 0'])
   })
 })
 
@@ -121,6 +211,27 @@ describe('sample', () => {
       expect(sample(row, { temperature: 2, topK: 2 }, [], key(i))).toBeLessThan(2)
       expect(sample(row, { temperature: 1, topP: 0.6 }, [], key(i))).toBeLessThan(2)
     }
+  })
+
+  test('draws of topK as if all other tokens were ruled out, of equal ones the first', () => {
+    const ties = fc.array(fc.integer({ min: -3, max: 3 }), { minLength: 2, maxLength: 40 })
+    fc.assert(
+      fc.property(ties, fc.integer({ min: 1, max: 12 }), fc.integer(), (values, topK, seed) => {
+        const order = [...values.keys()].toSorted((a, b) => values[b]! - values[a]! || a - b)
+        const kept = new Set(order.slice(0, topK))
+        const others = Float32Array.from(values, (x, id) => (kept.has(id) ? x : -Infinity))
+        const found = sample(Float32Array.from(values), { temperature: 1, topK }, [], key(seed))
+        expect(found).toBe(sample(others, { temperature: 1 }, [], key(seed)))
+      }),
+    )
+  })
+
+  test.each([[[1, Number.NaN]], [[Infinity, 0]], [[-Infinity, -Infinity]]])('chooses nothing by %j', (values) => {
+    for (const temperature of [0, 1])
+      expect(brief(issuesOf(() => sample(Float32Array.from(values), { temperature }, [], key(0))))).toEqual([
+        'NonFinite logits',
+      ])
+    expect(sample(Float32Array.of(-Infinity, 0), { temperature: 1e-310 }, [], key(0))).toBe(1)
   })
 
   test('makes what was said less likely, whatever its sign', () => {

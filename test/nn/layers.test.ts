@@ -68,6 +68,10 @@ describe('embedding and positions', () => {
     const rows = data(nodes.p.weight.value).slice(0, 6)
     expect(data(layer(nodes.p, zeros([2, 2, 3]), ctx))).toEqual([...rows, ...rows])
     expect(brief(issuesOf(() => layer(nodes.p, zeros([1, 5, 3]), ctx)))).toEqual(['ContextOverflow p.weight'])
+    const [beyond] = issuesOf(() => layer(nodes.p, zeros([1, 2, 3]), { ...ctx, positions: idsOf([[0, 4]]) }))
+    expect(beyond).toMatchObject({ _tag: 'ContextOverflow', path: 'p.weight', found: expect.stringContaining('is 4,') })
+    const many = { ...ctx, positions: idsOf([[0, 1, 2]]) }
+    expect(brief(issuesOf(() => layer(nodes.p, zeros([1, 2, 3]), many)))).toEqual(['ShapeMismatch positions'])
   })
 })
 
