@@ -16,6 +16,7 @@ import type {
   BertOutput,
   BertPooler,
   BertSelfAttention,
+  BertSelfOutput,
   EncoderConfig,
   Pooling,
 } from './encoder.ts'
@@ -46,7 +47,7 @@ export interface BertEmbeddings<
 /** The layers of a fresh encoder. */
 export type FreshEncoder = BertEncoder<
   BertLayer<
-    BertAttention<BertSelfAttention<Dense>, BertOutput<Dense, Norm>>,
+    BertAttention<BertSelfAttention<Dense>, BertSelfOutput<Dense, Norm>>,
     BertIntermediate<Dense>,
     BertOutput<Dense, Norm>
   >

@@ -30,6 +30,13 @@ export interface DistilBertFfn<P extends Layer = Layer> extends Layer {
   readonly dropout: number
 }
 
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly DistilBertAttention: 'attention'
+    readonly DistilBertFfn: 'feedForward'
+  }
+}
+
 /** A block of DistilBERT: attention, then feed-forward, each added to what it was given and normed after that. */
 export interface DistilBertBlock<
   A extends Layer = Layer,
@@ -54,6 +61,8 @@ export interface DistilBertTransformer<B extends Layer = Layer> extends Layer {
 const AttentionKind: Kind<DistilBertAttention, 'layer', 'd'> = {
   tag: 'DistilBertAttention',
   role: 'layer',
+  sublayer: 'attention',
+  projections: ['q_lin', 'k_lin', 'v_lin'],
   fields: {
     q_lin: linear('d', 'd'),
     k_lin: linear('d', 'd'),
@@ -74,6 +83,7 @@ const AttentionKind: Kind<DistilBertAttention, 'layer', 'd'> = {
 const FfnKind: Kind<DistilBertFfn, 'layer', 'd' | 'inner'> = {
   tag: 'DistilBertFfn',
   role: 'layer',
+  sublayer: 'feedForward',
   fields: { lin1: linear('d', 'inner'), lin2: linear('inner', 'd'), activation: fixed('gelu'), dropout: fixed(0) },
   ops: {
     layer: (n, x, ctx) => {

@@ -41,6 +41,13 @@ export interface Gpt2Mlp<P extends Layer = Layer> extends Layer {
   readonly resid_pdrop: number
 }
 
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly Gpt2Attention: 'attention'
+    readonly Gpt2Mlp: 'feedForward'
+  }
+}
+
 /** A block of GPT-2: attention, then mlp, each after a norm and added to what it was given. */
 export interface Gpt2Block<N extends Layer = Layer, A extends Layer = Layer, M extends Layer = Layer> extends Layer {
   readonly _tag: 'Gpt2Block'
@@ -99,6 +106,8 @@ interface BodyShell extends Model {
 const AttentionKind: Kind<Gpt2Attention, 'layer', 'd'> = {
   tag: 'Gpt2Attention',
   role: 'layer',
+  sublayer: 'attention',
+  projections: ['c_attn'],
   fields: {
     c_attn: linear('d', '3*d'),
     c_proj: linear('d', 'd'),
@@ -123,6 +132,7 @@ const AttentionKind: Kind<Gpt2Attention, 'layer', 'd'> = {
 const MlpKind: Kind<Gpt2Mlp, 'layer', 'd' | 'inner'> = {
   tag: 'Gpt2Mlp',
   role: 'layer',
+  sublayer: 'feedForward',
   fields: {
     c_fc: linear('d', 'inner'),
     c_proj: linear('inner', 'd'),
