@@ -1,5 +1,5 @@
 import { dropout, fixed, layer, under } from '../kind/index.ts'
-import type { Ctx, Kind, Layer, NodeField } from '../kind/index.ts'
+import type { Kind, Layer, NodeField } from '../kind/index.ts'
 import { activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -104,10 +104,11 @@ const BlockKind: Kind<DistilBertBlock, 'layer', 'd' | 'inner'> = {
   },
   ops: {
     layer: (n, x, ctx) => {
-      const normedBy = (norm: Layer) => (sum: Tensor) => layer(norm, sum, ctx)
-      const attention = (c: Ctx): Tensor => layer(n.attention, x, under(c, 'attention'))
-      const attended = besides(x, ctx, attention, normedBy(n.sa_layer_norm))
-      return besides(attended, ctx, (c) => layer(n.ffn, attended, under(c, 'ffn')), normedBy(n.output_layer_norm))
+      const after = (name: 'sa_layer_norm' | 'output_layer_norm') => ({
+        after: (sum: Tensor) => layer(n[name], sum, under(ctx, name)),
+      })
+      const attended = besides(x, ctx, (c) => layer(n.attention, x, under(c, 'attention')), after('sa_layer_norm'))
+      return besides(attended, ctx, (c) => layer(n.ffn, attended, under(c, 'ffn')), after('output_layer_norm'))
     },
   },
 }

@@ -6,6 +6,7 @@ import { reshape, slice, tanh } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { besides } from './besides.ts'
 import type { BertConfig } from './encoder-config.ts'
+import type { AdapterSites } from './family.ts'
 import { fixedAll, node, normed, withFields } from './fields.ts'
 import { paddingMask } from './masks.ts'
 
@@ -133,7 +134,7 @@ const endingKind = {
     output: (n: Ending<Layer, Layer>, x: Tensor, residual: Tensor, ctx: Ctx): Tensor => {
       const sublayer = (c: Ctx): Tensor =>
         dropout(layer(n.dense, x, under(c, 'dense')), n.hidden_dropout_prob, 'hidden', c)
-      return besides(residual, ctx, sublayer, (sum) => layer(n.LayerNorm, sum, under(ctx, 'LayerNorm')))
+      return besides(residual, ctx, sublayer, { after: (sum) => layer(n.LayerNorm, sum, under(ctx, 'LayerNorm')) })
     },
   },
 } as const
@@ -147,10 +148,8 @@ const SelfOutputKind: Kind<BertSelfOutput, 'output', 'in' | 'd'> = {
 const OutputKind: Kind<BertOutput, 'output', 'in' | 'd'> = { tag: 'BertOutput', sublayer: 'feedForward', ...endingKind }
 
 const outputField = (inputs: string, kind: AnyKind): NodeField => ({
-  _tag: 'NodeField',
-  kind,
+  ...node(kind, ['d']),
   dims: { in: inputs, d: 'd' },
-  statics: {},
 })
 
 const AttentionKind: Kind<BertAttention, 'layer', 'd'> = {
@@ -218,6 +217,13 @@ export const encoderKinds = {
   BertEncoder: EncoderKind,
   BertPooler: PoolerKind,
 } as const
+
+/** Where AdapterHub's adapters are in every such encoder. */
+export const adapterSites: AdapterSites = {
+  blocks: 'encoder.layer',
+  mh_adapter: ['attention.output', 'attention.output.dense'],
+  output_adapter: ['output', 'output.dense'],
+}
 
 /** What of a configuration an encoder is built from. */
 export type EncoderConfig = Omit<BertConfig, 'add_pooling_layer'>
