@@ -19,9 +19,11 @@ import { frequenciesOf, ropeOf, rotaryOf } from './rope.ts'
 /** A fresh norm of these models. */
 export type Norm = RmsNorm<Vector<'trainable'>>
 
-/** A fresh linear layer without a bias, with one, or with one where the configuration says so. */
+/** A fresh linear layer without a bias. */
 export type Plain = Linear<Matrix<'trainable'>, null>
+/** A fresh linear layer with a bias. */
 export type Biased = Dense
+/** A fresh linear layer with a bias where the configuration says so. */
 export type MaybeBiased = Linear<Matrix<'trainable'>, Vector<'trainable'> | null>
 
 /** Attention, then mlp, each after a norm and added to what it was given. */
