@@ -62,6 +62,7 @@ export type {
   BertOutput,
   BertPooler,
   BertSelfAttention,
+  BertSelfOutput,
 } from './model/encoder.ts'
 export type { CausalFamily, EncoderFamily, FamilyModels, TaskOptions } from './model/family-run.ts'
 export { anyModel, families, modelKinds } from './model/families.ts'

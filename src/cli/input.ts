@@ -1,4 +1,5 @@
 import { fromStored, orThrow, readSafetensors } from '../io/index.ts'
+import { familyNamed } from '../io/pretrained.ts'
 import type { Tokens } from '../kind/index.ts'
 import { read } from '../ops/index.ts'
 import type { Issue } from '../tree/error.ts'
@@ -49,18 +50,19 @@ export const readInput = async (path: string): Promise<Tokens> => {
   return { ids, ...Object.fromEntries(fields.map(({ field, value }) => [field, value])) }
 }
 
-const wholeIn = (config: Readonly<Record<string, unknown>>, ...names: readonly string[]): number | undefined =>
-  names.map((name) => config[name]).find((value) => typeof value === 'number')
+const wholeIn = (config: Readonly<Record<string, unknown>>, name: string): number | undefined => {
+  const value = config[name]
+  return typeof value === 'number' ? value : undefined
+}
 
 /** Refuses ids, positions and segments that the model has no row for, and masks of other numbers than 0 and 1. */
 export const requireFitting = (tokens: Tokens, { pretrained }: Opened, path: string): void => {
   const config = pretrained?.config ?? {}
-  // Rotary positions need no table, and so have no end.
-  const places = pretrained === undefined || 'num_key_value_heads' in config || 'rms_norm_eps' in config
+  const { spec, positions: table } = pretrained === undefined ? {} : familyNamed(pretrained.family)
   const limits: Readonly<Record<string, number | undefined>> = {
     input_ids: wholeIn(config, 'vocab_size'),
     attention_mask: 2,
-    position_ids: places ? undefined : wholeIn(config, 'n_positions', 'max_position_embeddings'),
+    position_ids: table === undefined ? undefined : wholeIn({ ...spec?.defaults, ...config }, table),
     token_type_ids: wholeIn(config, 'type_vocab_size'),
   }
   const issues = Object.entries(inputNames).flatMap(([name, field]): readonly Issue[] => {

@@ -2,6 +2,7 @@ import * as t from 'io-ts'
 import { grow } from '../kind/index.ts'
 import type { GrowLeaf } from '../kind/index.ts'
 import { Finite, Rate } from '../kind/number-codecs.ts'
+import { families } from '../model/families.ts'
 import { decodeHubConfig } from '../model/hub-config.ts'
 import type { ConfigSpec } from '../model/hub-config.ts'
 import { BottleneckKind } from '../nn/index.ts'
@@ -24,36 +25,6 @@ import { readerOf } from './peft/reader.ts'
 import type { Reader } from './peft/reader.ts'
 import type { Pretrained } from './pretrained.ts'
 import { familyNamed } from './plan.ts'
-
-/** Where in a block AdapterHub keeps the adapter of a sublayer in files, and which layer of ours ends that sublayer. */
-type Site = readonly [theirs: string, ours: string]
-
-interface Sites {
-  readonly blocks: string
-  readonly mh_adapter: Site
-  readonly output_adapter: Site
-}
-
-const bert: Sites = {
-  blocks: 'encoder.layer',
-  mh_adapter: ['attention.output', 'attention.output.dense'],
-  output_adapter: ['output', 'output.dense'],
-}
-
-const beside = (blocks: string, attention: string, feedForward: string): Sites => ({
-  blocks,
-  mh_adapter: ['attention_adapters', attention],
-  output_adapter: ['output_adapters', feedForward],
-})
-
-const sitesOf: Readonly<Record<string, Sites>> = {
-  bert,
-  roberta: bert,
-  distilbert: beside('transformer.layer', 'attention', 'ffn'),
-  gpt2: beside('h', 'attn', 'mlp'),
-  llama: beside('layers', 'self_attn', 'mlp'),
-  mistral: beside('layers', 'self_attn', 'mlp'),
-}
 
 /** What of a bottleneck's configuration the mathematics depends on. */
 interface BottleneckConfig {
@@ -197,15 +168,17 @@ const bottleneckOf = (
   return grow(BottleneckKind, { in: width, width: narrow, out: width }, leaf, given, label)
 }
 
+const knownTo = families.filter(({ adapterSites }) => adapterSites !== undefined).map(({ name }) => name)
+
 const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
   const family = familyNamed(pretrained.family)
   const config = decoded(files, pretrained)
   const sites =
-    sitesOf[family.name] ??
+    family.adapterSites ??
     reject(
       'UnsupportedAdapter',
       inFile(files.configPath, 'model_type'),
-      Object.keys(sitesOf).join(', '),
+      knownTo.join(', '),
       family.name,
       'Where AdapterHub has the adapters of other models is not known here.',
     )

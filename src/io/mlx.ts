@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import * as t from 'io-ts'
 import { Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
+import { families } from '../model/families.ts'
 import { decodeHubConfig } from '../model/hub-config.ts'
 import type { ConfigSpec } from '../model/hub-config.ts'
 import { release, scope } from '../ops/index.ts'
@@ -46,15 +47,14 @@ const spec: ConfigSpec<MlxLora> = {
   defaults: { keys: null },
 }
 
-// The families that MLX-LM has, and by names that are ours but for the body's.
-const families = ['gpt2', 'llama', 'mistral', 'qwen2', 'qwen3', 'gemma', 'gemma2']
+const knownTo = families.filter(({ mlx }) => mlx === true).map(({ name }) => name)
 
 const requireKnown = ({ family, task }: Pretrained<unknown>): void => {
-  if (task !== 'causal-lm' || !families.includes(family))
+  if (task !== 'causal-lm' || !knownTo.includes(family))
     reject(
       'UnsupportedAdapter',
       '',
-      `a language model of ${families.join(', ')}`,
+      `a language model of ${knownTo.join(', ')}`,
       `${family} for ${task}`,
       'MLX-LM has no names for it.',
     )

@@ -35,7 +35,10 @@ export interface Ctx {
   readonly mask?: Tensor
   /** The adapter of each row of the batch, by name, and null for none; only weights that hold several look at it. */
   readonly rows?: readonly (string | null)[]
-  /** int32 [1 or batch, length]: where each hidden state stands; absent for one after the other, after the past. */
+  /**
+   * int32 [1 or batch, length]: where hidden states stand, as what is inside a model reads it by `positionsOf`; absent for one
+   * after the other, after the past. A caller says it of tokens, `Tokens.positions`.
+   */
   readonly positions?: Tensor
   /** What attention looks at before the tokens at hand; their positions count from its end. */
   readonly past?: Past

@@ -47,6 +47,8 @@ export type {
   Role,
   RoleOps,
   Rotary,
+  Sublayer,
+  Sublayers,
   Tokens,
   Weight,
   WeightOps,

@@ -100,7 +100,8 @@ const growField = (field: AnyField, dims: Dims, leaf: GrowLeaf, label: string): 
   }
 }
 
-const drawn =
+/** Leaves drawn by their labels. */
+export const drawnLeaf =
   (key: Key): GrowLeaf =>
   (field, label, shape) =>
     leafOf(field, label, field.init(fold(key, label), shape))
@@ -126,7 +127,7 @@ export const initialise = (
   key: Key,
   given: Readonly<Record<string, unknown>> = {},
   label = '',
-): unknown => grow(kind, dims, drawn(key), given, label)
+): unknown => grow(kind, dims, drawnLeaf(key), given, label)
 
 const leafOf = (field: AnyField, label: string, value: Tensor): unknown =>
   field._tag === 'ParamField' ? param(field.form, label, value) : constant(label, value)
@@ -160,7 +161,7 @@ const lengths = (axes: readonly string[], dims: Dims): readonly number[] => axes
  * ```
  */
 export const initialiseField = (field: AnyField, dims: Dims, key: Key, label: string): unknown =>
-  growField(field, dims, drawn(key), label)
+  growField(field, dims, drawnLeaf(key), label)
 
 const childDims = (names: Readonly<Record<string, string>>, dims: Dims): Dims =>
   Object.fromEntries(Object.entries(names).map(([child, axis]) => [child, axisLength(axis, dims)]))

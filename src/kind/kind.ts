@@ -43,7 +43,7 @@ export interface Tokens {
   readonly ids: Tensor
   /** 1 for a real token, 0 for padding, [batch, tokens]; absent when nothing is padding. */
   readonly mask?: Tensor | undefined
-  /** int32 [batch, tokens]: where each token stands; absent for one after the other, after the past. */
+  /** int32 [batch, tokens]: where the caller has each token stand; absent for one after the other, after the past. `at` hands it on. */
   readonly positions?: Tensor | undefined
   /** int32 [batch, tokens]: the segment of each token, in models that tell segments apart. */
   readonly types?: Tensor | undefined
@@ -141,6 +141,15 @@ export interface RoleOps<N> {
   }
 }
 
+/**
+ * Which sublayer of a block the nodes of a tag are, or, of an output, end; open, so that a model's file names its own by
+ * declaration merging. It is what a kind's `sublayer` says, for the compiler.
+ */
+export interface Sublayers {}
+
+/** The two sublayers of a block, by which the placements of the literature are found. */
+export type Sublayer = 'attention' | 'feedForward'
+
 /** The name of a role. */
 export type Role = keyof RoleOps<unknown>
 
@@ -154,6 +163,10 @@ export interface Kind<N, R extends Role = Role, D extends string = string> {
   readonly role: R
   readonly fields: Fields
   readonly ops: RoleOps<N>[R]
+  /** Which sublayer of a block it is, or, of an output, ends: an adapter there stands behind the output's `dense`. */
+  readonly sublayer?: N extends { readonly _tag: keyof Sublayers } ? Sublayers[N['_tag']] : never
+  /** Of attention, the fields that make queries, keys and values: one for each, or one for all; it says its `heads` as plain data. */
+  readonly projections?: readonly (keyof N & string)[]
   /** Only for the compiler: the node, and the names of its dimensions. */
   readonly '~node'?: N
   readonly '~dims'?: D

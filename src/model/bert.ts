@@ -1,13 +1,12 @@
-import { at, dropout, embed, fixed, layer, under } from '../kind/index.ts'
-import type { Ctx, Dims, Embed, Embedded, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
-import { EmbeddingKind, PositionsKind, SegmentsKind, norm } from '../nn/index.ts'
-import type { Embedding, LayerNorm, Linear, Positions, Segments } from '../nn/index.ts'
-import { add, concat, zeros } from '../ops/index.ts'
-import type { Matrix, Table, Vector } from '../tree/leaf.ts'
-import type { Tensor } from '../tree/tensor.ts'
+import { at, embed, under } from '../kind/index.ts'
+import type { Embed, Kind, Kinds, Layer, Model } from '../kind/index.ts'
+import type { Embedding, Positions, Segments } from '../nn/index.ts'
+import type { Table } from '../tree/leaf.ts'
 import { bertSpec } from './encoder-config.ts'
 import type { BertConfig } from './encoder-config.ts'
-import { bodyKind, encoderKinds } from './encoder.ts'
+import { encoderDimNames, encoderDims, summed, summedFields } from './encoder-embeddings.ts'
+import type { SummedEmbeddings } from './encoder-embeddings.ts'
+import { adapterSites, bodyKind, encoderKinds } from './encoder.ts'
 import type {
   BertAttention,
   BertEncoder,
@@ -16,7 +15,7 @@ import type {
   BertOutput,
   BertPooler,
   BertSelfAttention,
-  EncoderConfig,
+  BertSelfOutput,
   Pooling,
 } from './encoder.ts'
 import { pooledClassifierKind, tokenClassifierKind } from './encoder-heads.ts'
@@ -24,29 +23,22 @@ import { encoderFamilyOf } from './family-run.ts'
 import type { EncoderFamily } from './family-run.ts'
 import type { Family, Plan } from './family.ts'
 import { node, normed } from './fields.ts'
-
-type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
-type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'>>
+import type { Dense, Norm } from './fields.ts'
 
 /** Words, positions and segments added up and normed. */
 export interface BertEmbeddings<
   W extends Embed = Embed,
   P extends Layer = Layer,
   N extends Layer = Layer,
-> extends Embed {
+> extends SummedEmbeddings<W, P, N> {
   readonly _tag: 'BertEmbeddings'
-  readonly '~role'?: 'embed'
-  readonly word_embeddings: W
-  readonly position_embeddings: P
   readonly token_type_embeddings: Embed
-  readonly LayerNorm: N
-  readonly hidden_dropout_prob: number
 }
 
 /** The layers of a fresh encoder. */
 export type FreshEncoder = BertEncoder<
   BertLayer<
-    BertAttention<BertSelfAttention<Dense>, BertOutput<Dense, Norm>>,
+    BertAttention<BertSelfAttention<Dense>, BertSelfOutput<Dense, Norm>>,
     BertIntermediate<Dense>,
     BertOutput<Dense, Norm>
   >
@@ -74,40 +66,6 @@ export interface BertClassifier<Tag extends string = 'BertClassifier' | 'BertTok
   readonly drop: number
 }
 
-/** Segments as the tokens say, all 0 by default; rows that were put before the tokens are of segment 0. */
-const typesOf = ({ ids, types }: Tokens, length: number): Tensor => {
-  const [batch = 0, tokens = 0] = ids.shape
-  if (types === undefined) return zeros([1, 1], 'int32')
-  return length === tokens ? types : concat([zeros([batch, length - tokens], 'int32'), types], 1)
-}
-
-/** What embeddings give that add up words, positions and segments. */
-export const summed = (
-  n: Pick<BertEmbeddings, 'position_embeddings' | 'LayerNorm' | 'hidden_dropout_prob'> & {
-    readonly token_type_embeddings?: Embed
-  },
-  { hidden, mask }: Embedded,
-  tokens: Tokens,
-  ctx: Ctx,
-): Embedded => {
-  const segments = n.token_type_embeddings
-  const types = (of: Embed): Tensor =>
-    embed(of, { ids: typesOf(tokens, hidden.shape[1] ?? 0) }, under(ctx, 'token_type_embeddings')).hidden
-  const typed = segments === undefined ? hidden : add(hidden, types(segments))
-  const placed = layer(n.position_embeddings, typed, under(ctx, 'position_embeddings'))
-  const normal = layer(n.LayerNorm, placed, under(ctx, 'LayerNorm'))
-  return { hidden: dropout(normal, n.hidden_dropout_prob, 'hidden', ctx), mask }
-}
-
-/** The fields of embeddings with segments. */
-export const summedFields = {
-  word_embeddings: node(EmbeddingKind, ['vocab', 'd']),
-  position_embeddings: node(PositionsKind, ['length', 'd']),
-  token_type_embeddings: { _tag: 'NodeField', kind: SegmentsKind, dims: { vocab: 'types', d: 'd' }, statics: {} },
-  LayerNorm: norm('d'),
-  hidden_dropout_prob: fixed(0),
-} as const
-
 const EmbeddingsKind: Kind<BertEmbeddings, 'embed', 'vocab' | 'length' | 'types' | 'd'> = {
   tag: 'BertEmbeddings',
   role: 'embed',
@@ -119,19 +77,6 @@ const EmbeddingsKind: Kind<BertEmbeddings, 'embed', 'vocab' | 'length' | 'types'
     },
   },
 }
-
-/** The lengths that an encoder of this configuration has. */
-export const encoderDims = (config: EncoderConfig): Dims => ({
-  vocab: config.vocab_size,
-  length: config.max_position_embeddings,
-  types: config.type_vocab_size,
-  d: config.hidden_size,
-  inner: config.intermediate_size,
-  layers: config.num_hidden_layers,
-})
-
-/** The names of those lengths. */
-export const encoderDimNames = ['vocab', 'length', 'types', 'd', 'inner', 'layers'] as const
 
 const bertBody = (config: BertConfig, pooling: Pooling): ReturnType<typeof bodyKind> => {
   const fields = { ...summedFields, LayerNorm: normed(config.layer_norm_eps) }
@@ -184,6 +129,8 @@ export const bertFamily: Family<BertConfig> = {
   body: 'bert',
   optional: { add_pooling_layer: /(^|\.)pooler\./ },
   ignored: /^(bert\.)?(embeddings\.position_ids$|pooler\.|cls\.|classifier\.|qa_outputs\.)/,
+  positions: 'max_position_embeddings',
+  adapterSites,
 }
 
 /** The models of this family by task. */

@@ -5,6 +5,7 @@ import type { ActivationName } from '../nn/index.ts'
 import { headWidth } from './decoder-config.ts'
 import type { DecoderConfig } from './decoder-config.ts'
 import { DecoderBlockKind, DecoderKind, SandwichBlockKind, blockDims } from './decoder.ts'
+import { besideSublayers } from './family.ts'
 import type { Family, Plan } from './family.ts'
 import { fixedAll, node, withFields } from './fields.ts'
 import { languageModelKind, sequenceClassifierKind, tokenScorerKind } from './heads.ts'
@@ -33,8 +34,8 @@ export interface DecoderDesign {
   readonly windows?: readonly number[]
 }
 
-/** A family of decoders as data. */
-export interface DecoderFamily<C extends DecoderConfig> {
+/** What makes a family of decoders. */
+export interface DecoderRecord<C extends DecoderConfig> {
   /** `model_type` of its configurations. */
   readonly name: string
   /** What its classes are called in transformers, and its models here. */
@@ -42,6 +43,8 @@ export interface DecoderFamily<C extends DecoderConfig> {
   readonly spec: ConfigSpec<C>
   /** What its models are with nothing told. */
   readonly design: (config: C) => DecoderDesign
+  /** Whether AdapterHub has it. */
+  readonly adapterHub?: boolean
 }
 
 const dense = (inputs: string, outputs: string, bias = false): AnyField =>
@@ -121,7 +124,13 @@ const dimsOf = (config: DecoderConfig): Dims => ({
 const body = 'model'
 
 /** Everything about a family that files and runs need, from what tells it from others. @internal */
-export const decoderFamily = <C extends DecoderConfig>({ name, tag, spec, design }: DecoderFamily<C>): Family<C> => {
+export const decoderFamily = <C extends DecoderConfig>({
+  name,
+  tag,
+  spec,
+  design,
+  adapterHub,
+}: DecoderRecord<C>): Family<C> => {
   const base = (config: C): Plan => ({ kind: bodyField(config, design(config)).kind, dims: dimsOf(config) })
   const causal = (config: C): Plan => {
     const own = design(config)
@@ -177,5 +186,7 @@ export const decoderFamily = <C extends DecoderConfig>({ name, tag, spec, design
     body,
     // Older files hold the angles, and those of another task its head.
     ignored: /rotary_emb\.inv_freq$|^(lm_head|score)\./,
+    mlx: true,
+    ...(adapterHub === true ? { adapterSites: besideSublayers('layers', 'self_attn', 'mlp') } : {}),
   }
 }

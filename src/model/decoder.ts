@@ -2,12 +2,12 @@ import { at, atLayer, buffer, embed, fixed, layer, positionsOf, under } from '..
 import type { AnyField, Ctx, Embed, Kind, Layer, Model } from '../kind/index.ts'
 import { EmbeddingKind, GatedMlpKind, GroupedAttentionKind, rmsNorm } from '../nn/index.ts'
 import type { Embedding, GatedMlp, GroupedAttention, Linear, RmsNorm, TiedHead } from '../nn/index.ts'
-import { add } from '../ops/index.ts'
 import type { Constant, Matrix, Table, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { innermost } from '../tree/wrap.ts'
 import { besides } from './besides.ts'
 import { node } from './fields.ts'
+import type { Dense } from './fields.ts'
 import { causalMask } from './masks.ts'
 import { frequenciesOf, ropeOf, rotaryOf } from './rope.ts'
 
@@ -19,10 +19,10 @@ import { frequenciesOf, ropeOf, rotaryOf } from './rope.ts'
 /** A fresh norm of these models. */
 export type Norm = RmsNorm<Vector<'trainable'>>
 
-/** A fresh linear layer without a bias, with one, or with one where the configuration says so. */
+/** A fresh linear layer without a bias. */
 export type Plain = Linear<Matrix<'trainable'>, null>
 /** A fresh linear layer with a bias. */
-export type Biased = Linear<Matrix<'trainable'>, Vector<'trainable'>>
+export type Biased = Dense
 /** A fresh linear layer with a bias where the configuration says so. */
 export type MaybeBiased = Linear<Matrix<'trainable'>, Vector<'trainable'> | null>
 
@@ -91,11 +91,21 @@ export interface DecoderClassifier<D extends Model = Decoder> extends Model {
   readonly pad: number
 }
 
+/** A fresh classifier of tokens. */
+export interface DecoderTokenClassifier<D extends Model = Decoder> extends Model {
+  readonly '~role'?: 'model'
+  readonly model: D
+  readonly score: Dense
+  /** Rate of dropout on what `score` is given. */
+  readonly drop: number
+}
+
 /** The models by task of a family whose language model is `M`. */
 export interface DecoderModels<M extends CausalDecoder> {
   readonly base: M['model']
   readonly 'causal-lm': M
   readonly 'sequence-classification': DecoderClassifier<M['model']>
+  readonly 'token-classification': DecoderTokenClassifier<M['model']>
 }
 
 interface DecoderShell extends Model {
@@ -114,6 +124,10 @@ const sublayers = {
   mlp: node(GatedMlpKind, ['d', 'inner']),
 }
 
+/** Hidden states through these layers of a block one after the other. */
+const through = <K extends string>(n: Readonly<Record<K, Layer>>, names: readonly K[], x: Tensor, ctx: Ctx): Tensor =>
+  names.reduce((h, name) => layer(n[name], h, under(ctx, name)), x)
+
 /** The kind of most families' blocks. */
 export const DecoderBlockKind: Kind<DecoderBlock<Layer, Layer, Layer>, 'layer', (typeof blockDims)[number]> = {
   tag: 'DecoderBlock',
@@ -127,9 +141,8 @@ export const DecoderBlockKind: Kind<DecoderBlock<Layer, Layer, Layer>, 'layer', 
   },
   ops: {
     layer: (n, x, ctx) => {
-      const attended = besides(x, ctx, (c) => layer(n.self_attn, layer(n.input_layernorm, x, c), under(c, 'self_attn')))
-      const wide = (c: Ctx): Tensor => layer(n.mlp, layer(n.post_attention_layernorm, attended, c), under(c, 'mlp'))
-      return besides(attended, ctx, wide)
+      const attended = besides(x, ctx, (c) => through(n, ['input_layernorm', 'self_attn'], x, c))
+      return besides(attended, ctx, (c) => through(n, ['post_attention_layernorm', 'mlp'], attended, c))
     },
   },
 }
@@ -149,10 +162,13 @@ export const SandwichBlockKind: Kind<SandwichBlock<Layer, Layer, Layer>, 'layer'
   },
   ops: {
     layer: (n, x, ctx) => {
-      const read = layer(n.self_attn, layer(n.input_layernorm, x, ctx), under(ctx, 'self_attn'))
-      const attended = add(x, layer(n.post_attention_layernorm, read, ctx))
-      const changed = layer(n.mlp, layer(n.pre_feedforward_layernorm, attended, ctx), under(ctx, 'mlp'))
-      return add(attended, layer(n.post_feedforward_layernorm, changed, ctx))
+      // What an adapter on a sublayer is told is what becomes of it: normed, then added.
+      const attended = besides(x, ctx, (c) => through(n, ['input_layernorm', 'self_attn'], x, c), {
+        before: (y) => layer(n.post_attention_layernorm, y, under(ctx, 'post_attention_layernorm')),
+      })
+      return besides(attended, ctx, (c) => through(n, ['pre_feedforward_layernorm', 'mlp'], attended, c), {
+        before: (y) => layer(n.post_feedforward_layernorm, y, under(ctx, 'post_feedforward_layernorm')),
+      })
     },
   },
 }
@@ -191,7 +207,7 @@ export const DecoderKind: Kind<DecoderShell, 'model'> = {
           ...(seen === undefined ? {} : { mask: seen }),
         })
       }, hidden)
-      return { hidden: layer(n.norm, out, ctx), mask }
+      return { hidden: layer(n.norm, out, under(here, 'norm')), mask }
     },
     head: (_, hidden) => hidden,
   },

@@ -1,5 +1,5 @@
 import { dropout, fixed, layer, under } from '../kind/index.ts'
-import type { Ctx, Kind, Layer, NodeField } from '../kind/index.ts'
+import type { Kind, Layer, NodeField } from '../kind/index.ts'
 import { activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -30,6 +30,13 @@ export interface DistilBertFfn<P extends Layer = Layer> extends Layer {
   readonly dropout: number
 }
 
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly DistilBertAttention: 'attention'
+    readonly DistilBertFfn: 'feedForward'
+  }
+}
+
 /** A block of DistilBERT: attention, then feed-forward, each added to what it was given and normed after that. */
 export interface DistilBertBlock<
   A extends Layer = Layer,
@@ -54,6 +61,8 @@ export interface DistilBertTransformer<B extends Layer = Layer> extends Layer {
 const AttentionKind: Kind<DistilBertAttention, 'layer', 'd'> = {
   tag: 'DistilBertAttention',
   role: 'layer',
+  sublayer: 'attention',
+  projections: ['q_lin', 'k_lin', 'v_lin'],
   fields: {
     q_lin: linear('d', 'd'),
     k_lin: linear('d', 'd'),
@@ -74,6 +83,7 @@ const AttentionKind: Kind<DistilBertAttention, 'layer', 'd'> = {
 const FfnKind: Kind<DistilBertFfn, 'layer', 'd' | 'inner'> = {
   tag: 'DistilBertFfn',
   role: 'layer',
+  sublayer: 'feedForward',
   fields: { lin1: linear('d', 'inner'), lin2: linear('inner', 'd'), activation: fixed('gelu'), dropout: fixed(0) },
   ops: {
     layer: (n, x, ctx) => {
@@ -94,10 +104,11 @@ const BlockKind: Kind<DistilBertBlock, 'layer', 'd' | 'inner'> = {
   },
   ops: {
     layer: (n, x, ctx) => {
-      const normedBy = (norm: Layer) => (sum: Tensor) => layer(norm, sum, ctx)
-      const attention = (c: Ctx): Tensor => layer(n.attention, x, under(c, 'attention'))
-      const attended = besides(x, ctx, attention, normedBy(n.sa_layer_norm))
-      return besides(attended, ctx, (c) => layer(n.ffn, attended, under(c, 'ffn')), normedBy(n.output_layer_norm))
+      const after = (name: 'sa_layer_norm' | 'output_layer_norm') => ({
+        after: (sum: Tensor) => layer(n[name], sum, under(ctx, name)),
+      })
+      const attended = besides(x, ctx, (c) => layer(n.attention, x, under(c, 'attention')), after('sa_layer_norm'))
+      return besides(attended, ctx, (c) => layer(n.ffn, attended, under(c, 'ffn')), after('output_layer_norm'))
     },
   },
 }

@@ -1,36 +1,31 @@
 import { at, embed, layer, under } from '../kind/index.ts'
 import type { Dims, Embed, Kind, Kinds, Layer, Model } from '../kind/index.ts'
 import { linear } from '../nn/index.ts'
-import type { Embedding, LayerNorm, Linear, Positions } from '../nn/index.ts'
+import type { Embedding, Positions } from '../nn/index.ts'
 import { relu } from '../ops/index.ts'
-import type { Matrix, Table, Vector } from '../tree/leaf.ts'
-import { summed, summedFields } from './bert.ts'
+import type { Table } from '../tree/leaf.ts'
 import { distilBertSpec } from './encoder-config.ts'
 import type { DistilBertConfig } from './encoder-config.ts'
 import { distilBertLayerKinds, normal, transformerField } from './distilbert-layers.ts'
 import type { DistilBertAttention, DistilBertBlock, DistilBertFfn, DistilBertTransformer } from './distilbert-layers.ts'
+import { summed, summedFields } from './encoder-embeddings.ts'
+import type { SummedEmbeddings } from './encoder-embeddings.ts'
 import { amongTokens } from './encoder.ts'
 import { firstTokenClassifierKind, tokenClassifierKind } from './encoder-heads.ts'
 import { encoderFamilyOf } from './family-run.ts'
 import type { EncoderFamily } from './family-run.ts'
+import { besideSublayers } from './family.ts'
 import type { Family, Plan } from './family.ts'
 import { node, withFields } from './fields.ts'
-
-type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
-type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'>>
+import type { Dense, Norm } from './fields.ts'
 
 /** Words and positions added up and normed. */
 export interface DistilBertEmbeddings<
   W extends Embed = Embed,
   P extends Layer = Layer,
   N extends Layer = Layer,
-> extends Embed {
+> extends SummedEmbeddings<W, P, N> {
   readonly _tag: 'DistilBertEmbeddings'
-  readonly '~role'?: 'embed'
-  readonly word_embeddings: W
-  readonly position_embeddings: P
-  readonly LayerNorm: N
-  readonly hidden_dropout_prob: number
 }
 
 /** A fresh DistilBERT without a head: every parameter trainable. */
@@ -165,6 +160,8 @@ export const distilBertFamily: Family<DistilBertConfig> = {
   body: 'distilbert',
   ignored:
     /^(distilbert\.)?(embeddings\.position_ids$|vocab_(transform|layer_norm|projector)\.|(pre_)?classifier\.|qa_outputs\.)/,
+  positions: 'max_position_embeddings',
+  adapterSites: besideSublayers('transformer.layer', 'attention', 'ffn'),
 }
 
 /** The models of this family by task. */

@@ -1,11 +1,12 @@
 import { atLayer, dropout, embed, fixed, headOf, hiddenOf, layer, outputOf, under } from '../kind/index.ts'
-import type { Ctx, Embed, Embedded, Kind, Layer, Model, NodeField, Output } from '../kind/index.ts'
+import type { AnyKind, Ctx, Embed, Embedded, Kind, Layer, Model, NodeField, Output } from '../kind/index.ts'
 import { activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
 import { reshape, slice, tanh } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { besides } from './besides.ts'
 import type { BertConfig } from './encoder-config.ts'
+import type { AdapterSites } from './family.ts'
 import { fixedAll, node, normed, withFields } from './fields.ts'
 import { paddingMask } from './masks.ts'
 
@@ -20,13 +21,28 @@ export interface BertSelfAttention<P extends Layer = Layer> extends Layer {
   readonly attention_probs_dropout_prob: number
 }
 
-/** What ends each half of a layer: LayerNorm(dense(x) + residual). */
-export interface BertOutput<P extends Layer = Layer, N extends Layer = Layer> extends Output {
-  readonly _tag: 'BertOutput'
+interface Ending<P extends Layer, N extends Layer> extends Output {
   readonly '~role'?: 'output'
   readonly dense: P
   readonly LayerNorm: N
   readonly hidden_dropout_prob: number
+}
+
+/** What ends the first half of a layer: LayerNorm(dense(x) + residual). */
+export interface BertSelfOutput<P extends Layer = Layer, N extends Layer = Layer> extends Ending<P, N> {
+  readonly _tag: 'BertSelfOutput'
+}
+
+/** What ends a layer, in the same way. */
+export interface BertOutput<P extends Layer = Layer, N extends Layer = Layer> extends Ending<P, N> {
+  readonly _tag: 'BertOutput'
+}
+
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly BertSelfOutput: 'attention'
+    readonly BertOutput: 'feedForward'
+  }
 }
 
 /** The first half of a layer. */
@@ -94,6 +110,7 @@ export const throughLayers = (layers: readonly Layer[], x: Tensor, ctx: Ctx): Te
 const SelfAttentionKind: Kind<BertSelfAttention, 'layer', 'd'> = {
   tag: 'BertSelfAttention',
   role: 'layer',
+  projections: ['query', 'key', 'value'],
   fields: {
     query: linear('d', 'd'),
     key: linear('d', 'd'),
@@ -110,30 +127,35 @@ const SelfAttentionKind: Kind<BertSelfAttention, 'layer', 'd'> = {
   },
 }
 
-const OutputKind: Kind<BertOutput, 'output', 'in' | 'd'> = {
-  tag: 'BertOutput',
+const endingKind = {
   role: 'output',
   fields: { dense: linear('in', 'd'), LayerNorm: norm('d'), hidden_dropout_prob: fixed(0) },
   ops: {
-    output: (n, x, residual, ctx) => {
+    output: (n: Ending<Layer, Layer>, x: Tensor, residual: Tensor, ctx: Ctx): Tensor => {
       const sublayer = (c: Ctx): Tensor =>
         dropout(layer(n.dense, x, under(c, 'dense')), n.hidden_dropout_prob, 'hidden', c)
-      return besides(residual, ctx, sublayer, (sum) => layer(n.LayerNorm, sum, under(ctx, 'LayerNorm')))
+      return besides(residual, ctx, sublayer, { after: (sum) => layer(n.LayerNorm, sum, under(ctx, 'LayerNorm')) })
     },
   },
+} as const
+
+const SelfOutputKind: Kind<BertSelfOutput, 'output', 'in' | 'd'> = {
+  tag: 'BertSelfOutput',
+  sublayer: 'attention',
+  ...endingKind,
 }
 
-const outputField = (inputs: string, kind: typeof OutputKind): NodeField => ({
-  _tag: 'NodeField',
-  kind,
+const OutputKind: Kind<BertOutput, 'output', 'in' | 'd'> = { tag: 'BertOutput', sublayer: 'feedForward', ...endingKind }
+
+const outputField = (inputs: string, kind: AnyKind): NodeField => ({
+  ...node(kind, ['d']),
   dims: { in: inputs, d: 'd' },
-  statics: {},
 })
 
 const AttentionKind: Kind<BertAttention, 'layer', 'd'> = {
   tag: 'BertAttention',
   role: 'layer',
-  fields: { self: node(SelfAttentionKind, ['d']), output: outputField('d', OutputKind) },
+  fields: { self: node(SelfAttentionKind, ['d']), output: outputField('d', SelfOutputKind) },
   ops: { layer: (n, x, ctx) => outputOf(n.output, layer(n.self, x, under(ctx, 'self')), x, under(ctx, 'output')) },
 }
 
@@ -187,6 +209,7 @@ const bodyOps: Kind<BodyShell, 'model'>['ops'] = {
 /** The kinds of every encoder that is built as BERT's is, by tag. */
 export const encoderKinds = {
   BertSelfAttention: SelfAttentionKind,
+  BertSelfOutput: SelfOutputKind,
   BertOutput: OutputKind,
   BertAttention: AttentionKind,
   BertIntermediate: IntermediateKind,
@@ -195,24 +218,28 @@ export const encoderKinds = {
   BertPooler: PoolerKind,
 } as const
 
+/** Where AdapterHub's adapters are in every such encoder. */
+export const adapterSites: AdapterSites = {
+  blocks: 'encoder.layer',
+  mh_adapter: ['attention.output', 'attention.output.dense'],
+  output_adapter: ['output', 'output.dense'],
+}
+
 /** What of a configuration an encoder is built from. */
 export type EncoderConfig = Omit<BertConfig, 'add_pooling_layer'>
 
 /** The layers as a configuration has them. */
 const encoderField = (config: EncoderConfig): NodeField => {
   const { hidden_dropout_prob, attention_probs_dropout_prob, hidden_act, num_attention_heads: heads } = config
-  const output = withFields(OutputKind, {
-    LayerNorm: normed(config.layer_norm_eps),
-    ...fixedAll({ hidden_dropout_prob }),
-  })
+  const own = { LayerNorm: normed(config.layer_norm_eps), ...fixedAll({ hidden_dropout_prob }) }
   const attention = withFields(AttentionKind, {
     self: node(SelfAttentionKind, ['d'], { heads, attention_probs_dropout_prob }),
-    output: outputField('d', output),
+    output: outputField('d', withFields(SelfOutputKind, own)),
   })
   const one = withFields(LayerKind, {
     attention: node(attention, ['d']),
     intermediate: node(IntermediateKind, ['d', 'inner'], { hidden_act }),
-    output: outputField('inner', output),
+    output: outputField('inner', withFields(OutputKind, own)),
   })
   const of = node(one, ['d', 'inner'])
   const all = withFields(EncoderKind, { layer: { _tag: 'ListField', of, length: 'layers' } })

@@ -1,12 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { grow } from '../kind/index.ts'
 import type { AnyKind, Dims, GrowLeaf, Kinds, Model } from '../kind/index.ts'
+import { drawnLeaf } from '../kind/init.ts'
 import { EspalierError } from '../tree/error.ts'
-import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
-import { constant, param } from '../tree/leaf.ts'
 import { decodeHubConfig } from './hub-config.ts'
 import type { ConfigSpec, HubConfig } from './hub-config.ts'
+
+export { drawnLeaf }
 
 /** What a model is asked for: hidden states, the next token, a label for a text, a label for each token. */
 export type Task = 'base' | 'causal-lm' | 'sequence-classification' | 'token-classification'
@@ -18,8 +19,6 @@ export const classifies = (task: Task): boolean => task.endsWith('-classificatio
 export interface Plan {
   readonly kind: AnyKind
   readonly dims: Dims
-  /** Plain data of the root itself. */
-  readonly given?: Readonly<Record<string, unknown>>
   /** Leaves that are the very leaf at another label: of a head that shares the embedding, { 'lm_head.weight': 'wte.weight' }. */
   readonly ties?: Readonly<Record<string, string>>
 }
@@ -30,6 +29,24 @@ export interface TaskPlan<C> {
   /** `labels` is the number of classes. */
   readonly build: (config: C, labels: number) => Plan
 }
+
+/** Where AdapterHub keeps the adapter of a sublayer, within a block of its files and of our model: behind which layer it stands. */
+export type AdapterSite = readonly [theirs: string, ours: string]
+
+/** Where the adapters of AdapterHub are in a family, by the names that its configurations have for them. */
+export interface AdapterSites {
+  /** Where the blocks are in the body. */
+  readonly blocks: string
+  readonly mh_adapter: AdapterSite
+  readonly output_adapter: AdapterSite
+}
+
+/** The sites of a family whose blocks have a layer for each sublayer, and whose files have the adapters beside these. */
+export const besideSublayers = (blocks: string, attention: string, feedForward: string): AdapterSites => ({
+  blocks,
+  mh_adapter: ['attention_adapters', attention],
+  output_adapter: ['output_adapters', feedForward],
+})
 
 /** A model architecture with its names on the Hugging Face Hub, as data; fields of its kinds have the names of transformers. */
 export interface Family<C = never> {
@@ -49,6 +66,12 @@ export interface Family<C = never> {
   readonly optional?: Readonly<Record<string, RegExp>>
   /** Names in its files that hold no parameter of a model here: buffers, and heads of other tasks. */
   readonly ignored?: RegExp
+  /** The field of a configuration that says how many rows its table of positions has; absent where positions have no end. */
+  readonly positions?: keyof C & string
+  /** Whether MLX-LM has it, by names that are ours but for the body's. */
+  readonly mlx?: boolean
+  /** Where AdapterHub's adapters are; absent for a family that it does not have, or where nobody here knows. */
+  readonly adapterSites?: AdapterSites
 }
 
 /** A family of which only the name is known. */
@@ -56,7 +79,7 @@ export interface Family<C = never> {
 export type AnyFamily = Family<any>
 
 /** Grows the model of a plan, tied leaves as one. */
-export const growPlan = ({ kind, dims, given = {}, ties = {} }: Plan, leaf: GrowLeaf): unknown => {
+export const growPlan = ({ kind, dims, ties = {} }: Plan, leaf: GrowLeaf): unknown => {
   const made = new Map<string, unknown>()
   const once: GrowLeaf = (field, label, shape) => {
     const name = Object.hasOwn(ties, label) ? (ties[label] ?? label) : label
@@ -66,16 +89,8 @@ export const growPlan = ({ kind, dims, given = {}, ties = {} }: Plan, leaf: Grow
     made.set(name, fresh)
     return fresh
   }
-  return grow(kind, dims, once, given)
+  return grow(kind, dims, once)
 }
-
-/** A fresh leaf of a field, drawn by its label. */
-export const drawnLeaf =
-  (key: Key): GrowLeaf =>
-  (field, label, shape) => {
-    const value = field.init(fold(key, label), shape)
-    return field._tag === 'ParamField' ? param(field.form, label, value) : constant(label, value)
-  }
 
 /** A fresh, wholly trainable model of a family; throws `BadConfig` and `UnsupportedConfig`. */
 export const initFamily = <C, M extends Model>(

@@ -1,6 +1,12 @@
 import { fixed } from '../kind/index.ts'
 import type { AnyField, AnyKind, NodeField } from '../kind/index.ts'
 import { norm } from '../nn/index.ts'
+import type { LayerNorm, Linear } from '../nn/index.ts'
+import type { Matrix, Vector } from '../tree/leaf.ts'
+
+/** A fresh linear layer with a bias, and a fresh layer norm. */
+export type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
+export type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'>>
 
 /** A field that is a node whose dimensions have the names of its parent's. */
 export const node = (kind: AnyKind, dims: readonly string[], statics: NodeField['statics'] = {}): NodeField => ({

@@ -1,23 +1,23 @@
 import { at, atLayer, dropout, embed, fixed, layer, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Dims, Embed, Kind, Kinds, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
 import { EmbeddingKind, PositionsKind, activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
-import type { ActivationName, Embedding, LayerNorm, Linear, Positions, TiedHead } from '../nn/index.ts'
+import type { ActivationName, Embedding, Linear, Positions, TiedHead } from '../nn/index.ts'
 import { add, slice } from '../ops/index.ts'
-import type { Matrix, Table, Vector } from '../tree/leaf.ts'
+import type { Matrix, Table } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { besides } from './besides.ts'
 import { gpt2Spec } from './gpt2-config.ts'
 import type { Gpt2Config } from './gpt2-config.ts'
 import { causalFamilyOf } from './family-run.ts'
 import type { CausalFamily } from './family-run.ts'
+import { besideSublayers } from './family.ts'
 import type { Family, Plan } from './family.ts'
+import { fixedAll, node, normed, withFields } from './fields.ts'
+import type { Dense, Norm } from './fields.ts'
 import { languageModelKind, sequenceClassifierKind } from './heads.ts'
 import { causalMask } from './masks.ts'
 
 export type { Gpt2Config }
-
-type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
-type Norm = LayerNorm<Vector<'trainable'>, Vector<'trainable'>>
 
 /** Attention whose queries, keys and values are one projection, `c_attn` [d, 3·d]. */
 export interface Gpt2Attention<P extends Layer = Layer> extends Layer {
@@ -39,6 +39,13 @@ export interface Gpt2Mlp<P extends Layer = Layer> extends Layer {
   readonly c_proj: P
   readonly activation: ActivationName
   readonly resid_pdrop: number
+}
+
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly Gpt2Attention: 'attention'
+    readonly Gpt2Mlp: 'feedForward'
+  }
 }
 
 /** A block of GPT-2: attention, then mlp, each after a norm and added to what it was given. */
@@ -99,6 +106,8 @@ interface BodyShell extends Model {
 const AttentionKind: Kind<Gpt2Attention, 'layer', 'd'> = {
   tag: 'Gpt2Attention',
   role: 'layer',
+  sublayer: 'attention',
+  projections: ['c_attn'],
   fields: {
     c_attn: linear('d', '3*d'),
     c_proj: linear('d', 'd'),
@@ -123,6 +132,7 @@ const AttentionKind: Kind<Gpt2Attention, 'layer', 'd'> = {
 const MlpKind: Kind<Gpt2Mlp, 'layer', 'd' | 'inner'> = {
   tag: 'Gpt2Mlp',
   role: 'layer',
+  sublayer: 'feedForward',
   fields: {
     c_fc: linear('d', 'inner'),
     c_proj: linear('inner', 'd'),
@@ -142,9 +152,9 @@ const BlockKind: Kind<Gpt2Block, 'layer', 'd' | 'inner'> = {
   role: 'layer',
   fields: {
     ln_1: norm('d'),
-    attn: { _tag: 'NodeField', kind: AttentionKind, dims: { d: 'd' }, statics: {} },
+    attn: node(AttentionKind, ['d']),
     ln_2: norm('d'),
-    mlp: { _tag: 'NodeField', kind: MlpKind, dims: { d: 'd', inner: 'inner' }, statics: {} },
+    mlp: node(MlpKind, ['d', 'inner']),
   },
   ops: {
     layer: (n, x, ctx) => {
@@ -164,13 +174,9 @@ const BodyKind: Kind<BodyShell, 'model'> = {
   tag: 'Gpt2Body',
   role: 'model',
   fields: {
-    wte: { _tag: 'NodeField', kind: EmbeddingKind, dims: { vocab: 'vocab', d: 'd' }, statics: {} },
-    wpe: { _tag: 'NodeField', kind: PositionsKind, dims: { length: 'length', d: 'd' }, statics: {} },
-    h: {
-      _tag: 'ListField',
-      of: { _tag: 'NodeField', kind: BlockKind, dims: { d: 'd', inner: 'inner' }, statics: {} },
-      length: 'layers',
-    },
+    wte: node(EmbeddingKind, ['vocab', 'd']),
+    wpe: node(PositionsKind, ['length', 'd']),
+    h: { _tag: 'ListField', of: node(BlockKind, ['d', 'inner']), length: 'layers' },
     ln_f: norm('d'),
     embd_pdrop: fixed(0),
   },
@@ -182,40 +188,36 @@ const BodyKind: Kind<BodyShell, 'model'> = {
       const placed = dropout(layer(n.wpe, typed, under(here, 'wpe')), n.embd_pdrop, 'embd', ctx)
       const seen = { ...here, mask: causalMask({ hidden, mask }, ctx) }
       const out = n.h.reduce((x, block, i) => layer(block, x, atLayer(under(under(seen, 'h'), i), i)), placed)
-      return { hidden: layer(n.ln_f, out, ctx), mask }
+      return { hidden: layer(n.ln_f, out, under(here, 'ln_f')), mask }
     },
     head: (_, hidden) => hidden,
   },
 }
 
-const withStatics = (field: AnyField, statics: Readonly<Record<string, unknown>>): AnyField =>
-  field._tag === 'NodeField' ? { ...field, statics: { ...field.statics, ...statics } } : field
-
 /** The body as a configuration has it: which kinds are in it never depends on that, only their plain data does. */
-const bodyField = (config: Gpt2Config): NodeField => {
-  const normed = withStatics(norm('d'), { eps: config.layer_norm_epsilon })
-  const width = config.n_embd / config.n_head
+const bodyKind = (config: Gpt2Config): typeof BodyKind => {
+  const { resid_pdrop, attn_pdrop, embd_pdrop, n_head: heads, activation_function: activation } = config
+  const normal = normed(config.layer_norm_epsilon)
+  const root = config.scale_attn_weights ? 1 / Math.sqrt(config.n_embd / heads) : 1
   const block = (i: number): AnyField => {
-    const scale =
-      (config.scale_attn_weights ? 1 / Math.sqrt(width) : 1) / (config.scale_attn_by_inverse_layer_idx ? i + 1 : 1)
-    const { resid_pdrop, attn_pdrop } = config
-    const { attn, mlp } = BlockKind.fields as { readonly attn: AnyField; readonly mlp: AnyField }
+    const scale = root / (config.scale_attn_by_inverse_layer_idx ? i + 1 : 1)
     const fields = {
-      ln_1: normed,
-      attn: withStatics(attn, { heads: config.n_head, scale, attn_pdrop, resid_pdrop }),
-      ln_2: normed,
-      mlp: withStatics(mlp, { activation: config.activation_function, resid_pdrop }),
+      ln_1: normal,
+      attn: node(AttentionKind, ['d'], { heads, scale, attn_pdrop, resid_pdrop }),
+      ln_2: normal,
+      mlp: node(MlpKind, ['d', 'inner'], { activation, resid_pdrop }),
     }
-    return { _tag: 'NodeField', kind: { ...BlockKind, fields }, dims: { d: 'd', inner: 'inner' }, statics: {} }
+    return node(withFields(BlockKind, fields), ['d', 'inner'])
   }
-  const h = { ...BodyKind.fields['h'], each: Array.from({ length: config.n_layer }, (_, i) => block(i)) } as AnyField
-  return {
-    _tag: 'NodeField',
-    kind: { ...BodyKind, fields: { ...BodyKind.fields, h, ln_f: normed } },
-    dims: { vocab: 'vocab', length: 'length', d: 'd', inner: 'inner', layers: 'layers' },
-    statics: { embd_pdrop: config.embd_pdrop },
-  }
+  const each = Array.from({ length: config.n_layer }, (_, i) => block(i))
+  return withFields(BodyKind, {
+    h: { _tag: 'ListField', of: node(BlockKind, ['d', 'inner']), length: 'layers', each },
+    ln_f: normal,
+    ...fixedAll({ embd_pdrop }),
+  })
 }
+
+const bodyField = (config: Gpt2Config): NodeField => node(bodyKind(config), ['vocab', 'length', 'd', 'inner', 'layers'])
 
 const dimsOf = (config: Gpt2Config): Dims => ({
   vocab: config.vocab_size,
@@ -225,10 +227,7 @@ const dimsOf = (config: Gpt2Config): Dims => ({
   layers: config.n_layer,
 })
 
-const base = (config: Gpt2Config): Plan => {
-  const { kind, statics } = bodyField(config)
-  return { kind, dims: dimsOf(config), given: statics }
-}
+const base = (config: Gpt2Config): Plan => ({ kind: bodyKind(config), dims: dimsOf(config) })
 
 const causal = (config: Gpt2Config): Plan => ({
   kind: languageModelKind({
@@ -279,6 +278,9 @@ export const gpt2Family: Family<Gpt2Config> = {
   body: 'transformer',
   untransposed: /(^|\.)h\.\d+\.(attn|mlp)\./,
   ignored: /(^|\.)h\.\d+\.attn\.(bias|masked_bias)$/,
+  positions: 'n_positions',
+  mlx: true,
+  adapterSites: besideSublayers('h', 'attn', 'mlp'),
 }
 
 /**

@@ -1,7 +1,8 @@
-import { dropout, fixed, headOf, hiddenOf, layer } from '../kind/index.ts'
+import { dropout, fixed, headOf, hiddenOf, layer, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Kind, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
+import { softCap } from '../nn/attend.ts'
 import { TiedHeadKind, linear } from '../nn/index.ts'
-import { argmax, div, equal, full, mul, sub, takeRows, tanh, tensor } from '../ops/index.ts'
+import { argmax, equal, full, mul, sub, takeRows, tensor } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { isBranch, places, replaceAt } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
@@ -11,9 +12,6 @@ import { lastOf } from './run.ts'
 type Headed = Model & Readonly<Record<string, unknown>>
 
 const bodyOf = (node: Headed, body: string): Model => node[body] as Model
-
-/** x kept softly below ±cap; 0 for as it is. */
-export const softCap = (x: Tensor, cap: number): Tensor => (cap === 0 ? x : mul(tanh(div(x, cap)), cap))
 
 /** How a language-model head is built. */
 export interface LanguageHead {
@@ -40,7 +38,7 @@ export const languageModelKind = ({ tag, body, of, d, vocab, tied, cap = 0 }: La
       causal: true,
       hidden: (n, tokens, ctx) => hiddenOf(bodyOf(n, body), tokens, ctx),
       head: (n, hidden, ctx) => {
-        const logits = layer(n['lm_head'] as Layer, headOf(bodyOf(n, body), hidden, ctx), ctx)
+        const logits = layer(n['lm_head'] as Layer, headOf(bodyOf(n, body), hidden, ctx), under(ctx, 'lm_head'))
         return softCap(logits, n['cap'] as number)
       },
     },

@@ -44,6 +44,7 @@ export const llamaFamily: Family<LlamaConfig> = decoderFamily<LlamaConfig>({
       mlp_bias: false,
     },
   }),
+  adapterHub: true,
   design: ({ hidden_act, attention_bias, mlp_bias }) => ({
     activation: hidden_act,
     bias: { qkv: attention_bias, out: attention_bias, mlp: mlp_bias },

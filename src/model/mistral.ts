@@ -43,6 +43,7 @@ export const mistralFamily: Family<MistralConfig> = decoderFamily<MistralConfig>
       attention_dropout: 0,
     },
   }),
+  adapterHub: true,
   design: (config) => ({
     activation: config.hidden_act,
     windows: windowsOf({ ...config, layer_types: null }, () => true),

@@ -1,31 +1,30 @@
 import { at, embed, dropout, fixed, layer, positionsOf, under } from '../kind/index.ts'
 import type { Embed, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
 import { linear } from '../nn/index.ts'
-import type { Linear } from '../nn/index.ts'
 import { add, cast, equal, matmul, mul, sub, tanh, tensor } from '../ops/index.ts'
-import type { Matrix, Vector } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import { encoderDimNames, encoderDims, summed, summedFields } from './bert.ts'
-import type { Bert, BertEmbeddings } from './bert.ts'
+import type { Bert } from './bert.ts'
 import { robertaSpec } from './encoder-config.ts'
 import type { RobertaConfig } from './encoder-config.ts'
-import { bodyKind, encoderKinds } from './encoder.ts'
+import { encoderDimNames, encoderDims, summed, summedFields } from './encoder-embeddings.ts'
+import type { SummedEmbeddings } from './encoder-embeddings.ts'
+import { adapterSites, bodyKind, encoderKinds } from './encoder.ts'
 import type { Pooling } from './encoder.ts'
 import { firstTokenClassifierKind, tokenClassifierKind } from './encoder-heads.ts'
 import { encoderFamilyOf } from './family-run.ts'
 import type { EncoderFamily } from './family-run.ts'
 import type { Family, Plan } from './family.ts'
 import { node, normed } from './fields.ts'
-
-type Dense = Linear<Matrix<'trainable'>, Vector<'trainable'>>
+import type { Dense } from './fields.ts'
 
 /** Words, positions and segments added up and normed; positions count the tokens that are no padding. */
 export interface RobertaEmbeddings<
   W extends Embed = Embed,
   P extends Layer = Layer,
   N extends Layer = Layer,
-> extends Omit<BertEmbeddings<W, P, N>, '_tag'> {
+> extends SummedEmbeddings<W, P, N> {
   readonly _tag: 'RobertaEmbeddings'
+  readonly token_type_embeddings: Embed
   readonly padding_idx: number
 }
 
@@ -171,6 +170,8 @@ export const robertaFamily: Family<RobertaConfig> = {
   body: 'roberta',
   optional: { add_pooling_layer: /(^|\.)pooler\./ },
   ignored: /^(roberta\.)?(embeddings\.position_ids$|pooler\.|lm_head\.|classifier\.|qa_outputs\.)/,
+  positions: 'max_position_embeddings',
+  adapterSites,
 }
 
 /** The models of this family by task. */

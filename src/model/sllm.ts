@@ -3,9 +3,9 @@ import { at, atLayer, embed, initialise, layer, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Embed, Embedded, Fields, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
 import { AttentionKind, EmbeddingKind, MlpKind, PositionsKind, linear, norm } from '../nn/index.ts'
 import type { Attention, Embedding, LayerNorm, Linear, Mlp, Positions } from '../nn/index.ts'
-import { add } from '../ops/index.ts'
 import type { Key } from '../tree/key.ts'
 import type { Matrix, Table, Vector } from '../tree/leaf.ts'
+import { besides } from './besides.ts'
 import { causalMask } from './masks.ts'
 import { causalRunOf } from './run.ts'
 import type { CausalRun } from './run.ts'
@@ -99,8 +99,8 @@ const blockKind = ({ bias, n_heads, dropout }: SllmConfig): Kind<Block, 'layer',
     },
     ops: {
       layer: (n, x, ctx) => {
-        const attended = add(x, layer(n.mha, layer(n.ln1, x, under(ctx, 'ln1')), under(ctx, 'mha')))
-        return add(attended, layer(n.mlp, layer(n.ln2, attended, under(ctx, 'ln2')), under(ctx, 'mlp')))
+        const attended = besides(x, ctx, (c) => layer(n.mha, layer(n.ln1, x, under(c, 'ln1')), under(c, 'mha')))
+        return besides(attended, ctx, (c) => layer(n.mlp, layer(n.ln2, attended, under(c, 'ln2')), under(c, 'mlp')))
       },
     },
   }

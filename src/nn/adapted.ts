@@ -1,5 +1,5 @@
 import { fixed, layer } from '../kind/index.ts'
-import type { Ctx, Kind, Layer } from '../kind/index.ts'
+import type { Ctx, Kind, Layer, Output, Sublayers } from '../kind/index.ts'
 import { add } from '../ops/index.ts'
 import { fail } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -49,19 +49,9 @@ export interface Adapted<B = Layer, A = Bottleneck> extends Layer {
   readonly mode: AdapterMode
 }
 
-type AttentionTag = 'Attention' | 'GroupedAttention' | 'Gpt2Attention' | 'DistilBertAttention'
-type FeedForwardTag = 'Mlp' | 'GatedMlp' | 'Gpt2Mlp' | 'DistilBertFfn'
-/** The tag of an attention or a feed-forward layer. */
-export type SublayerTag = AttentionTag | FeedForwardTag
-
-/** The tags of attention layers and of feed-forward layers, by which the placements of the literature are found. */
-export const placeTags: {
-  readonly attention: readonly AttentionTag[]
-  readonly feedForward: readonly FeedForwardTag[]
-} = {
-  attention: ['Attention', 'GroupedAttention', 'Gpt2Attention', 'DistilBertAttention'],
-  feedForward: ['Mlp', 'GatedMlp', 'Gpt2Mlp', 'DistilBertFfn'],
-}
+/** The tag of an attention or a feed-forward layer, or of what ends one. */
+export type SublayerTag = keyof Sublayers
+type FeedForwardTag = { [T in SublayerTag]: Sublayers[T] extends 'feedForward' ? T : never }[SublayerTag]
 
 /** A node whose role is known to the compiler to be that of a layer. */
 type IsLayer<T> = '~role' extends keyof T
@@ -70,8 +60,13 @@ type IsLayer<T> = '~role' extends keyof T
     : false
   : false
 
+/** A sublayer with an adapter; where an output ends it, the adapter stands behind the output's dense. */
 type AdaptedAt<T, Tag extends string> = T extends { readonly _tag: Tag }
-  ? Adapted<T>
+  ? T extends Output & { readonly dense: infer D }
+    ? D extends { readonly _tag: 'Adapted' }
+      ? Keep
+      : { readonly [K in keyof T]: K extends 'dense' ? Adapted<D> : T[K] }
+    : Adapted<T>
   : T extends { readonly _tag: 'Adapted'; readonly base: { readonly _tag: Tag } }
     ? Keep
     : never

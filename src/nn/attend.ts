@@ -20,6 +20,9 @@ export interface Attending {
   readonly drop?: number
 }
 
+/** x kept softly below ±cap; 0 for as it is. @internal */
+export const softCap = (x: Tensor, cap: number): Tensor => (cap === 0 ? x : mul(tanh(div(x, cap)), cap))
+
 /**
  * The heads of what a projection gives: [batch, length, heads × d_head] → [batch, heads, length, d_head].
  *
@@ -76,8 +79,7 @@ export const attend = ({ q, k, v, scale, cap = 0, drop = 0 }: Attending, ctx: Ct
   // The queries of a group lie one after the other, so that no key is copied for them.
   const rows = reshape(turned(q, ctx), [batch, groups, (heads / groups) * length, width])
   const raw = mul(matmul(rows, keys, { transposeB: true }), scale ?? 1 / Math.sqrt(width))
-  const capped = cap === 0 ? raw : mul(tanh(div(raw, cap)), cap)
-  const scores = reshape(capped, [batch, heads, length, seen])
+  const scores = reshape(softCap(raw, cap), [batch, heads, length, seen])
   const seenBy = softmax(scores, ctx.mask === undefined ? {} : { mask: ctx.mask })
   const weights = dropout(seenBy, drop, 'attention', ctx)
   const read = matmul(reshape(weights, [batch, groups, (heads / groups) * length, seen]), values)

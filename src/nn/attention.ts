@@ -20,10 +20,18 @@ export interface Attention<P extends Layer = Layer, O extends Layer = P> extends
   readonly heads: number
 }
 
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly Attention: 'attention'
+  }
+}
+
 /** The kind behind the attention of every model. */
 export const AttentionKind: Kind<Attention, 'layer', 'd' | 'heads' | 'd_head'> = {
   tag: 'Attention',
   role: 'layer',
+  sublayer: 'attention',
+  projections: ['Wq', 'Wk', 'Wv'],
   fields: {
     Wq: linear('d', 'heads*d_head', { bias: false }),
     Wk: linear('d', 'heads*d_head', { bias: false }),

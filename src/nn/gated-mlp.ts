@@ -19,10 +19,17 @@ export interface GatedMlp<P extends Layer = Layer> extends Layer {
   readonly activation: ActivationName
 }
 
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly GatedMlp: 'feedForward'
+  }
+}
+
 /** The kind behind the feed-forward layers of the Llama family. */
 export const GatedMlpKind: Kind<GatedMlp, 'layer', 'd' | 'inner'> = {
   tag: 'GatedMlp',
   role: 'layer',
+  sublayer: 'feedForward',
   fields: {
     gate_proj: linear('d', 'inner', { bias: false }),
     up_proj: linear('d', 'inner', { bias: false }),

@@ -37,10 +37,18 @@ export interface GroupedAttention<
   readonly attention_dropout: number
 }
 
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly GroupedAttention: 'attention'
+  }
+}
+
 /** The kind behind the attention of the Llama family. */
 export const GroupedAttentionKind: Kind<GroupedAttention, 'layer', 'd' | 'heads' | 'kv_heads' | 'head_dim'> = {
   tag: 'GroupedAttention',
   role: 'layer',
+  sublayer: 'attention',
+  projections: ['q_proj', 'k_proj', 'v_proj'],
   fields: {
     q_proj: linear('d', 'heads*head_dim', { bias: false }),
     k_proj: linear('d', 'kv_heads*head_dim', { bias: false }),

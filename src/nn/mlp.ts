@@ -17,10 +17,17 @@ export interface Mlp<P extends Layer = Layer> extends Layer {
   readonly dropout: number
 }
 
+declare module '../kind/kind.ts' {
+  interface Sublayers {
+    readonly Mlp: 'feedForward'
+  }
+}
+
 /** The kind behind the mlp of SLLM. */
 export const MlpKind: Kind<Mlp, 'layer', 'd'> = {
   tag: 'Mlp',
   role: 'layer',
+  sublayer: 'feedForward',
   fields: { ln_1: linear('d', 'd', { bias: false }), c_proj: linear('d', 'd', { bias: false }), dropout: fixed(0) },
   ops: {
     layer: (n, x, ctx) => {

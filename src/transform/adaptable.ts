@@ -1,4 +1,4 @@
-import type { Embed, Layer, Model, Weight } from '../kind/index.ts'
+import type { Embed, Layer, Model, Output, Weight } from '../kind/index.ts'
 import type { Adapted, Bottleneck, Prefixed, Prompted, SublayerTag } from '../nn/index.ts'
 import type { Param, Status, Table } from '../tree/leaf.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
@@ -21,14 +21,21 @@ export type MaybeAdapted<T> =
       : MaybeWeight<Param<Status, F> | Packed<F>>
     : T extends Embed & { readonly _tag: 'Embedding' }
       ? MaybePrompted<Inside<T> & Embed>
-      : T extends Layer & { readonly _tag: SublayerTag }
-        ? MaybeBottleneck<Inside<T> & Layer>
-        : never
+      : T extends Output & { readonly _tag: SublayerTag; readonly dense: Layer }
+        ? MaybeBottleneckBehind<Inside<T>>
+        : T extends Layer & { readonly _tag: SublayerTag }
+          ? MaybeBottleneck<Inside<T> & Layer>
+          : never
 
 /** A node with everything in it perhaps adapted. */
 type Inside<T> = { readonly [K in keyof T]: K extends `~${string}` ? T[K] : RewriteAll<T[K], 'recipe'> }
 
 type MaybeBottleneck<T extends Layer> = T | Adapted<T, Bottleneck<Status>>
+
+/** An output, the dense of which may have an adapter behind it. */
+type MaybeBottleneckBehind<T> = {
+  readonly [K in keyof T]: K extends 'dense' ? MaybeBottleneck<T[K] & Layer> : T[K]
+}
 
 type MaybePrompted<T extends Embed> = T | Prompted<T, MaybeWeight<Table>>
 

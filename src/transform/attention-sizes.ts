@@ -1,6 +1,7 @@
 import { issue, TransformFailure } from '../tree/error.ts'
 import { childrenOf, isBranch } from '../tree/walk.ts'
 import { innermost, isWrapper } from '../tree/wrap.ts'
+import { kindOf } from './known.ts'
 import { bareShape } from './room.ts'
 
 /** The sizes that all attention layers of a model have in common. */
@@ -16,23 +17,10 @@ export interface AttentionSizes {
 
 type Node = Readonly<Record<string, unknown>>
 
-/**
- * What an attention layer calls its projections of queries, keys and values. A node is one when it has them, or one for all
- * three, and says as plain data how many `heads` of queries it has.
- */
-const projections = [
-  ['Wq', 'Wk', 'Wv'],
-  ['q_proj', 'k_proj', 'v_proj'],
-  ['query', 'key', 'value'],
-  ['q_lin', 'k_lin', 'v_lin'],
-] as const
-const fused = 'c_attn'
+/** What makes queries, keys and values in an attention layer, by its kind. */
+const projectionsOf = (node: unknown): readonly string[] => kindOf(node)?.projections ?? []
 
-const namesOf = (node: Node): readonly [string, string, string] | undefined =>
-  fused in node ? [fused, fused, fused] : projections.find((names) => names.every((name) => name in node))
-
-const isAttention = (node: unknown): node is Node =>
-  isBranch(node) && typeof (node as Node)['heads'] === 'number' && namesOf(node as Node) !== undefined
+const isAttention = (node: unknown): node is Node => projectionsOf(node).length > 0
 
 /** The attention layers of a model in the order of its layers; what something adds beside its base is none of them. */
 const attentions = (node: unknown): readonly Node[] => {
@@ -42,14 +30,14 @@ const attentions = (node: unknown): readonly Node[] => {
 }
 
 const sizesOf = (attention: Node): Omit<AttentionSizes, 'layers'> & { readonly values: number } => {
-  const [q = '', k = '', v = ''] = namesOf(attention) ?? []
+  const [q = '', k = q, v = q] = projectionsOf(attention)
   const shapeOf = (name: string) => bareShape((innermost(attention[name]) as Node | undefined)?.['weight'])
-  const share = q === fused ? 3 : 1
+  const share = k === q ? 3 : 1
   const [d, queries] = shapeOf(q)
   const [width, values] = [shapeOf(k)[1] / share, shapeOf(v)[1] / share]
   // Fewer heads of keys than of queries are as wide as those.
   const heads = (Number(attention['heads']) * width * share) / queries
-  return { width, values, heads, row: q === 'q_proj' ? width : d }
+  return { width, values, heads, row: 'kv_heads' in attention ? width : d }
 }
 
 /** What a prefix must fit; throws `NotATarget` for a model without attention, `ShapeMismatch` for layers that differ. */

@@ -76,7 +76,7 @@ export const labelAt = (place: Place, name: string): string =>
 export const widthsAt = (place: Place, mode: AdapterMode, width: number | undefined): Widths | undefined => {
   if (width !== undefined) return { in: width, out: width }
   const own = widthsOf(place.node)
-  return own && (mode === 'sequential' ? { in: own.out, out: own.out } : own)
+  return own && (mode === 'parallel' ? own : { in: own.out, out: own.out })
 }
 
 const narrowed = (d: number, reduction: number): number => Math.max(1, Math.floor(d / reduction))

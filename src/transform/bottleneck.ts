@@ -1,7 +1,6 @@
 import type { Either } from 'fp-ts/lib/Either.js'
-import type { Layer } from '../kind/index.ts'
+import type { Layer, Sublayer } from '../kind/index.ts'
 import { averageOf, fuseOf, parallelOf, stackOf } from '../nn/compose.ts'
-import { kinds, placeTags } from '../nn/index.ts'
 import type { Adapted, AdapterMode } from '../nn/index.ts'
 import { scope } from '../ops/index.ts'
 import type { Issue } from '../tree/error.ts'
@@ -27,6 +26,7 @@ import {
 } from './bottleneck-place.ts'
 import type { AdapterOptions, AtAll, Made } from './bottleneck-place.ts'
 import type { Widths } from '../nn/width.ts'
+import { kindOf } from './known.ts'
 import { may, must, oneOf } from './options.ts'
 import { targeted } from './targeted.ts'
 
@@ -41,23 +41,36 @@ export interface PlacementOptions<P extends Placement = Placement> extends Adapt
 /** How bottleneck adapters are put at layers that are named. */
 export interface LayerOptions extends AdapterOptions {
   /** Behind the layer (the default), or beside it. */
-  readonly mode?: AdapterMode
+  readonly mode?: 'sequential' | 'parallel'
 }
 
-/** A taste for the nodes of some tags; one that has an adapter is adapted. */
-const tagged = (tags: readonly string[], wants: string): Taste<Layer> => ({
-  verdict: (node) =>
-    tags.includes(tagOf(node))
-      ? 'take'
-      : tagOf(node) === 'Adapted' && tags.includes(tagOf(innermost(node)))
-        ? 'adapted'
-        : 'into',
-  wants,
-  baseOnly: true,
-})
+/** What an adapter of a sublayer stands behind: the sublayer itself, or the dense of the output that ends it. */
+const endOf = (place: Place): Place<Layer> =>
+  kindOf(place.node)?.role === 'output'
+    ? {
+        node: (place.node as { readonly dense: Layer }).dense,
+        path: [...place.path, 'dense'],
+        route: [...place.route, 'dense'],
+      }
+    : (place as Place<Layer>)
 
-const feedForward = tagged(placeTags.feedForward, 'an MLP')
-const sublayers = tagged([...placeTags.attention, ...placeTags.feedForward], 'an attention layer or an MLP')
+/** A taste for sublayers; one that has an adapter is adapted. */
+const sublayersOf = (which: readonly Sublayer[], wants: string): Taste<Layer> => {
+  const isOne = (node: unknown): boolean => which.some((one) => kindOf(node)?.sublayer === one)
+  const isAdapted = (node: unknown): boolean => tagOf(node) === 'Adapted'
+  return {
+    verdict: (node) => {
+      if (isAdapted(node)) return isOne(innermost(node)) ? 'adapted' : 'into'
+      if (!isOne(node)) return 'into'
+      return isAdapted(endOf({ node, path: [], route: [] }).node) ? 'adapted' : 'take'
+    },
+    wants,
+    baseOnly: true,
+  }
+}
+
+const feedForward = sublayersOf(['feedForward'], 'an MLP')
+const sublayers = sublayersOf(['attention', 'feedForward'], 'an attention layer or an MLP')
 
 /** A taste for any layer below the root, which is what a pattern can name. */
 const layersOf = (root: unknown): Taste<Layer> => ({
@@ -66,7 +79,7 @@ const layersOf = (root: unknown): Taste<Layer> => ({
     if (tag === 'Adapted') return 'adapted'
     if (isPacked(node) || isWrappedWeight(node)) return 'pass'
     if (typeof tag !== 'string' || node === root) return 'into'
-    return (Object.hasOwn(kinds, tag) ? kinds[tag]?.role : 'layer') === 'layer' ? 'take' : 'into'
+    return (kindOf(node)?.role ?? 'layer') === 'layer' ? 'take' : 'into'
   },
   wants: 'a layer',
   baseOnly: true,
@@ -74,17 +87,20 @@ const layersOf = (root: unknown): Taste<Layer> => ({
 
 // What takes token ids gives nothing that an adapter could be given.
 const embedIssues = (place: Place): readonly Issue[] =>
-  [...places(place.node)].some((p) => kinds[tagOf(p.node)]?.role === 'embed')
+  [...places(place.node)].some((p) => kindOf(p.node)?.role === 'embed')
     ? [issue('NotATarget', place, 'a layer', `${tagOf(place.node)}, which has an embedding`, 'Name a layer in it.')]
     : []
 
-const wrapAt = (model: unknown, chosen: readonly Place<Layer>[], mode: AdapterMode, options: Made): unknown => {
-  const sized = chosen.map((place) => ({ place, widths: widthsAt(place, mode, options.width) }))
+/** A layer that gets an adapter, and how. */
+type Chosen = readonly [place: Place<Layer>, mode: AdapterMode]
+
+const wrapAt = (model: unknown, chosen: readonly Chosen[], options: Made): unknown => {
+  const sized = chosen.map(([place, mode]) => ({ place, mode, widths: widthsAt(place, mode, options.width) }))
   requireNone(sized.flatMap(({ place, widths }) => sizeIssues(place, widths, options.reduction)))
   return scope(() => {
     // One layer in two places is adapted once: its adapter stands in both.
     const made = new Map<Layer, Adapted>()
-    const adapted = (place: Place<Layer>, widths: Widths): Adapted => {
+    const adapted = (place: Place<Layer>, mode: AdapterMode, widths: Widths): Adapted => {
       const known = made.get(place.node)
       const value: Adapted = known ?? {
         _tag: 'Adapted',
@@ -97,17 +113,23 @@ const wrapAt = (model: unknown, chosen: readonly Place<Layer>[], mode: AdapterMo
     }
     return replaceAt(
       model,
-      sized.map(({ place, widths }) => ({ route: place.route, value: adapted(place, widths!) })),
+      sized.map(({ place, mode, widths }) => ({ route: place.route, value: adapted(place, mode, widths!) })),
     )
   })
+}
+
+/** Behind what a placement names, or beside it: beside an output, that is to be given what goes around it. */
+const chosenFor = (placement: Placement, place: Place<Layer>): Chosen => {
+  const end = endOf(place)
+  if (placement !== 'parallel') return [end, 'sequential']
+  return [end, end === place ? 'parallel' : 'residual']
 }
 
 const placed = targeted<PlacementOptions, 'houlsby'>(
   (model, { placement, at = '**', ...options }: AtAll<PlacementOptions>) =>
     wrapAt(
       model,
-      targets(model, at, placement === 'houlsby' ? sublayers : feedForward),
-      placement === 'parallel' ? 'parallel' : 'sequential',
+      targets(model, at, placement === 'houlsby' ? sublayers : feedForward).map((p) => chosenFor(placement, p)),
       { ...defaults[placement], ...defined(options) },
     ),
   { name: 'bottleneck', options: { placement: must(oneOf('houlsby', 'pfeiffer', 'parallel')), ...common } },
@@ -118,7 +140,11 @@ const atLayers = targeted<LayerOptions, 'bottleneck'>(
     const chosen = targets(model, at, layersOf(model))
     requireNone(chosen.flatMap(embedIssues))
     const usual = defaults[mode === 'parallel' ? 'parallel' : 'pfeiffer']
-    return wrapAt(model, chosen, mode, { ...usual, ...defined(options) })
+    return wrapAt(
+      model,
+      chosen.map((place) => [place, mode]),
+      { ...usual, ...defined(options) },
+    )
   },
   { name: 'bottleneck.at', options: { mode: may(oneOf('sequential', 'parallel')), ...common } },
 )
@@ -165,7 +191,8 @@ export interface BottleneckTransform {
 /**
  * Puts bottleneck adapters on layers: `houlsby` after attention and MLP, `pfeiffer` after MLP, `parallel` beside MLP.
  *
- * A fresh one adds nothing, as its up-projection is zero. Per place there are d·b + b + b·d + d parameters with
+ * In BERT and RoBERTa they stand at the dense of what ends each sublayer, before the sum and its norm. A fresh one adds
+ * nothing, as its up-projection is zero. Per place there are d·b + b + b·d + d parameters with
  * b = max(1, ⌊d / reduction⌋), and one more for a learned scaling. `bottleneck.at` puts them at any layer that is named,
  * `bottleneck.join` composes one more with those that are there; `stack`, `average`, `parallel` and `fuse` compose adapters.
  *

@@ -2,7 +2,7 @@ import { cp, mkdtemp, readFile, rename, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { count, detach, freeze } from '../../src/index.ts'
+import { bottleneck, count, detach, freeze, leaves, mapLeaves } from '../../src/index.ts'
 import { loadAdapter, loadAdapterHub, loadPretrained, orThrow, saveAdapter } from '../../src/io/index.ts'
 import { casesOf, fixture, fixturesIn, json, outputOf, worstDifference } from './fixtures.ts'
 
@@ -28,6 +28,16 @@ describe('bottlenecks compute what AdapterHub computes', () => {
       expect(outputOf(detach(adapted.model), one), `${one.name} without it`).toEqual(outputOf(base.model, one))
     }
   })
+})
+
+test.each([
+  ['double-bert-seqcls', 'houlsby'],
+  ['par-bert', 'parallel'],
+] as const)('%s: our placement %s is where AdapterHub has it', async (name, placement) => {
+  const { base, adapted } = await loaded(name)
+  const ours = bottleneck({ placement, reduction: 4, name: 'task' })(freeze(base.model) as never)
+  const stored = new Map(leaves(adapted.model).map((leaf) => [leaf.label, leaf]))
+  expect(mapLeaves(ours, ({ label }) => stored.get(label) as never)).toEqual(adapted.model)
 })
 
 test('one goes through a file of our own, to the bit', async () => {

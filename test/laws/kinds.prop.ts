@@ -52,6 +52,7 @@ const kindTable: Readonly<Record<string, KindOptions>> = {
   },
   ...methodKinds,
   BertSelfAttention: {},
+  BertSelfOutput: { dims: { d: [3, 8] } },
   BertOutput: { dims: { d: [3, 8] } },
   BertAttention: { dims: { d: [3, 8] } },
   BertIntermediate: {},

@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, test } from 'vitest'
-import { bottleneck, detach, freeze, lora, merge, pipe, qwen2 } from '../../src/index.ts'
+import { bottleneck, detach, freeze, key, lora, merge, pipe, qwen2 } from '../../src/index.ts'
 import type {
   Adapted,
   Gemma2,
@@ -32,6 +32,14 @@ describe('families differ in their types as they do in their layers', () => {
     expectTypeOf(sandwich.model.layers[0]!).toHaveProperty('post_feedforward_layernorm')
     expectTypeOf(llama.model.layers[0]!).not.toHaveProperty('post_feedforward_layernorm')
   })
+})
+
+test('every task has a model', () => {
+  const tokens = qwen2.init({}, key(0), { task: 'token-classification' })
+  expectTypeOf(tokens.model).toEqualTypeOf(qwen.model)
+  expectTypeOf(tokens.score.bias).toEqualTypeOf<Vector<'trainable'>>()
+  const texts = qwen2.init({}, key(0), { task: 'sequence-classification' })
+  expectTypeOf(texts.score.bias).toEqualTypeOf<null>()
 })
 
 describe('transforms', () => {

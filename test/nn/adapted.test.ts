@@ -1,20 +1,25 @@
 import { describe, expect, test } from 'vitest'
 import {
   LinearKind,
+  anyModel,
   context,
+  gemma2,
   initialise,
   key,
   layer,
   mapLeaves,
+  modelKinds,
   param,
+  places,
+  replaceAt,
   shapeIssues,
   withValue,
 } from '../../src/index.ts'
 import { kinds } from '../../src/index.ts'
-import type { Adapted, LayerAdapter, Bottleneck, Layer, Param } from '../../src/index.ts'
+import type { Adapted, LayerAdapter, Bottleneck, Layer, Model, Param, Sublayers } from '../../src/index.ts'
 import { bottleneck } from '../../src/transform/bottleneck.ts'
 import { tensor } from '../../src/ops/index.ts'
-import { issuesOf, loud, messageOf, numbers } from '../support.ts'
+import { idsOf, issuesOf, loud, messageOf, numbers, tinySllm } from '../support.ts'
 
 type Rows = readonly (readonly number[])[]
 
@@ -173,6 +178,44 @@ describe('compositions', () => {
       leaf.label === 'a.up.bias' ? withValue(leaf as Param, tensor([1, 2, 3])) : leaf,
     ) as Bottleneck
     expect(fits(bottleneck.stack(b, wrong))).not.toEqual([])
+  })
+})
+
+describe('sublayers of the models', () => {
+  test('are to the run time what they are to the compiler', () => {
+    const said: { readonly [T in keyof Sublayers]: Sublayers[T] } = {
+      Attention: 'attention',
+      GroupedAttention: 'attention',
+      Mlp: 'feedForward',
+      GatedMlp: 'feedForward',
+      Gpt2Attention: 'attention',
+      Gpt2Mlp: 'feedForward',
+      DistilBertAttention: 'attention',
+      DistilBertFfn: 'feedForward',
+      BertSelfOutput: 'attention',
+      BertOutput: 'feedForward',
+    }
+    const all = Object.values({ ...kinds, ...modelKinds }).filter(({ sublayer }) => sublayer !== undefined)
+    expect(Object.fromEntries(all.map(({ tag, sublayer }) => [tag, sublayer]))).toEqual(said)
+  })
+
+  const size = { vocab_size: 50, hidden_size: 8, intermediate_size: 12, num_hidden_layers: 2, num_attention_heads: 2 }
+  test.each([
+    ['gemma2', gemma2.init({ ...size, num_key_value_heads: 1, head_dim: 4 }, key(0))],
+    ['sllm', tinySllm()],
+  ] as const)('of %s are told what goes around them', (_, model) => {
+    const ids = idsOf([[1, 2, 3]])
+    const tuned = bottleneck.unchecked({ placement: 'houlsby', at: '**', reduction: 2 })(model as Model)
+    const told = [...places(tuned)].filter(({ node }) => (node as { _tag?: string } | null)?._tag === 'Adapted')
+    expect(told).toHaveLength(4)
+    const outputs = (['sequential', 'residual', 'joined'] as const).map((mode) => {
+      const moded = replaceAt(
+        tuned,
+        told.map(({ route, node }) => ({ route, value: { ...(node as Adapted), mode } })),
+      )
+      return numbers(() => anyModel.apply(loud(moded, (label) => label.includes('adapter')) as Model, ids))
+    })
+    expect(new Set(outputs.map(String)).size).toBe(3)
   })
 })
 

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
+  anyModel,
   applyRecipe,
+  bert,
   bottleneck,
   constant,
   context,
@@ -24,13 +26,15 @@ import {
   nest,
   norm,
   pipe,
+  places,
+  roberta,
   sgd,
   sllm,
   start,
   step,
   ties,
 } from '../../src/index.ts'
-import type { Kind, Packed, Weight } from '../../src/index.ts'
+import type { Adapted, Kind, Packed, Weight } from '../../src/index.ts'
 import { loadAdapter, loadModel, orThrow, readAdapter, saveAdapter, saveModel } from '../../src/io/index.ts'
 import { matmul, sum, tensor, zeros } from '../../src/ops/index.ts'
 import { brief, data, idsOf, loud, messageOf, numbers, refused, tensorsLeftBy, tinySllm } from '../support.ts'
@@ -331,10 +335,11 @@ describe('is refused, the model untouched and no tensor left over', () => {
     `)
     expect(messageOf(() => bottleneck.at.unchecked({ at: '**.weight' })(base))).toMatchInlineSnapshot(`
       "NotATarget at embedding_block.token_embdgs.weight: expected a layer, found a table, a matrix.
-        There is "**.embedding_block", "**.position_embdgs", "**.transformer_blocks", "**.ln1", "**.mha", "**.Wq", "**.Wk", "**.Wv"."
+        There is "**.position_embdgs", "**.embedding_block", "**.transformer_blocks", "**.ln1", "**.mha", "**.Wq", "**.Wk", "**.Wv"."
     `)
-    expect(messageOf(() => bottleneck.at.unchecked({ at: '**' })(base))).toMatchInlineSnapshot(`
-      "NotATarget at embedding_block: expected a layer, found EmbeddingBlock, which has an embedding.
+    const strange = { ...base, embedding_block: { ...base.embedding_block, _tag: 'Words' } }
+    expect(messageOf(() => bottleneck.at.unchecked({ at: '**' })(strange))).toMatchInlineSnapshot(`
+      "NotATarget at embedding_block: expected a layer, found Words, which has an embedding.
         Name a layer in it."
     `)
   })
@@ -346,6 +351,61 @@ describe('is refused, the model untouched and no tensor left over', () => {
       '[0].bottleneck.placement',
       '[0].bottleneck.reduction',
     ])
+  })
+})
+
+describe('BERT, whose sublayers end in an output', () => {
+  const small = { vocab_size: 20, hidden_size: 8, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 12 }
+  const encoders = { bert: bert.init(small, key(0)), roberta: roberta.init(small, key(0)) } as const
+  const adapters = (model: unknown): Record<string, string> =>
+    Object.fromEntries(
+      [...places(model)]
+        .filter(({ node }) => (node as { _tag?: string } | null)?._tag === 'Adapted')
+        .map(({ node, path }) => [path.join('.'), (node as Adapted).mode]),
+    )
+
+  test.each(['bert', 'roberta'] as const)('%s: behind the dense of each, beside it by what goes around', (name) => {
+    const model = encoders[name]
+    const put = (placement: 'houlsby' | 'pfeiffer' | 'parallel') => bottleneck({ placement, reduction: 2 })(model)
+    const at = (mode: string, ...ends: readonly string[]) =>
+      Object.fromEntries([0, 1].flatMap((i) => ends.map((end) => [`encoder.layer.${i}.${end}.dense`, mode])))
+    expect(adapters(put('houlsby'))).toEqual(at('sequential', 'attention.output', 'output'))
+    expect(adapters(put('pfeiffer'))).toEqual(at('sequential', 'output'))
+    expect(adapters(put('parallel'))).toEqual(at('residual', 'output'))
+    for (const placement of ['houlsby', 'pfeiffer', 'parallel'] as const) {
+      const tuned = put(placement)
+      expect(numbers(() => anyModel.apply(tuned, ids))).toEqual(numbers(() => anyModel.apply(model, ids)))
+      expect(numbers(() => anyModel.apply(loud(tuned, isUp), ids))).not.toEqual(
+        numbers(() => anyModel.apply(model, ids)),
+      )
+      expect(detach(tuned)).toStrictEqual(model)
+      expect(brief(refused(tuned, bottleneck({ placement }) as never))[0]).toBe(
+        `AlreadyAdapted encoder.layer.0.${placement === 'houlsby' ? 'attention.output' : 'output'}`,
+      )
+    }
+  })
+
+  // A layer of BERT base: a twelfth of the 1,789,056, 894,528 and 7,091,712 that AdapterHub counts.
+  test.each([
+    ['houlsby', 149_088],
+    ['pfeiffer', 74_544],
+    ['parallel', 590_976],
+  ] as const)('a layer of BERT base: %s', (placement, want) => {
+    const wide = bert.init(
+      { vocab_size: 1, max_position_embeddings: 1, intermediate_size: 4, num_hidden_layers: 1 },
+      key(0),
+    )
+    expect(count(pipe(wide, freeze, bottleneck({ placement }))).trainable).toBe(want)
+  })
+
+  test('a layer that is named is none that ends in a sum', () => {
+    expect(
+      brief(refused(encoders.bert, bottleneck.at.unchecked({ at: '**.output.LayerNorm.scale' }) as never)),
+    ).toEqual(['NotATarget encoder.layer.0.attention.output.LayerNorm.scale'])
+    const tuned = bottleneck.at({ at: 'encoder.layer.*.output', reduction: 2 })(encoders.bert)
+    expect(Object.keys(adapters(tuned))).toEqual(
+      [0, 1].flatMap((i) => ['dense', 'LayerNorm'].map((end) => `encoder.layer.${i}.output.${end}`)),
+    )
   })
 })
 

@@ -19,6 +19,7 @@ import type {
   Adapted,
   AdapterStack,
   Attention,
+  Bert,
   Bottleneck,
   Issue,
   Linear,
@@ -35,6 +36,7 @@ type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ?
 const holds = <T extends true>(): T => true as T
 
 declare const base: Sllm
+declare const encoder: Bert
 declare const strings: readonly string[]
 declare const placement: Placement
 const frozen = freeze(base)
@@ -51,6 +53,28 @@ describe('placements', () => {
     expectTypeOf<BlockOf<typeof p>['mlp']['adapter']>().toEqualTypeOf<Bottleneck>()
     expectTypeOf<BlockOf<typeof p>['mha']>().toEqualTypeOf<BlockOf<typeof frozen>['mha']>()
     expectTypeOf<(typeof p)['out_head']>().toEqualTypeOf<(typeof frozen)['out_head']>()
+  })
+  test('behind the dense of the outputs of BERT', () => {
+    const frozenBert = freeze(encoder)
+    type Layer<M extends { readonly encoder: { readonly layer: readonly unknown[] } }> = M['encoder']['layer'][number]
+    type Dense = Linear<Matrix<'frozen'>, Vector<'frozen'>>
+    const both = pipe(encoder, freeze, bottleneck({ placement: 'houlsby' }))
+    expectTypeOf<Layer<typeof both>['attention']['output']['dense']>().toEqualTypeOf<Adapted<Dense>>()
+    expectTypeOf<Layer<typeof both>['output']['dense']>().toEqualTypeOf<Adapted<Dense>>()
+    expectTypeOf<Layer<typeof both>['intermediate']['dense']>().toEqualTypeOf<Dense>()
+    const one = pipe(encoder, freeze, bottleneck({ placement: 'pfeiffer', at: 'encoder.layer.*.output' }))
+    expectTypeOf<Layer<typeof one>['attention']>().toEqualTypeOf<Layer<typeof frozenBert>['attention']>()
+    expectTypeOf<Layer<typeof one>['output']['dense']>().toEqualTypeOf<Adapted<Dense>>()
+    expectTypeOf(detach(both)).toEqualTypeOf(frozenBert)
+    // @ts-expect-error -- attention is no feed-forward layer
+    pipe(encoder, bottleneck({ placement: 'pfeiffer', at: '**.attention' }))
+    const told = applyRecipe([{ bottleneck: { placement: 'houlsby' } }])(encoder)
+    expectTypeOf(both.encoder.layer[0]!.output).toExtend<(typeof told)['encoder']['layer'][number]['output']>()
+  })
+  test('a named layer has an adapter behind it or beside it', () => {
+    bottleneck.at({ at: '**.mlp', mode: 'parallel' })
+    // @ts-expect-error -- only AdapterHub's files have an adapter that is given the sum
+    bottleneck.at({ at: '**.mlp', mode: 'joined' })
   })
   test('detach gives the base back; apply and freeze take it', () => {
     expectTypeOf(detach(h)).toEqualTypeOf(frozen)
