@@ -144,7 +144,8 @@ function* untilFull(
  *
  * The pieces of a prompt joined are the text that `generateText` gives. Prompts of different lengths are filled up on the left, an
  * empty one begins with the token that texts begin with. A text ends with a token of `eos`, the tokenizer's own unless told
- * otherwise, with a stop string, after `maxNewTokens`, or where the model has no room for more.
+ * otherwise, with a stop string, after `maxNewTokens`, or where the model has no room for more
+ * of it, while the others go on.
  *
  * @throws EspalierError those of `generateTokens` and `renderChat`, `EmptyPrompt`, `EmptyBatch`, `EmptyStop`.
  * @example

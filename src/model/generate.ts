@@ -213,7 +213,7 @@ export function* generateTokens(
       }
     }
   }
-  const keep = [model, input, ctx]
+  const keep = [model, input, ctx.past]
   try {
     for (let step = 1; ; step++) {
       const logits = read(ran.logits) as Float32Array

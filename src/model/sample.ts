@@ -22,20 +22,20 @@ const penalised = (logits: Float64Array, seen: Iterable<number>, penalty: number
   }
 }
 
-/** So many of the likeliest tokens, likeliest first, ties by id. */
+/** So many of the likeliest tokens that are not ruled out, likeliest first, ties by id. */
 const likeliest = (logits: Float64Array, count: number): number[] => {
-  const best: number[] = []
-  const cut = (): number =>
-    (best.sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b).length = Math.min(best.length, count))
+  let best: number[] = []
+  const cut = (): number[] => best.toSorted((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b).slice(0, count)
   // Few tokens of a large vocabulary are above what so many others are: the rest is never sorted.
   let least = -Infinity
   logits.forEach((logit, id) => {
-    if (best.length >= count && logit <= least) return
+    if (logit <= least) return
     best.push(id)
-    if (best.length === 2 * count) least = logits[best[cut() - 1] ?? 0] ?? 0
+    if (best.length < 2 * count) return
+    best = cut()
+    least = logits[best[count - 1] ?? 0] ?? 0
   })
-  cut()
-  return best
+  return cut()
 }
 
 /** A number in [0, 1) of a key. */
