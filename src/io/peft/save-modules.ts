@@ -11,6 +11,7 @@ import type { Reader } from './reader.ts'
 import { isSavedWhole, namedLeaves, turnedFor } from './saved.ts'
 import type { NamedLeaf } from './saved.ts'
 import type { Targeting } from './targets.ts'
+import { otherModel } from './hints.ts'
 
 // PEFT adds both names to the configuration of every classifier, whichever its head has.
 const usualHeads = ['classifier', 'score']
@@ -42,7 +43,7 @@ export const saveWholeModules = (model: unknown, job: Job): unknown => {
       job.at('modules_to_save'),
       'the names of modules of this model',
       JSON.stringify(names).slice(0, 200),
-      'Is this the model that the adapter was trained on?',
+      otherModel,
     )
   const follow = job.config.ensure_weight_tying === true
   const apart = follow ? model : asunder(model, chosen(model))
