@@ -18,6 +18,7 @@ import {
   ia3,
   loha,
   lokr,
+  miss,
   vera,
 } from '../../src/index.ts'
 import type { Constant, Kind, Packed, Tensor, Weight } from '../../src/index.ts'
@@ -38,6 +39,7 @@ const cases = [
   ['ia3', ia3({ at })],
   ['ia3.inputs', ia3.inputs({ at })],
   ['fourierft', fourierft({ at, frequencies: 7 })],
+  ['miss', miss({ at, rank: 4 })],
 ] as const
 
 // What is recorded sees shapes only, so an operation that read a value back, or baked one in, would show.
