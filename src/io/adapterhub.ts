@@ -8,23 +8,24 @@ import type { ConfigSpec } from '../model/hub-config.ts'
 import { BottleneckKind } from '../nn/index.ts'
 import type { Activation, AdapterMode } from '../nn/index.ts'
 import { widthsOf } from '../nn/width.ts'
-import { release, scope, transpose } from '../ops/index.ts'
+import { transpose } from '../ops/index.ts'
 import { attentionSizes } from '../transform/attention-sizes.ts'
 import type { Adaptable } from '../transform/adaptable.ts'
 import { freeze } from '../transform/index.ts'
 import { param } from '../tree/leaf.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { isRecord } from './codec.ts'
-import { inFile, io, reject, rightOr } from './issues.ts'
+import { inFile, reject, rightOr } from './issues.ts'
 import type { Io } from './issues.ts'
 import { edited } from './peft/edit.ts'
-import { readAdapterFolder } from './peft/folder.ts'
-import type { PeftFolder } from './peft/folder.ts'
-import type { PeftModel } from './peft/load.ts'
+import type { AdapterFiles, PeftFolder } from './peft/folder.ts'
+import { loaded } from './peft/loaded.ts'
+import type { PeftModel } from './peft/loaded.ts'
 import { readerOf } from './peft/reader.ts'
 import type { Reader } from './peft/reader.ts'
 import type { Pretrained } from './pretrained.ts'
 import { familyNamed } from './plan.ts'
+import { otherModel } from './peft/hints.ts'
 
 /** What of a bottleneck's configuration the mathematics depends on. */
 interface BottleneckConfig {
@@ -114,7 +115,7 @@ const decoded = ({ config, configPath }: PeftFolder, { config: model }: Pretrain
       at('model_type'),
       `"${String(model['model_type'])}", as the model`,
       JSON.stringify(model_type) ?? 'nothing',
-      'Is this the model that the adapter was trained on?',
+      otherModel,
     )
   if (!isRecord(own))
     return reject(
@@ -210,6 +211,12 @@ const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
   return model
 }
 
+const hubFiles: AdapterFiles = {
+  tensors: 'adapter.safetensors',
+  pickle: 'pytorch_adapter.bin',
+  safely: 'use_safetensors=True',
+}
+
 /**
  * Puts a bottleneck adapter that AdapterHub's `adapters` saved on the model it was trained on: `adapter_config.json` and
  * `adapter.safetensors`.
@@ -232,15 +239,4 @@ const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
  * @source Poth et al. 2023, "Adapters: A Unified Library for Parameter-Efficient and Modular Transfer Learning"; its version 1.3.
  */
 export const loadAdapterHub = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
-  io(folder, async () => {
-    const names = { tensors: 'adapter.safetensors', pickle: 'pytorch_adapter.bin', safely: 'use_safetensors=True' }
-    const files = await readAdapterFolder(folder, names, pretrained.model)
-    try {
-      const model = scope(() => putOn(files, pretrained))
-      release([...files.tensors.values()], { keep: [model] })
-      return { ...pretrained, model, adapter: files.config } as never
-    } catch (error) {
-      release([...files.tensors.values()], { keep: [pretrained.model] })
-      throw error
-    }
-  })
+  loaded(folder, hubFiles, pretrained, (files) => ({ model: putOn(files, pretrained) }))

@@ -4,7 +4,6 @@ import { Finite, PositiveWhole, Rate } from '../kind/number-codecs.ts'
 import { families } from '../model/families.ts'
 import { decodeHubConfig } from '../model/hub-config.ts'
 import type { ConfigSpec } from '../model/hub-config.ts'
-import { release, scope } from '../ops/index.ts'
 import { attentionSizes } from '../transform/attention-sizes.ts'
 import type { Adaptable } from '../transform/adaptable.ts'
 import { freeze } from '../transform/index.ts'
@@ -19,15 +18,17 @@ import { inFile, io, reject, rightOr } from './issues.ts'
 import type { Io } from './issues.ts'
 import { writeJson } from './json.ts'
 import { edited, wrapWith } from './peft/edit.ts'
-import { readAdapterFolder } from './peft/folder.ts'
 import type { PeftFolder } from './peft/folder.ts'
-import type { PeftModel } from './peft/load.ts'
+import { loaded } from './peft/loaded.ts'
+import type { PeftModel } from './peft/loaded.ts'
+import { nodesOf } from './peft/layers.ts'
 import { modulesOf } from './peft/modules.ts'
 import { readerOf } from './peft/reader.ts'
 import { sizedTargets } from './peft/sizes.ts'
 import type { Pretrained } from './pretrained.ts'
 import { familyNamed } from './plan.ts'
 import { writeThrough } from './safetensors.ts'
+import { otherModel } from './peft/hints.ts'
 
 /** `lora_parameters` of a configuration. */
 interface MlxLora {
@@ -129,16 +130,10 @@ const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
   const at = inFile(files.configPath, 'lora_parameters.keys')
   const odd = chosen.find(({ module }) => module.tag !== 'Linear')
   if (chosen.length === 0 || odd !== undefined)
-    reject(
-      'NoMatch',
-      at,
-      'the names of linear layers',
-      odd?.place.name ?? JSON.stringify([...wanted]),
-      'Is this the model that the adapter was trained on?',
-    )
+    reject('NoMatch', at, 'the names of linear layers', odd?.place.name ?? JSON.stringify([...wanted]), otherModel)
   const reader = readerOf(files, body)
   const targets = sizedTargets(
-    { model: pretrained.model, pretrained },
+    { nodes: nodesOf(pretrained.model), pretrained },
     chosen.map(({ module }) => module),
   )
   const edits = targets.map(({ path, rows, columns }): readonly [string, (node: unknown) => unknown] => {
@@ -182,17 +177,7 @@ const putOn = (files: PeftFolder, pretrained: Pretrained<unknown>): unknown => {
  * @source MLX-LM, `mlx_lm/tuner/utils.py`, `lora.py` and `dora.py`.
  */
 export const loadMlx = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
-  io(folder, async () => {
-    const files = await readAdapterFolder(folder, { tensors: 'adapters.safetensors' }, pretrained.model)
-    try {
-      const model = scope(() => putOn(files, pretrained))
-      release([...files.tensors.values()], { keep: [model] })
-      return { ...pretrained, model, adapter: files.config } as never
-    } catch (error) {
-      release([...files.tensors.values()], { keep: [pretrained.model] })
-      throw error
-    }
-  })
+  loaded(folder, { tensors: 'adapters.safetensors' }, pretrained, (files) => ({ model: putOn(files, pretrained) }))
 
 type Change = Lora | Dora
 

@@ -4,7 +4,7 @@ import type { Task } from '../model/family.ts'
 import { readAdapter } from './adapter.ts'
 import { isRecord } from './codec.ts'
 import { orThrow } from './issues.ts'
-import type { PeftModel } from './peft/load.ts'
+import type { PeftModel } from './peft/loaded.ts'
 import { taskNamed } from './peft/tasks.ts'
 import type { Pretrained } from './pretrained.ts'
 

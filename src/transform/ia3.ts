@@ -87,13 +87,25 @@ export const ia3: Ia3Transform = Object.assign(
   },
 )
 
-/** Both at once, for recipes: what both selectors name is scaled at its inputs. */
-export const ia3Both =
-  ({ at, inputs }: { readonly at?: Selector; readonly inputs?: Selector }) =>
+interface Ia3OfRecipes {
+  readonly at?: Selector
+  readonly inputs?: Selector
+  readonly layers?: Selector
+}
+
+/** All at once, for recipes: what `at` and `inputs` both name is scaled at its inputs. */
+export const ia3OfRecipes =
+  ({ at, inputs, layers: whole }: Ia3OfRecipes) =>
   (model: unknown): unknown => {
-    if (at === undefined && inputs === undefined)
+    if (at === undefined && inputs === undefined && whole === undefined)
       throw new TransformFailure([
-        issue('BadOption', 'ia3', '`at`, `inputs` or both', 'neither', '`at` scales outputs, `inputs` inputs.'),
+        issue(
+          'BadOption',
+          'ia3',
+          '`at`, `inputs` or `layers`, or some of them',
+          'none',
+          '`at` scales outputs, `inputs` inputs, `layers` outputs with their bias.',
+        ),
       ])
     const places = (selector: Selector): readonly string[] =>
       targets(model, selector, weightsOf('matrix')).map((p) => showPath(p.path))
@@ -101,5 +113,6 @@ export const ia3Both =
     const scaledAtOutputs = (at === undefined ? [] : places(at)).filter((path) => !scaledAtInputs.includes(path))
     const only = (paths: readonly string[]) => ({ at: (path: string) => paths.includes(path) })
     const half = scaledAtInputs.length === 0 ? model : ia3.inputs.unchecked(only(scaledAtInputs))(model)
-    return scaledAtOutputs.length === 0 ? half : ia3.unchecked(only(scaledAtOutputs))(half)
+    const weights = scaledAtOutputs.length === 0 ? half : ia3.unchecked(only(scaledAtOutputs))(half)
+    return whole === undefined ? weights : ia3.layers.unchecked({ at: whole })(weights)
   }

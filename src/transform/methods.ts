@@ -11,11 +11,12 @@ import { dora } from './dora.ts'
 import { fourierft } from './fourierft.ts'
 import { freeze, unfreeze } from './freeze.ts'
 import { hra } from './hra.ts'
-import { ia3Both } from './ia3.ts'
+import { ia3OfRecipes } from './ia3.ts'
 import { loftq } from './loftq.ts'
 import { loha } from './loha.ts'
 import { lokr } from './lokr.ts'
 import { merge } from './merge.ts'
+import { miss } from './miss.ts'
 import { norms } from './norms.ts'
 import { oft } from './oft.ts'
 import { may, must, oneOf } from './options.ts'
@@ -99,8 +100,9 @@ export const methods: Readonly<Record<string, RecipeMethod>> = {
   loha: placed(loha),
   lokr: placed(lokr),
   vera: placed(vera),
-  ia3: { options: { at: may(At), inputs: may(At) }, step: ia3Both },
+  ia3: { options: { at: may(At), inputs: may(At), layers: may(At) }, step: ia3OfRecipes },
   fourierft: placed(fourierft),
+  miss: placed(miss),
   tokens: anywhere(tokens),
   prompt: anywhere(prompt, { length: must(PositiveWhole), init: may(PromptInit) }),
   prefix: whole(prefix),

@@ -1,6 +1,6 @@
 import { dropout, fixed } from '../kind/index.ts'
 import type { Ctx, Field } from '../kind/index.ts'
-import { div, mean, mul, ones } from '../ops/index.ts'
+import { div, maximum, mean, mul, ones } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 
 /** What training leaves out of a change Δ [in, out]: some of its outputs, or now and then all of it. */
@@ -26,8 +26,11 @@ export const survivors = (shape: readonly number[], rate: number, name: string, 
 
 /** A change, or what it makes of inputs, [..., out], without what training leaves out of it. */
 export const remaining = (x: Tensor, w: LeftOut, name: string, ctx: Ctx): Tensor => {
-  const outputs = survivors([x.shape.at(-1) ?? 1], w.rankDropout, `${name}.rank`, ctx)
+  const n = x.shape.at(-1) ?? 1
+  const outputs = survivors([n], w.rankDropout, `${name}.rank`, ctx)
   const whole = survivors([1], w.moduleDropout, `${name}.module`, ctx)
-  const some = outputs === undefined ? x : mul(x, w.rescaled ? div(outputs, mean(outputs)) : outputs)
+  // One of n is the smallest mean but 0, where there is nothing to scale.
+  const kept = outputs === undefined || !w.rescaled ? outputs : div(outputs, maximum(mean(outputs), 1 / n))
+  const some = kept === undefined ? x : mul(x, kept)
   return whole === undefined ? some : mul(some, whole)
 }

@@ -28,7 +28,8 @@ export interface Miss<W extends Weight = Weight> extends Weight, MissValues {
  * A weight W [in, out] in blocks [rank, rank] that are transformed, each column of blocks by a matrix of its own:
  * with W and Δ cut into blocks and those transposed, Δₖⱼ = Wₖⱼ·Bⱼ + Bⱼ.
  *
- * `block` [out, rank] holds the Bⱼ one below the other. The change depends on the weight that it is on.
+ * `block` [out, rank] holds the Bⱼ one below the other. The change depends on the weight that it is on. No transform puts it
+ * on: it is read and written as PEFT has it.
  *
  * @source Kang and Yin 2024, "MiSS: Revisiting the Trade-off in LoRA with an Efficient Shard-Sharing Structure"; there Bat.
  */
@@ -61,7 +62,7 @@ const runs = (x: Tensor, length: number): Tensor => {
 
 const rankOf = ({ block }: Pick<MissValues, 'block'>): number => block.value.shape[0] ?? 1
 
-/** The kind behind PEFT's MiSS; the base stays as it is held, and Δ is never built to multiply with. */
+/** The kind behind `miss`; the base stays as it is held, and Δ is never built to multiply with. */
 export const MissKind: Kind<Miss, 'weight', 'in' | 'rank' | 'columns'> = variant('Miss', {
   fields: { block: matrix('rank', 'columns', allZeros), dropout: fixed<number>(0) },
   delta: (w: Miss, ctx) => gather(wide(w, ctx), over(shapeOf(w.base, ctx)[0] ?? 1, rankOf(w))),

@@ -26,7 +26,7 @@ export interface RandloraValues {
  *
  * With n bases of rank r, Δ is s·Bᵀ-like products of [smaller, r·n] and [r·n, larger]: row k·n + b of the first is
  * λ[k, b]·A[k, :]·γ[b, :], column b·r + k of the second basis is B[:, b, k], and equal numbers meet. PEFT orders them
- * so, though not alike.
+ * so, though not alike. No transform puts it on: it is read and written as PEFT has it.
  *
  * @source Albert et al. 2025, "RandLoRA: Full-Rank Parameter-Efficient Fine-Tuning of Large Models", §4.
  */

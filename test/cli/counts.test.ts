@@ -86,6 +86,7 @@ const counts: Readonly<Record<string, Expected>> = {
   boft: { recipe: [{ boft: { at: mlp } }], trainable: 4 * ((128 / 4) * 4 * 4 + 128) },
   hra: { recipe: [{ hra: { at: mlp, rank: 8 } }], trainable: 4 * 8 * 128 },
   fourierft: { recipe: [{ fourierft: { at: mlp } }], trainable: 4 * 1000 },
+  miss: { recipe: [{ miss: { at: mlp, rank: 8 } }], trainable: 4 * 8 * 128 },
   bitfit: { recipe: [{ bitfit: {} }], trainable: 2 * 128 + 52_000, ofBase: 52_256 },
   norms: { recipe: [{ norms: {} }], trainable: 5 * 128, ofBase: 640 },
   tokens: { recipe: [{ tokens: { ids: [0, 7, 51_999] } }], trainable: 3 * 128 },

@@ -1,7 +1,9 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { fixture } from '../io/fixtures.ts'
+import { gpt2, key } from '../../src/index.ts'
+import { loadPeft } from '../../src/io/index.ts'
+import { fixture, json } from '../io/fixtures.ts'
 import { copyOf, fresh, filesIn, inputOf, outcomeOf, putTensors, withHeader, withJson } from './hostile.ts'
 import type { Damage, Header } from './hostile.ts'
 
@@ -123,5 +125,59 @@ describe('an adapter that is damaged or means harm is refused in one message', (
     expect(outcome.took).toBeLessThan(40_000)
     const merged = await outcomeOf(['merge', '--model', model, '--adapter', folder, '--output', join(out, 'merged')])
     expect([merged.code, filesIn(out)]).toEqual([2, []])
+  })
+})
+
+// What a method draws or computes by a number that no tensor need confirm.
+const numbers: readonly (readonly [string, string, Readonly<Record<string, unknown>>, RegExp])[] = [
+  ['VERA, a rank to draw projections of', 'vera-no-projection', { r: 2e7 }, /ShapeMismatch at DIR.*vera_lambda_d/],
+  ['VERA, a rank with projections', 'vera-gpt2', { r: 1e9 }, /ShapeMismatch/],
+  ['RANDLORA, a rank', 'randlora-gpt2', { r: 1e9 }, /ShapeMismatch/],
+  ['ADALORA, a rank', 'adalora-gpt2', { init_r: 1e9 }, /ShapeMismatch|BadConfig/],
+  ['HRA, a rank', 'hra-llama', { r: 1e9 }, /ShapeMismatch/],
+  ['LOHA, a rank', 'loha-llama', { r: 1e9 }, /ShapeMismatch/],
+  ['LOKR, a rank', 'lokr-llama', { r: 1e9 }, /MissingTensor|ShapeMismatch/],
+  ['OFT, a size of blocks', 'oft-llama', { oft_block_size: 1e15 }, /ShapeMismatch/],
+  ['OFT, a number of blocks', 'oft-llama', { oft_block_size: 0, r: 1e15 }, /ShapeMismatch/],
+  ['OFT, a number of terms', 'oft-llama', { num_cayley_neumann_terms: 1e9 }, /BadConfig.*num_cayley_neumann_terms/],
+  ['BOFT, a size of blocks', 'boft-llama', { boft_block_size: 1e15 }, /BadConfig/],
+  ['BOFT, a number of factors', 'boft-factors-many', { boft_n_butterfly_factor: 1e15 }, /BadConfig/],
+  ['MISS, a rank', 'miss-llama', { r: 1e9 }, /BadConfig/],
+  ['MISS, a width', 'miss-mini', { mini_r: 1e9 }, /BadConfig/],
+  ['FOURIERFT, more frequencies than there are', 'fourier-gpt2', { n_frequency: 1e9 }, /BadConfig/],
+  ['PREFIX_TUNING, a number of tokens', 'prefix-gpt2', { num_virtual_tokens: 1e9 }, /ShapeMismatch/],
+  ['PROMPT_TUNING, a width', 'prompt-gpt2', { num_virtual_tokens: 1e9 }, /ShapeMismatch/],
+]
+
+/** Memory that this process has taken at most, in MB. */
+const peak = (): number => process.resourceUsage().maxRSS / 1024
+
+describe('a number of a configuration is held against the file before anything is made of it', () => {
+  test.each(numbers)('%s', async (_, adapter, change, message) => {
+    const folder = copyOf(`peft/${adapter}`)
+    config(change)(folder)
+    const model = fixture(`models/${String(json(`peft/${adapter}/expected.json`)['model'])}`)
+    const before = peak()
+    const args = ['logits', '--model', model, '--adapter', folder, '--input', ids, '--output', join(fresh(), 'o')]
+    const outcome = await outcomeOf(args)
+    expect(outcome).toMatchObject({ code: 2 })
+    expect(outcome.said.replaceAll(folder, 'DIR')).toMatch(message)
+    expect(outcome.took).toBeLessThan(2000)
+    expect(peak() - before).toBeLessThan(200)
+  })
+
+  test('FOURIERFT, as many frequencies as a wide layer has, of which the file has a few', async () => {
+    const size = { vocab_size: 8, n_embd: 1024, n_layer: 1, n_head: 2 }
+    const named = { model_type: 'gpt2', architectures: ['GPT2LMHeadModel'], ...size }
+    const model = gpt2.init(size, key(0))
+    const folder = fresh()
+    const from = fixture('peft/fourier-gpt2')
+    for (const name of [file, 'adapter_config.json']) writeFileSync(join(folder, name), readFileSync(join(from, name)))
+    config({ n_frequency: 3e6, target_modules: ['c_attn'] })(folder)
+    const [before, start] = [peak(), performance.now()]
+    const result = await loadPeft(folder, { model, config: named, family: 'gpt2', task: 'causal-lm' })()
+    expect(result).toMatchObject({ _tag: 'Left', left: [{ _tag: 'ShapeMismatch' }] })
+    expect(performance.now() - start).toBeLessThan(1000)
+    expect(peak() - before).toBeLessThan(100)
   })
 })

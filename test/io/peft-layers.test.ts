@@ -14,6 +14,7 @@ import {
   loha,
   lokr,
   mapLeaves,
+  miss,
   oft,
   vera,
 } from '../../src/index.ts'
@@ -45,6 +46,8 @@ const own: Readonly<Record<string, readonly [on: string, step: (model: never) =>
   'oft by size': ['llama', oft.unchecked({ at, blockSize: 4 })],
   'boft of two factors': ['llama', boft.unchecked({ at, blockSize: 4, factors: 2 })],
   hra: ['llama', hra.unchecked({ at, rank: 4 })],
+  miss: ['llama', miss.unchecked({ at, rank: 4 })],
+  'miss of narrow blocks': ['llama', miss.unchecked({ at, rank: 3, columns: 4 })],
   vera: ['gpt2', vera.unchecked({ at: ['**.c_attn', '**.mlp.c_proj'], rank: 4 })],
 }
 

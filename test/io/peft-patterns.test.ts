@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { EspalierError } from '../../src/index.ts'
 import { matchAll } from '../../src/io/peft/match.ts'
 import type { Module } from '../../src/io/peft/modules.ts'
-import { namedBy, patternValues } from '../../src/io/peft/targets.ts'
+import { patternValues } from '../../src/io/peft/patterns.ts'
+import { namedBy } from '../../src/io/peft/targets.ts'
 import type { Targeting } from '../../src/io/peft/targets.ts'
 
 const names = [

@@ -5,6 +5,7 @@ import {
   define,
   fourierft,
   freeze,
+  get,
   ia3,
   key,
   layer,
@@ -14,6 +15,7 @@ import {
   lokr,
   lora,
   merge,
+  miss,
   nest,
   pipe,
   tokens,
@@ -175,6 +177,12 @@ describe('ia3 of recipes', () => {
     expect(tags({ at: '**.ln_1', inputs: '**.c_proj' })).toEqual(['Ia3', 'Ia3Inputs'])
     expect(tags({ at: '**.c_proj', inputs: '**.c_proj' })).toEqual(['Param', 'Ia3Inputs'])
   })
+  test('layers are scaled as a whole, and none whose weight is scaled', () => {
+    const tuned = applyRecipe([{ ia3: { inputs: '**.mlp.c_proj', layers: '**.mlp.ln_1' } }])(base)
+    const { mlp } = tuned.transformer_blocks[0]! as never as { mlp: Record<string, { _tag: string; weight: unknown }> }
+    expect([mlp['ln_1']!._tag, mlp['c_proj']!._tag]).toEqual(['ScaledOutputs', 'Linear'])
+    expect(brief(issuesOf(() => tags({ at: '**.mlp.ln_1', layers: '**.mlp.ln_1' })))[0]).toMatch(/^AlreadyAdapted/)
+  })
   test('a pattern without a hit is told, whichever it is', () => {
     const issues = (recipe: object) => brief(issuesOf(() => tags(recipe)))
     expect(issues({ at: '**.nope', inputs: '**.c_proj' })).toEqual(['NoMatch **.nope'])
@@ -191,8 +199,23 @@ test('recipes of all of them want no more than a place', () => {
     of({ lokr: { at: '**.Wq' } }),
     of({ vera: { at: '**.Wq' } }),
     of({ ia3: { at: '**.Wq' } }),
+    of({ ia3: { layers: '**.Wq' } }),
     of({ fourierft: { at: '**.Wq', frequencies: 10 } }),
-  ]).toEqual([2 * 288, 2 * (2 * 3 + 3 * 4), 2 * 268, 24, 20])
+    of({ miss: { at: '**.Wq', rank: 5 } }),
+  ]).toEqual([2 * 288, 2 * (2 * 3 + 3 * 4), 2 * 268, 24, 24, 20, 2 * 5 * 12])
+})
+
+test('miss wants a rank up to the inputs, and columns that divide the outputs', () => {
+  // Wq is 6×12.
+  expect(brief(refused(base, miss.unchecked({ at: 'transformer_blocks.0.mha.Wq', rank: 7 })))).toEqual([
+    'BadDimension transformer_blocks.0.mha.Wq.weight',
+  ])
+  expect(brief(refused(base, miss.unchecked({ at: 'transformer_blocks.0.mha.Wq', rank: 6, columns: 5 })))).toEqual([
+    'BadDimension transformer_blocks.0.mha.Wq.weight',
+  ])
+  const all = miss({ at: '**.mha', rank: 6, columns: 3, rankPattern: { '**.Wq': 2 } })(freeze(base))
+  expect(get(all, 'transformer_blocks.0.mha.Wq.weight').block.value.shape).toEqual([2, 3])
+  expect(get(all, 'transformer_blocks.0.mha.Wk.weight').block.value.shape).toEqual([6, 3])
 })
 
 test('they go together on different weights, and none of them twice on one', () => {

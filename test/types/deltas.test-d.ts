@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, test } from 'vitest'
-import { detach, fourierft, freeze, ia3, loha, lokr, merge, pipe, prompt, tokens, vera } from '../../src/index.ts'
+import { detach, fourierft, freeze, ia3, loha, lokr, merge, miss, pipe, prompt, tokens, vera } from '../../src/index.ts'
 import type {
   Embedding,
   Fourierft,
@@ -91,6 +91,8 @@ describe('mistakes are compile errors', () => {
     ia3({ at: '**', rank: 4 })
     // @ts-expect-error coefficients begin as normal numbers or as zeros
     fourierft({ at: '**', init: 'ones' })
+    // @ts-expect-error MiSS has no alpha
+    miss({ at: '**', rank: 2, alpha: 3 })
     // @ts-expect-error alpha is the family's; VeRA has none
     vera({ at: '**', alpha: 2 })
   })

@@ -18,10 +18,12 @@ import {
   ia3,
   loha,
   lokr,
+  miss,
   vera,
 } from '../../src/index.ts'
 import type { Constant, Kind, Packed, Tensor, Weight } from '../../src/index.ts'
-import { cast, gather, matmul, mul, normal, record, replay, tensor, zeros } from '../../src/ops/index.ts'
+import { remaining } from '../../src/weight/left-out.ts'
+import { cast, full, gather, matmul, mul, normal, record, replay, tensor, zeros } from '../../src/ops/index.ts'
 import { data, loud, tinySllm } from '../support.ts'
 
 const base = tinySllm()
@@ -37,6 +39,7 @@ const cases = [
   ['ia3', ia3({ at })],
   ['ia3.inputs', ia3.inputs({ at })],
   ['fourierft', fourierft({ at, frequencies: 7 })],
+  ['miss', miss({ at, rank: 4 })],
 ] as const
 
 // What is recorded sees shapes only, so an operation that read a value back, or baked one in, would show.
@@ -158,4 +161,16 @@ test.each(cases)('%s: a packed base stays packed, and is counted as frozen', (_,
   expect(data(projectT(y, adapted.ln_1.weight, ctx))).toEqual(data(projectT(y, dense, ctx)))
   expect(count(adapted).frozen).toBe(24)
   expect(() => materialize(adapted.ln_1.weight, ctx)).toThrow('made dense')
+})
+
+test('rank dropout that keeps the mean changes nothing where it leaves out every output, and never gives NaN', () => {
+  const rate = 0.6
+  const left = { rankDropout: rate, moduleDropout: 0, rescaled: true }
+  const x = full([2, 4], 3)
+  const passes = Array.from({ length: 50 }, (_, i) =>
+    data(remaining(x, left, 'w', { ...context(), train: true, key: key(i) })),
+  )
+  const means = passes.map((row) => row.reduce((a, b) => a + b, 0) / row.length)
+  expect(passes.filter((row) => row.every((value) => value === 0)).length).toBeGreaterThan(0)
+  for (const mean of means) expect([0, 3].some((m) => Math.abs(mean - m) < 1e-5)).toBe(true)
 })

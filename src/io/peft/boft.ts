@@ -8,6 +8,7 @@ import { Whole } from './codecs.ts'
 import { layerMethod } from './layer-method.ts'
 import type { Part } from './layer-method.ts'
 import { common, sidesAt } from './layers.ts'
+import { otherModel } from './hints.ts'
 
 interface BoftConfig {
   readonly boft_block_size: number
@@ -45,7 +46,7 @@ export const boftMethod = layerMethod<BoftConfig, Boft>({
           at('boft_block_size'),
           `blocks from 2 on, even ones for several factors, that divide ${inputs} inputs`,
           `${size}, ${factors} factors`,
-          'Is this the model that the adapter was trained on?',
+          otherModel,
         )
       const blocks = tensor(path, 'boft_R', [factors, inputs / size, size, size])
       const flat = turned(reshape(blocks, [(factors * inputs) / size, size, size]))
@@ -59,10 +60,10 @@ export const boftMethod = layerMethod<BoftConfig, Boft>({
         },
       }
     },
-  own: (worn, { model }) => {
+  own: (worn, { nodes }) => {
     const layers = worn.map(({ module, node: { r } }) => {
       const [rows = 1, size = 1] = r.value.shape
-      const [inputs] = sidesAt(model, module)
+      const [inputs] = sidesAt(nodes, module)
       return { module, node: { size, factors: rows / inputs, count: inputs / size } }
     })
     const bySize = layers.every(({ node }) => node.size === layers[0]?.node.size)

@@ -9,7 +9,7 @@ import { reject } from '../issues.ts'
 /** What becomes of the node at a path. */
 export type Edits = ReadonlyMap<string, (node: unknown) => unknown>
 
-/** A model with the nodes at some paths replaced, each with all that wraps it already. */
+/** A model with the nodes at some paths replaced, each with all that wraps it already; throws `NoMatch` for a path that is none. */
 export const edited = (model: unknown, edits: Edits): unknown => {
   const seen = new Set<string>()
   const all = [...places(model)].flatMap(({ node, path, route }) => {
@@ -20,6 +20,15 @@ export const edited = (model: unknown, edits: Edits): unknown => {
     seen.add(name)
     return [{ route, value: edit(node) }]
   })
+  const missed = [...edits.keys()].find((name) => !seen.has(name))
+  if (missed !== undefined)
+    reject(
+      'NoMatch',
+      missed,
+      'a node of the model at this path',
+      'none',
+      'What was asked for would not be on the model.',
+    )
   return replaceAt(model, all)
 }
 

@@ -16,7 +16,7 @@ export interface Factors {
  */
 export const readFactors = (
   { tensor }: Lookup,
-  { path, use, rows, columns }: Target,
+  { path, use, swapped, rows, columns }: Target,
   rank: number,
   ending: '' | '.weight',
 ): Factors => {
@@ -25,7 +25,7 @@ export const readFactors = (
       a: transpose(tensor(path, 'lora_embedding_A', [rank, rows])),
       b: transpose(tensor(path, 'lora_embedding_B', [columns, rank])),
     }
-  if (use === 'head')
+  if (swapped)
     return { a: tensor(path, `lora_B${ending}`, [rows, rank]), b: tensor(path, `lora_A${ending}`, [rank, columns]) }
   return {
     a: transpose(tensor(path, `lora_A${ending}`, [rank, rows])),

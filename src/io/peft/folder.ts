@@ -9,6 +9,7 @@ import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
 import { modulesOf } from './modules.ts'
 import { fromStored, readHeader, readSafetensors } from '../safetensors.ts'
+import { otherModel } from './hints.ts'
 
 /** A folder that PEFT or a library like it wrote, read and not yet understood. */
 export interface PeftFolder {
@@ -45,15 +46,12 @@ export interface AdapterFiles {
   readonly safely?: string
 }
 
-const peftFiles: AdapterFiles = {
+/** What PEFT calls them. */
+export const peftFiles: AdapterFiles = {
   tensors: 'adapter_model.safetensors',
   pickle: 'adapter_model.bin',
   safely: 'safe_serialization=True',
 }
-
-/** Reads `adapter_config.json` and `adapter_model.safetensors`. */
-export const readPeftFolder = (folder: string, model: unknown): Promise<PeftFolder> =>
-  readAdapterFolder(folder, peftFiles, model)
 
 /** Reads `adapter_config.json` and the tensors beside it, if they can be of this model: each is read by itself. */
 export const readAdapterFolder = async (
@@ -81,7 +79,7 @@ export const readAdapterFolder = async (
       tensorsPath,
       `at most ${most} tensors for a model of this size`,
       `${entries.size}`,
-      'Is this the model that the adapter was trained on?',
+      otherModel,
     )
   const { tensors: stored } = await orThrow(readSafetensors(tensorsPath))
   const tensors = new Map<string, Tensor>()

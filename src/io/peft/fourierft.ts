@@ -11,10 +11,11 @@ import { Numbers, Seed } from './codecs.ts'
 import { layerMethod } from './layer-method.ts'
 import { common, sidesAt } from './layers.ts'
 import type { Worn } from './layers.ts'
-import { others, usual } from './lora-write.ts'
+import { others, usual } from './patterns.ts'
 import { matchAll } from './match.ts'
 import type { ReadJob, WriteJob } from './method.ts'
 import { torchGenerator, torchPermutation } from './torch-random.ts'
+import { otherModel, saveOurs } from './hints.ts'
 
 interface FourierConfig {
   readonly n_frequency: number
@@ -48,13 +49,13 @@ const frequenciesOf = ({ config, targets, at }: ReadJob<FourierConfig>): ((path:
 const same = (a: Tensor, b: Int32Array): boolean => a.size === b.length && read(a).every((at, i) => at === b[i])
 
 /** The seed that gives the places of all layers: the one that the adapter came with, or PEFT's own. */
-const seedOf = ({ model, pretrained }: WriteJob, worn: readonly Worn<Fourierft>[]): number | undefined => {
+const seedOf = ({ nodes, pretrained }: WriteJob, worn: readonly Worn<Fourierft>[]): number | undefined => {
   const { adapter = {} } = pretrained as { readonly adapter?: HubConfig }
   return [adapter['random_loc_seed'], usualSeed]
     .filter(Seed.is)
     .find((seed) =>
       worn.every(({ module, node: { positions, spectrum } }) =>
-        same(positions.value, positionsFor(seed, spectrum.value.size, ...sidesAt(model, module))),
+        same(positions.value, positionsFor(seed, spectrum.value.size, ...sidesAt(nodes, module))),
       ),
     )
 }
@@ -81,14 +82,16 @@ export const fourierftMethod = layerMethod<FourierConfig, Fourierft>({
           at('n_frequency'),
           `1 to ${inputs * outputs} frequencies, and sides up to ${LONGEST}`,
           `${frequencies} on ${path}, ${inputs}×${outputs}`,
-          'Is this the model that the adapter was trained on?',
+          otherModel,
         )
+      // Before anything is drawn, for it says whether the number is that of the file.
+      const spectrum = job.tensor(path, 'fourierft_spectrum', [frequencies])
       const positions = positionsFor(config.random_loc_seed, frequencies, inputs, outputs)
       return {
         kind: FourierftKind,
         dims: { frequencies },
         given: {
-          spectrum: job.tensor(path, 'fourierft_spectrum', [frequencies]),
+          spectrum,
           positions: tensor(positions, [2, frequencies], 'int32'),
           scale: config.scaling,
         },
@@ -106,7 +109,7 @@ export const fourierftMethod = layerMethod<FourierConfig, Fourierft>({
         modules[0] ?? '',
         'frequencies at the places that PyTorch draws from a seed, which is all that PEFT saves of them',
         'other places',
-        'Save it with saveAdapter, which takes everything; of an adapter of PEFT pass along its `adapter`, which has the seed.',
+        `${saveOurs} Of an adapter of PEFT pass along its \`adapter\`, which has the seed.`,
       )
     return {
       config: {

@@ -76,7 +76,7 @@ export const ia3Method: PeftMethod<Ia3Config> = {
     const worn = wornOn<Ia3 | Ia3Inputs | ScaledOutputs>(job, 'Ia3', 'Ia3Inputs', 'ScaledOutputs')
     if (worn === undefined) return undefined
     for (const { module, node } of worn)
-      if (node._tag === 'Ia3' && hasBias(job.model, module))
+      if (node._tag === 'Ia3' && hasBias(job.nodes, module))
         reject(
           'UnsupportedAdapter',
           module,

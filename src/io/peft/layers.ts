@@ -2,14 +2,16 @@ import { isParam } from '../../tree/leaf.ts'
 import { places, showPath } from '../../tree/walk.ts'
 import { innermost, isPacked, isWrapper } from '../../tree/wrap.ts'
 import type { AnyKind, Dims } from '../../kind/index.ts'
-import type { AdapterPart } from '../../transform/wear.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { factorOf } from '../../weight/lora.ts'
 import type { Scaling } from '../../weight/index.ts'
 import { reject } from '../issues.ts'
 import { edited, wrapWith } from './edit.ts'
-import type { ReadJob, WriteJob } from './method.ts'
+import type { Nodes, ReadJob, WriteJob } from './method.ts'
+import { tagOf } from './modules.ts'
+import { requireTargets } from './targets.ts'
 import type { Targeting } from './targets.ts'
+import { saveOurs } from './hints.ts'
 
 /** A linear layer that an adapter is put on. */
 export interface Layer {
@@ -33,7 +35,7 @@ const sizeOf = (weight: unknown): readonly [number, number] | undefined =>
       : undefined
 
 /** The outermost node at each path. */
-export const nodesOf = (model: unknown): ReadonlyMap<string, unknown> => {
+export const nodesOf = (model: unknown): Nodes => {
   const nodes = new Map<string, unknown>()
   // What a wrapper wraps lies at the same path: the outermost node is met first.
   for (const { node, path } of places(model)) if (!nodes.has(showPath(path))) nodes.set(showPath(path), node)
@@ -41,24 +43,16 @@ export const nodesOf = (model: unknown): ReadonlyMap<string, unknown> => {
 }
 
 /** Whether the layer at a path adds a bias. */
-export const hasBias = (model: unknown, path: string): boolean =>
-  isParam((innermost(nodesOf(model).get(path)) as Partial<LinearNode>).bias)
+export const hasBias = (nodes: Nodes, path: string): boolean =>
+  isParam((innermost(nodes.get(path)) as Partial<LinearNode>).bias)
 
 /** How many inputs and outputs the layer at a path has, whatever is on it. */
-export const sidesAt = (model: unknown, path: string): readonly [inputs: number, outputs: number] =>
-  sizeOf(innermost(nodesOf(model).get(`${path}.weight`))) ?? [0, 0]
+export const sidesAt = (nodes: Nodes, path: string): readonly [inputs: number, outputs: number] =>
+  sizeOf(innermost(nodes.get(`${path}.weight`))) ?? [0, 0]
 
 /** The linear layers that a configuration names; whatever else it names is refused. */
-export const targetLayers = ({ model, targets, config, at }: ReadJob<Targeting>): readonly Layer[] => {
-  if (targets.length === 0)
-    reject(
-      'NoMatch',
-      at('target_modules'),
-      'the names of modules of this model',
-      JSON.stringify(config.target_modules),
-      'Is this the model that the adapter was trained on?',
-    )
-  const nodes = nodesOf(model)
+export const targetLayers = ({ nodes, targets, config, at }: ReadJob<Targeting>): readonly Layer[] => {
+  requireTargets(targets, config, at)
   return targets.map(({ path, tag }) => {
     const node = nodes.get(path) as LinearNode
     const size = tag === 'Linear' && !isWrapper(node) ? sizeOf(node.weight) : undefined
@@ -99,17 +93,25 @@ export interface Worn<N> {
   readonly node: N
 }
 
-/** Every part of an adapter by its module, if all of them are of these tags. */
-export const wornOn = <N extends { readonly _tag: string }>(
+/** The parts of an adapter that are of some tags, by module. */
+export const partsOf = <N extends { readonly _tag: string }>(
   { parts }: WriteJob,
   ...tags: readonly N['_tag'][]
+): readonly Worn<N>[] =>
+  parts
+    .filter(({ node }) => (tags as readonly unknown[]).includes(tagOf(node)))
+    .map(({ path, node }) => ({
+      module: showPath(path.at(-1) === 'weight' ? path.slice(0, -1) : path),
+      node: node as N,
+    }))
+
+/** All parts of an adapter by module, if there are any and each is of these tags. */
+export const wornOn = <N extends { readonly _tag: string }>(
+  job: WriteJob,
+  ...tags: readonly N['_tag'][]
 ): readonly Worn<N>[] | undefined => {
-  const tagOf = ({ node }: AdapterPart): unknown => (node as { readonly _tag?: unknown })._tag
-  if (parts.length === 0 || !parts.every((part) => tags.includes(tagOf(part) as N['_tag']))) return undefined
-  return parts.map(({ path, node }) => ({
-    module: showPath(path.at(-1) === 'weight' ? path.slice(0, -1) : path),
-    node: node as N,
-  }))
+  const worn = partsOf<N>(job, ...tags)
+  return worn.length > 0 && worn.length === job.parts.length ? worn : undefined
 }
 
 /** The tensors of modules by the names PEFT gives them. */
@@ -131,7 +133,7 @@ export const common = <N, A>(all: readonly Worn<N>[], what: string, of: (node: N
       all[other]?.module ?? '',
       `one ${what} for all layers, as PEFT has it`,
       `${String(values[other])} beside ${String(values[0])}`,
-      'Save it with saveAdapter, which takes everything.',
+      saveOurs,
     )
   return values[0] as A
 }

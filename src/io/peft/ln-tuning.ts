@@ -9,6 +9,7 @@ import { namedLeaves, turnedFor } from './saved.ts'
 import { targetingProps } from './targets.ts'
 import type { Targeting } from './targets.ts'
 import { targetNames } from './target-names.ts'
+import { otherModel } from './hints.ts'
 
 type NormsConfig = Pick<Targeting, 'target_modules' | 'exclude_modules' | 'modules_to_save'>
 
@@ -30,7 +31,7 @@ export const lnTuningMethod: PeftMethod<NormsConfig> = {
         at('target_modules'),
         'the names of norms of this model',
         empty?.path ?? JSON.stringify(config.target_modules).slice(0, 200),
-        'Is this the model that the adapter was trained on?',
+        otherModel,
       )
     const edits = leaves.map((leaf): readonly [string, (node: unknown) => unknown] => {
       const value = turnedFor(leaf, tensor(leaf.module, `ln_tuning_layers.${leaf.name}`, leaf.shape))

@@ -1,16 +1,17 @@
 import { decodeHubConfig } from '../../model/hub-config.ts'
 import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
-import { release, scope } from '../../ops/index.ts'
-import type { Model } from '../../kind/index.ts'
 import { freeze } from '../../transform/index.ts'
 import type { Adaptable } from '../../transform/index.ts'
-import { inFile, io, reject, rightOr } from '../issues.ts'
+import { inFile, reject, rightOr } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import type { Pretrained } from '../pretrained.ts'
 import { familyNamed } from '../plan.ts'
-import { commonSpec } from './common.ts'
-import { readPeftFolder } from './folder.ts'
+import { bookkeeping } from './bookkeeping.ts'
+import { peftFiles } from './folder.ts'
 import type { PeftFolder } from './folder.ts'
+import { nodesOf } from './layers.ts'
+import { loaded } from './loaded.ts'
+import type { PeftModel, Wearing } from './loaded.ts'
 import type { AnyPeftMethod, ReadJob } from './method.ts'
 import { peftMethods } from './methods.ts'
 import { modulesOf } from './modules.ts'
@@ -19,14 +20,6 @@ import { requireCopies, saveWholeModules } from './save-modules.ts'
 import { targetsOf } from './targets.ts'
 import type { Targeting } from './targets.ts'
 import { knownTaskTypes } from './tasks.ts'
-
-/** A model with an adapter on, and the configuration that the adapter came with. */
-export interface PeftModel<M = Model> extends Pretrained<M> {
-  /** `adapter_config.json` as it is. */
-  readonly adapter: HubConfig
-  /** What was trained and is not in the file, such as the encoder of P-tuning: one cannot train on as before. */
-  readonly lost?: string
-}
 
 const methodOf = ({ config, configPath }: PeftFolder): AnyPeftMethod => {
   const type = config['peft_type']
@@ -43,9 +36,10 @@ const methodOf = ({ config, configPath }: PeftFolder): AnyPeftMethod => {
 }
 
 const decoded = (method: AnyPeftMethod, { config, configPath }: PeftFolder): Targeting & HubConfig => {
-  const spec = { ...method.spec, harmless: [...(method.spec.harmless ?? []), ...commonSpec] } as never as ConfigSpec<
-    Targeting & HubConfig
-  >
+  const spec = {
+    ...method.spec,
+    harmless: [...(method.spec.harmless ?? []), ...Object.keys(bookkeeping)],
+  } as never as ConfigSpec<Targeting & HubConfig>
   const task = config['task_type'] ?? null
   if (task !== null && !knownTaskTypes.includes(task))
     reject(
@@ -64,14 +58,16 @@ export const putOn = (
   method: AnyPeftMethod,
   model: unknown,
   pretrained: Pretrained<unknown>,
-): { readonly model: unknown; readonly lost?: string } => {
+): Wearing => {
   const config = decoded(method, files)
   const reader = readerOf(files, familyNamed(pretrained.family).body)
   const at = (key: string): string => inFile(files.configPath, key)
   const modules = modulesOf(model)
+  const base = freeze(model)
   const job: ReadJob<typeof config> = {
     ...reader,
-    model: freeze(model),
+    model: base,
+    nodes: nodesOf(base),
     pretrained,
     config,
     modules,
@@ -108,16 +104,4 @@ export const putOn = (
  * @source The format of Hugging Face PEFT 0.21.
  */
 export const loadPeft = <M>(folder: string, pretrained: Pretrained<M>): Io<PeftModel<Adaptable<M>>> =>
-  io(folder, async () => {
-    const files = await readPeftFolder(folder, pretrained.model)
-    try {
-      const worn = scope(() => putOn(files, methodOf(files), pretrained.model, pretrained))
-      // What an adapter that was on it before had lost is none of this one's.
-      const { lost: _, ...base } = pretrained as Partial<PeftModel<M>>
-      release([...files.tensors.values()], { keep: [worn] })
-      return { ...base, ...worn, adapter: files.config } as never
-    } catch (error) {
-      release([...files.tensors.values()], { keep: [pretrained.model] })
-      throw error
-    }
-  })
+  loaded(folder, peftFiles, pretrained, (files) => putOn(files, methodOf(files), pretrained.model, pretrained))

@@ -10,9 +10,8 @@ import { layerMethod } from './layer-method.ts'
 import type { Part } from './layer-method.ts'
 import { alphaOf, common } from './layers.ts'
 import type { Worn } from './layers.ts'
-import { others, usual } from './lora-write.ts'
+import { others, patternValues, usual } from './patterns.ts'
 import type { ReadJob } from './method.ts'
-import { patternValues } from './targets.ts'
 
 /** What LoHa and LoKr read in a configuration. */
 export interface LycorisConfig {

@@ -13,6 +13,7 @@ import { alphaOf, common } from './layers.ts'
 import type { Worn } from './layers.ts'
 import { lycorisKeys, lycorisOptions, lycorisSpec } from './loha.ts'
 import type { LycorisConfig } from './loha.ts'
+import { saveOurs } from './hints.ts'
 
 interface LokrConfig extends LycorisConfig {
   readonly decompose_both: boolean
@@ -61,7 +62,7 @@ const rankFor = ({ module, node }: Worn<Lokr>, both: boolean): number => {
       module,
       'factors that PEFT would make thin or whole by their rank as they are here',
       `${node._tag} of rank ${node.rank}`,
-      'Save it with saveAdapter, which takes everything.',
+      saveOurs,
     )
   )
 }
@@ -83,7 +84,7 @@ const factorFor = (worn: readonly Worn<Lokr>[]): number => {
     worn[0]?.module ?? '',
     'sides split by one decompose_factor for all layers',
     shapes.map(({ w1 }) => w1.join('x')).join(', '),
-    'Save it with saveAdapter, which takes everything.',
+    saveOurs,
   )
 }
 

@@ -17,7 +17,8 @@ import type { LoraConfig } from './lora-config.ts'
 import type { ReadJob } from './method.ts'
 import { headsOf, parted, sizedTargets } from './sizes.ts'
 import type { Target } from './sizes.ts'
-import { listOf, patternValues, requireWeights } from './targets.ts'
+import { patternValues } from './patterns.ts'
+import { listOf, requireWeights } from './targets.ts'
 import { withTokens } from './token-rows.ts'
 
 type Job = ReadJob<LoraConfig>
@@ -137,7 +138,7 @@ const byParameter = (job: Job): readonly Target[] => {
       strange?.path ?? beside ?? JSON.stringify(names).slice(0, 200),
       'Parameters of other modules, such as those of experts, are not read.',
     )
-  return sizedTargets(job, found).map((target) => (target.untransposed ? { ...target, use: 'head' } : target))
+  return sizedTargets(job, found).map((target) => ({ ...target, swapped: target.untransposed }))
 }
 
 /** Puts the bias of LoRA's B on layers; A·B and it are scaled alike. */
@@ -145,8 +146,8 @@ const withShifts = (model: unknown, job: Job, targets: readonly Target[], said: 
   edited(
     model,
     new Map(
-      targets.map(({ path, use, rows, columns }) => {
-        const out = use === 'head' ? rows : columns
+      targets.map(({ path, swapped, rows, columns }) => {
+        const out = swapped ? rows : columns
         const given = { shift: job.tensor(path, 'lora_B.bias', [out]), scale: factorOf(said(path), said(path).rank) }
         const fresh = initialise(ShiftedKind, { out }, key('peft'), given, path) as Shifted
         return [path, (base: unknown) => ({ ...fresh, base })]

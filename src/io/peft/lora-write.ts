@@ -1,6 +1,5 @@
 import { concat, neg, read } from '../../ops/index.ts'
 import type { Tensor } from '../../tree/tensor.ts'
-import { showPath } from '../../tree/walk.ts'
 import { isHole } from '../../tree/leaf.ts'
 import { scaleOf } from '../../weight/index.ts'
 import type { Dora, Lora, LoraFrom, TokenRows } from '../../weight/index.ts'
@@ -8,50 +7,23 @@ import type { Shifted } from '../../nn/index.ts'
 import { reject } from '../issues.ts'
 import { writeFactors } from './factors.ts'
 import type { Factors } from './factors.ts'
-import { alphaOf, common, named } from './layers.ts'
+import { alphaOf, common, named, partsOf } from './layers.ts'
 import type { Worn } from './layers.ts'
 import { loraDefaults } from './lora-config.ts'
 import type { WriteJob, Written } from './method.ts'
 import type { Use } from './modules.ts'
+import { others, usual } from './patterns.ts'
 import { targetNames } from './target-names.ts'
 import { biasesOf } from './trained.ts'
+import { saveOurs } from './hints.ts'
 
 type Change = Lora | Dora | LoraFrom
-
-const elsewhere = 'Save it with saveAdapter, which takes everything.'
-
-const partsOf = <N>({ parts }: WriteJob, ...tags: readonly string[]): readonly Worn<N>[] =>
-  parts
-    .filter(({ node }) => tags.includes(String((node as { readonly _tag?: unknown })._tag)))
-    .map(({ path, node }) => ({
-      module: showPath(path.at(-1) === 'weight' ? path.slice(0, -1) : path),
-      node: node as N,
-    }))
 
 /** What begins from a part of the base, as a change of twice the rank that the base can stay as it is under. */
 const converted = ({ a, b, a0, b0 }: LoraFrom): Factors => ({
   a: concat([a.value, a0.value], 1),
   b: concat([b.value, neg(b0.value)], 0),
 })
-
-/** The value that most have, the first of those that are as many. */
-export const usual = (values: readonly number[]): number => {
-  const counts = new Map<number, number>()
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return [...counts].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 8
-}
-
-/** The values that are other than most, by module. */
-export const others = (
-  modules: readonly string[],
-  values: readonly number[],
-  most: number,
-): Readonly<Record<string, number>> =>
-  Object.fromEntries(
-    modules
-      .flatMap((module, i) => (values[i] === most ? [] : [[module, values[i] ?? most] as const]))
-      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
-  )
 
 /** Rows of trained tokens; a head that shares the table has the same ones, and they are written once. */
 const tokensOf = (job: WriteJob, uses: ReadonlyMap<string, Use | undefined>) => {
@@ -66,7 +38,7 @@ const tokensOf = (job: WriteJob, uses: ReadonlyMap<string, Use | undefined>) => 
       lone.module,
       'the same rows as the embedding it shares a table with',
       'others',
-      elsewhere,
+      saveOurs,
     )
   return own
 }
@@ -85,7 +57,7 @@ const shiftsOf = (job: WriteJob, changes: readonly Worn<Change>[]): readonly Wor
         module,
         'a bias of LoRA with the factor of its A·B',
         `one with ${node.scale}`,
-        elsewhere,
+        saveOurs,
       )
   }
   if (shifts.length > 0 && shifts.length < changes.length)
@@ -94,25 +66,20 @@ const shiftsOf = (job: WriteJob, changes: readonly Worn<Change>[]): readonly Wor
       changes.find(({ module }) => shifts.every((s) => s.module !== module))?.module ?? '',
       'a bias of LoRA on each layer, as on others',
       'none',
-      elsewhere,
+      saveOurs,
     )
   return shifts
 }
 
-const refuseStrange = (
-  job: WriteJob,
-  changes: readonly Worn<Change>[],
-  uses: ReadonlyMap<string, Use | undefined>,
-): void => {
+const refuseStrange = (changes: readonly Worn<Change>[], uses: ReadonlyMap<string, Use | undefined>): void => {
   for (const { module, node } of changes) {
     if (!isHole(node.base))
-      reject('UnsupportedAdapter', `${module}.weight`, 'one change of a frozen weight', 'a stack of them', elsewhere)
+      reject('UnsupportedAdapter', `${module}.weight`, 'one change of a frozen weight', 'a stack of them', saveOurs)
     if (uses.get(module) === undefined)
-      reject('UnsupportedAdapter', `${module}.weight`, 'the weight of a layer', 'another', elsewhere)
+      reject('UnsupportedAdapter', `${module}.weight`, 'the weight of a layer', 'another', saveOurs)
     if (uses.get(module) === 'head' && node._tag !== 'Lora')
-      reject('UnsupportedAdapter', `${module}.weight`, 'LoRA, on a head that shares its table', node._tag, elsewhere)
+      reject('UnsupportedAdapter', `${module}.weight`, 'LoRA, on a head that shares its table', node._tag, saveOurs)
   }
-  void job
 }
 
 /** LoRA and its kin as PEFT would save them. */
@@ -122,7 +89,7 @@ export const writeLora = (job: WriteJob): Written | undefined => {
   const changes = partsOf<Change>(job, 'Lora', 'Dora', 'LoraFrom')
   if (strange || changes.length === 0) return undefined
   const uses = new Map(job.modules.map(({ path, use }) => [path, use]))
-  refuseStrange(job, changes, uses)
+  refuseStrange(changes, uses)
   const asBegun = ['pissa', 'olora'].includes(String(job.kept?.['init_lora_weights']).toLowerCase())
   const factors = changes.map(({ node }) =>
     node._tag === 'LoraFrom' && !asBegun ? converted(node) : { a: node.a.value, b: node.b.value },

@@ -15,12 +15,17 @@ export interface Lookup {
   readonly global: (name: string, shape?: readonly number[]) => Tensor
 }
 
+/** The outermost node at each path of a model. */
+export type Nodes = ReadonlyMap<string, unknown>
+
 /** What a method is given to put an adapter of a file on a model. */
 export interface ReadJob<C> extends Lookup {
   /** The base, frozen. */
   readonly model: unknown
   readonly pretrained: Pretrained<unknown>
   readonly config: C
+  /** The nodes of the base. */
+  readonly nodes: Nodes
   /** Every module of the base. */
   readonly modules: readonly Module[]
   /** Those that the configuration names; empty for methods that name none. */
@@ -37,6 +42,8 @@ export interface WriteJob {
   readonly parts: readonly AdapterPart[]
   /** The parameters of the base that are trained in full. */
   readonly trained: readonly TrainedPart[]
+  /** The nodes of the model. */
+  readonly nodes: Nodes
   /** Every module of the base. */
   readonly modules: readonly Module[]
   /** The configuration that the adapter came with, where it is to be written under that again. */

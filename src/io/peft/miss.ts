@@ -6,6 +6,7 @@ import type { Miss, MissBat } from '../../weight/index.ts'
 import { reject } from '../issues.ts'
 import { layerMethod } from './layer-method.ts'
 import { common, sidesAt } from './layers.ts'
+import { otherModel } from './hints.ts'
 
 interface MissConfig {
   readonly r: number
@@ -41,7 +42,7 @@ export const missMethod = layerMethod<MissConfig, Miss | MissBat>({
           at('r'),
           `blocks that ${path} can be cut into, ${inputs}×${outputs}`,
           form === 'mini' ? `${rank}×${columns}` : String(rank),
-          'Is this the model that the adapter was trained on?',
+          otherModel,
         )
       if (form === 'bat') {
         const block = reshape(tensor(path, 'miss_block', [outputs / rank, rank, rank]), [outputs, rank])
@@ -50,11 +51,11 @@ export const missMethod = layerMethod<MissConfig, Miss | MissBat>({
       const block = tensor(path, 'miss_block', [rank, columns])
       return { kind: MissKind, dims: { rank, columns }, given: { block, dropout: miss_dropout } }
     },
-  own: (worn, { model }) => {
+  own: (worn, { nodes }) => {
     const bat = common(worn, 'form', ({ _tag }) => _tag === 'MissBat')
     const columns = worn.map(({ node }) => node.block.value.shape[1] ?? 1)
     const rank = common(worn, 'rank', ({ _tag, block: { value } }) => value.shape[_tag === 'MissBat' ? 1 : 0] ?? 1)
-    const wide = worn.every(({ module }, i) => columns[i] === sidesAt(model, module)[1])
+    const wide = worn.every(({ module }, i) => columns[i] === sidesAt(nodes, module)[1])
     return {
       config: {
         r: rank,

@@ -7,6 +7,7 @@ import { reject } from '../issues.ts'
 import { Whole } from './codecs.ts'
 import { layerMethod } from './layer-method.ts'
 import { common, sidesAt } from './layers.ts'
+import { saveOurs } from './hints.ts'
 
 interface Blocks {
   readonly r: number
@@ -33,6 +34,9 @@ const nearestDivisor = (asked: number, of: number): number => {
 const blockSize = ({ r, oft_block_size }: Blocks, inputs: number): number =>
   r === 0 ? nearestDivisor(oft_block_size, inputs) : inputs / nearestDivisor(r, inputs)
 
+// No tensor of a file has a length that would confirm it.
+const MOST_TERMS = 1000
+
 const sizeOf = ({ v }: Oft): number => Math.round((1 + Math.sqrt(1 + 8 * (v.value.shape[1] ?? 1))) / 2)
 
 /** One option by which PEFT cuts all layers into blocks as they are here. */
@@ -50,7 +54,7 @@ const blocksFor = (
     layers[0]?.module ?? '',
     'one size of blocks, or one number of blocks, for all layers',
     `sizes ${[...new Set(layers.map(({ size }) => size))].join(', ')}`,
-    'Save it with saveAdapter, which takes everything.',
+    saveOurs,
   )
 }
 
@@ -90,6 +94,14 @@ export const oftMethod = layerMethod<OftConfig, Oft>({
         `r ${config.r}, oft_block_size ${config.oft_block_size}`,
         'PEFT writes one of them.',
       )
+    if (config.num_cayley_neumann_terms > MOST_TERMS)
+      reject(
+        'BadConfig',
+        at('num_cayley_neumann_terms'),
+        `at most ${MOST_TERMS} terms`,
+        String(config.num_cayley_neumann_terms),
+        'Each is a product of matrices in every pass, and a few are enough.',
+      )
     if (config.coft && config.eps <= 0)
       reject(
         'BadConfig',
@@ -114,11 +126,11 @@ export const oftMethod = layerMethod<OftConfig, Oft>({
       }
     }
   },
-  own: (worn, { model }) => {
+  own: (worn, { nodes }) => {
     const layers = worn.map(({ module, node }) => ({
       module,
       node,
-      inputs: sidesAt(model, module)[0],
+      inputs: sidesAt(nodes, module)[0],
       size: sizeOf(node),
     }))
     const terms = common(worn, 'number of terms', (node) => node.terms)

@@ -12,6 +12,7 @@ import type { PeftMethod } from './method.ts'
 import { tagOf } from './modules.ts'
 import { virtualRows, virtualTokens, writeVirtual } from './virtual.ts'
 import type { VirtualTokens } from './virtual.ts'
+import { otherModel } from './hints.ts'
 
 /** What prefix tuning reads in a configuration. */
 interface PrefixConfig extends VirtualTokens {
@@ -49,14 +50,7 @@ export const prefixMethod: PeftMethod<PrefixConfig> = {
     const own = { num_layers: layers, num_attention_heads: heads, token_dim: width }
     for (const [name, size] of Object.entries(own)) {
       const said = config[name as keyof typeof own]
-      if (said !== null && said !== size)
-        reject(
-          'ShapeMismatch',
-          at(name),
-          String(size),
-          String(said),
-          'Is this the model that the adapter was trained on?',
-        )
+      if (said !== null && said !== size) reject('ShapeMismatch', at(name), String(size), String(said), otherModel)
     }
     const prefix = param('table', prefixLabel(model), virtualRows(job, 2 * layers * width))
     return { _tag: 'Prefixed', base: model, prefix, layers, heads }

@@ -12,6 +12,7 @@ import type { Reader } from './reader.ts'
 import { isSavedWhole, namedLeaves, turnedFor } from './saved.ts'
 import type { NamedLeaf } from './saved.ts'
 import type { Targeting } from './targets.ts'
+import { otherModel } from './hints.ts'
 
 type Job = ReadJob<Targeting & { readonly ensure_weight_tying?: boolean }>
 
@@ -41,7 +42,7 @@ export const saveWholeModules = (model: unknown, job: Job): unknown => {
       job.at('modules_to_save'),
       'the names of modules of this model',
       JSON.stringify(names).slice(0, 200),
-      'Is this the model that the adapter was trained on?',
+      otherModel,
     )
   const follow = job.config.ensure_weight_tying === true
   const apart = follow ? model : asunder(model, chosen(model))

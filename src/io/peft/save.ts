@@ -18,14 +18,17 @@ import type { Json } from '../json.ts'
 import type { Pretrained } from '../pretrained.ts'
 import { writeThrough } from '../safetensors.ts'
 import { alike } from './alike.ts'
+import { bookkeeping } from './bookkeeping.ts'
 import { putOn } from './load.ts'
-import type { PeftModel } from './load.ts'
+import type { PeftModel } from './loaded.ts'
+import { nodesOf } from './layers.ts'
 import type { AnyPeftMethod, WriteJob, Written } from './method.ts'
 import { peftMethods } from './methods.ts'
 import { modulesOf } from './modules.ts'
-import { pythonJson } from './python-json.ts'
+import { isFloatOfPeft, pythonJson } from './python-json.ts'
 import { taskTypes } from './tasks.ts'
 import { writeWholeModules } from './trained.ts'
+import { saveOurs } from './hints.ts'
 
 /** A model with something on it, and the configuration of what was on it when it was loaded. */
 type Saved = Pretrained<unknown> & Partial<Pick<PeftModel, 'adapter'>>
@@ -36,8 +39,6 @@ const taskTypeOf = ({ task }: Pretrained<unknown>, { modules_to_save }: HubConfi
   const isHeadless = classifies(task) && !classifierHeads.some((name) => saved.includes(name))
   return isHeadless ? null : taskTypes[task]
 }
-
-const common: HubConfig = { auto_mapping: null, revision: null, peft_version: '0.21.2' }
 
 const trainedIn = ({ parts }: Adapter): WriteJob['trained'] =>
   parts.flatMap(({ path, node }) => (isParam(node) ? [{ path: showPath(path), node }] : []))
@@ -58,7 +59,7 @@ const writtenBy = (methods: readonly AnyPeftMethod[], job: WriteJob): Written & 
     showPath(job.parts[0]?.path ?? []) || (trained ?? ''),
     `an adapter of one of PEFT's types: ${methods.map(({ type }) => type).join(', ')}`,
     [...tags].join(', ') || (trained === undefined ? 'nothing that is trained' : `${trained} alone, trained in full`),
-    'Save it with saveAdapter, which takes everything.',
+    saveOurs,
   )
 }
 
@@ -131,6 +132,7 @@ const inTermsOfPeft = (pretrained: Saved): Written => {
     pretrained,
     parts: adapter.parts.filter(({ node }) => !isParam(node)),
     trained: trainedIn(adapter),
+    nodes: nodesOf(pretrained.model),
     modules: modulesOf(pretrained.model),
   }
   return scope((): Written => {
@@ -138,10 +140,10 @@ const inTermsOfPeft = (pretrained: Saved): Written => {
     if (kept !== undefined) return kept
     const { config, tensors, type } = writtenBy(peftMethods, job)
     const own = {
-      ...common,
+      ...bookkeeping,
+      base_model_name_or_path: pretrained.source ?? null,
       task_type: taskTypeOf(pretrained, config),
       ...config,
-      inference_mode: true,
       peft_type: type,
     }
     return { config: own, tensors }
@@ -189,7 +191,10 @@ export const savePeft = (pretrained: Saved, folder: string): Io<void> =>
           name: 'adapter_model.safetensors',
           write: (sink) => writeThrough(written.tensors, { format: 'pt' }, path, sink),
         },
-        { name: 'adapter_config.json', write: (sink) => sink(Buffer.from(pythonJson(written.config as Json))) },
+        {
+          name: 'adapter_config.json',
+          write: (sink) => sink(Buffer.from(pythonJson(written.config as Json, isFloatOfPeft))),
+        },
       ])
     } finally {
       release([...written.tensors.values()], { keep: [pretrained.model] })

@@ -2,6 +2,7 @@ import { familyNamed } from '../plan.ts'
 import { reject } from '../issues.ts'
 import type { WriteJob } from './method.ts'
 import { namedBy } from './targets.ts'
+import { saveOurs } from './hints.ts'
 
 const sortedOnce = (names: readonly string[]): readonly string[] => [...new Set(names)].toSorted()
 
@@ -24,7 +25,7 @@ export const targetNames = (
         wanted[0] ?? '',
         'modules whose names no others end in',
         `${wanted.length} names that name more`,
-        'PEFT cannot tell them apart: save it with saveAdapter, which takes everything.',
+        `PEFT cannot tell them apart. ${saveOurs}`,
       ),
     fan_in_fan_out: paths.some((path) => untransposed?.test(`${path}.weight`) === true),
   }

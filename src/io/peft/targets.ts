@@ -6,6 +6,7 @@ import { reject } from '../issues.ts'
 import { Names } from './codecs.ts'
 import { matchAll } from './match.ts'
 import type { Module } from './modules.ts'
+import { otherModel } from './hints.ts'
 
 /** The parts of a configuration that say which modules an adapter is on. */
 export interface Targeting {
@@ -85,22 +86,27 @@ export const namedBy = (targeting: Targeting, modules: readonly Module[], at: At
   return kept(paths.filter((path) => names.has(path) || (endsAsOne(names, path) && counts(path))))
 }
 
-/** The modules that a configuration names; throws `NotATarget` for one that is no layer with a weight. */
+/** The modules that a configuration names. */
 export const targetsOf = (targeting: Targeting, modules: readonly Module[], at: At): readonly Module[] => {
   const named = namedBy(targeting, modules, at)
   return modules.filter(({ path }) => named.has(path))
 }
 
-/** Throws unless there are targets, each of which has a weight. */
-export const requireWeights = (targets: readonly Module[], { target_modules }: Targeting, at: At): void => {
+/** Throws unless there are targets. */
+export const requireTargets = (targets: readonly Module[], { target_modules }: Targeting, at: At): void => {
   if (targets.length === 0)
     reject(
       'NoMatch',
       at('target_modules'),
       'the names of modules of this model',
       JSON.stringify(target_modules).slice(0, 200),
-      'Is this the model that the adapter was trained on?',
+      otherModel,
     )
+}
+
+/** Throws unless there are targets, each of which has a weight. */
+export const requireWeights = (targets: readonly Module[], config: Targeting, at: At): void => {
+  requireTargets(targets, config, at)
   const strange = targets.find(({ use }) => use === undefined)
   if (strange !== undefined)
     reject(
@@ -111,30 +117,3 @@ export const requireWeights = (targets: readonly Module[], { target_modules }: T
       'PEFT puts this method on layers with a weight only: name those within.',
     )
 }
-
-/** The value that patterns give each of some modules, by the first pattern that ends its name as PEFT reads it; else the usual one. */
-export const patternValues = (
-  patterns: Readonly<Record<string, number>> | null,
-  paths: readonly string[],
-  usual: number,
-  at: string,
-): ((path: string) => number) => {
-  const entries = Object.entries(patterns ?? {})
-  const found = matchAll(
-    entries.map(([key]) => `(.*\\.)?(${key})$`),
-    paths,
-    at,
-  )
-  const values = new Map(
-    paths.map((path) => [path, entries[found.findIndex((one) => one.has(path))]?.[1] ?? usual] as const),
-  )
-  return (path) => values.get(path) ?? usual
-}
-
-/** The same for one module. */
-export const patternValue = (
-  patterns: Readonly<Record<string, number>> | null,
-  path: string,
-  usual: number,
-  at = 'rank_pattern',
-): number => patternValues(patterns, [path], usual, at)(path)

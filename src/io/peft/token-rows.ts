@@ -7,19 +7,14 @@ import type { ReadJob } from './method.ts'
 import type { Module } from './modules.ts'
 import { headsOf, sizedTargets } from './sizes.ts'
 import type { Target } from './sizes.ts'
+import { otherModel } from './hints.ts'
 
 type Job = ReadJob<unknown>
 
 const named = ({ modules, at }: Job, name: string, key: string): Module =>
   // PEFT asks for the end of a name here, with no dot before it.
   modules.find((module) => module.use !== undefined && module.path.endsWith(name)) ??
-  reject(
-    'NoMatch',
-    at(key),
-    'the names of modules of this model',
-    name,
-    'Is this the model that the adapter was trained on?',
-  )
+  reject('NoMatch', at(key), 'the names of modules of this model', name, otherModel)
 
 const checkIds = ({ at }: Job, ids: readonly number[], { rows, path }: Target, key: string): void => {
   const seen = new Set<number>()
@@ -30,7 +25,7 @@ const checkIds = ({ at }: Job, ids: readonly number[], { rows, path }: Target, k
       at(key),
       `ids from 0 to ${rows - 1}, of ${path}, each once`,
       wrong === undefined ? 'none' : String(wrong),
-      'Is this the model that the adapter was trained on?',
+      otherModel,
     )
 }
 

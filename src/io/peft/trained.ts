@@ -8,6 +8,7 @@ import type { Biases } from './lora-config.ts'
 import type { TrainedPart, WriteJob } from './method.ts'
 import { isSavedWhole, namedLeaves, turnedFor } from './saved.ts'
 import type { NamedLeaf } from './saved.ts'
+import { saveOurs } from './hints.ts'
 
 /** What of the trained parameters is written under other keys than `modules_to_save`. */
 export interface Taken {
@@ -20,24 +21,34 @@ const none: Taken = { paths: new Set(), tensors: new Map() }
 const leavesOf = ({ model, pretrained }: WriteJob): readonly NamedLeaf[] =>
   namedLeaves(model, familyNamed(pretrained.family))
 
+/** The modules that a parameter lies in, outermost first. */
+const around = (path: string): readonly string[] => [...path.matchAll(/\./g)].map(({ index }) => path.slice(0, index))
+
+/** How many of some parameters lie in each module. */
+const countsOf = (paths: readonly string[]): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  for (const module of paths.flatMap(around)) counts.set(module, (counts.get(module) ?? 0) + 1)
+  return counts
+}
+
 /** Modules of the base all whose parameters are trained, outermost first; throws for a parameter in none of them. */
 const wholeModules = (job: WriteJob, trained: readonly TrainedPart[]): readonly string[] => {
-  const own = new Set(trained.map(({ path }) => path))
-  const base = leafPlaces(job.model).filter(({ node }) => isParam(node))
-  const under = (module: string): readonly string[] =>
-    base.map(({ path }) => showPath(path)).filter((path) => path.startsWith(`${module}.`))
+  const all = countsOf(
+    leafPlaces(job.model)
+      .filter(({ node }) => isParam(node))
+      .map(({ path }) => showPath(path)),
+  )
+  const own = countsOf(trained.map(({ path }) => path))
   const whole = new Set<string>()
   for (const { path } of trained) {
-    const parts = path.split('.')
-    const candidates = parts.slice(0, -1).map((_, i) => parts.slice(0, i + 1).join('.'))
-    const module = candidates.find((name) => under(name).every((leaf) => own.has(leaf)))
+    const module = around(path).find((name) => own.get(name) === all.get(name))
     if (module === undefined)
       reject(
         'UnsupportedAdapter',
         path,
         'a module that is trained as a whole, which PEFT saves under modules_to_save',
         'one of which this alone is trained',
-        'Train the whole module, or save it with saveAdapter, which takes everything.',
+        `Train the whole module. ${saveOurs}`,
       )
     else whole.add(module)
   }
@@ -61,7 +72,7 @@ export const writeWholeModules = (
       other.path,
       'a trained parameter, since its module ends in the name of one that is saved as a whole',
       'a frozen one',
-      'PEFT cannot tell them apart: save it with saveAdapter, which takes everything.',
+      `PEFT cannot tell them apart. ${saveOurs}`,
     )
   return { names, tensors: named(leaves.map((leaf) => [leaf.module, leaf.name, turnedFor(leaf, leaf.node.value)])) }
 }

@@ -39,6 +39,13 @@ export const veraMethod = layerMethod<VeraConfig, Vera>({
   wrap: (job) => {
     const { r: rank, save_projection, vera_dropout: dropout, projection_prng_key } = job.config
     const layers = targetLayers(job)
+    // Before anything is drawn, for they say whether the rank is that of the file.
+    const scales = new Map(
+      layers.map(({ path, outputs }) => [
+        path,
+        { d: job.tensor(path, 'vera_lambda_d', [rank]), b: job.tensor(path, 'vera_lambda_b', [outputs]) },
+      ]),
+    )
     const widestIn = Math.max(...layers.map(({ inputs }) => inputs))
     const widestOut = Math.max(...layers.map(({ outputs }) => outputs))
     const random = torchGenerator(projection_prng_key)
@@ -49,15 +56,10 @@ export const veraMethod = layerMethod<VeraConfig, Vera>({
       projectionA: constant('vera.A', projection('vera_A', [rank, widestIn])),
       projectionB: constant('vera.B', projection('vera_B', [widestOut, rank])),
     }
-    return ({ path, outputs }) => ({
+    return ({ path }) => ({
       kind: VeraKind,
       dims: { rank, widestIn, widestOut },
-      given: {
-        ...shared,
-        d: job.tensor(path, 'vera_lambda_d', [rank]),
-        b: job.tensor(path, 'vera_lambda_b', [outputs]),
-        dropout,
-      },
+      given: { ...shared, ...scales.get(path), dropout },
     })
   },
   own: (worn) => {

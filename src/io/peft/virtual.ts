@@ -7,6 +7,7 @@ import { reject } from '../issues.ts'
 import { familyNamed } from '../plan.ts'
 import type { ReadJob, WriteJob, Written } from './method.ts'
 import { writeWholeModules } from './trained.ts'
+import { otherModel } from './hints.ts'
 
 /** What every method reads in a configuration that puts virtual tokens before the text. */
 export interface VirtualTokens {
@@ -36,7 +37,7 @@ export const virtualRows = ({ config, global, at }: ReadJob<VirtualTokens>, widt
         at('num_virtual_tokens'),
         `prompt_embeddings [${expected}], as this configuration and the model have it`,
         `[${rows.shape.join(', ')}]`,
-        'Is this the model that the adapter was trained on?',
+        otherModel,
       )
 }
 

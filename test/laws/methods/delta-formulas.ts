@@ -65,6 +65,11 @@ const fourier: Formula = (node, base, rows) => {
   })
 }
 
+const repeated: Formula = (node, base, rows) => {
+  const block = rows(node['block'])
+  return each(base, (w, i, j) => w + block[i % block.length]![j % block[0]!.length]!)
+}
+
 const rowsReplaced: Formula = (node, base, rows) => {
   const [ids] = constantRows(node['ids'])
   const own = rows(node['rows'])
@@ -86,5 +91,6 @@ export const deltaFormulas: Readonly<Record<string, Formula>> = {
   Ia3: outputsScaled,
   Ia3Inputs: inputsScaled,
   Fourierft: fourier,
+  Miss: repeated,
   TokenRows: rowsReplaced,
 }

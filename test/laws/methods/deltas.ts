@@ -9,6 +9,7 @@ import {
   loha,
   lokr,
   lora,
+  miss,
   sllm,
   tokens,
   vera,
@@ -243,6 +244,27 @@ const fourierRows: readonly Row[] = [
   },
 ]
 
+const missRow = (name: string, at: string, transform: AnyTransform, adds: (outputs: number) => number): Row => ({
+  name,
+  covers: ['miss'],
+  transform,
+  on: Plain,
+  dims: { in: 6, hidden: 6, out: 4 },
+  ...declared(at, (_, o) => adds(o)),
+  formulas: deltaFormulas,
+  within: rounding,
+})
+
+const missRows: readonly Row[] = [
+  missRow('miss', '**', miss({ at: '**', rank: 2 }), (o) => 2 * o),
+  missRow('miss of a rank that does not divide the inputs', '**.fc1', miss({ at: '**.fc1', rank: 4 }), (o) => 4 * o),
+  missRow('miss of a narrow block', '**', miss({ at: '**', rank: 3, columns: 2 }), () => 3 * 2),
+  {
+    ...missRow('miss beside others', '**.fc1', miss({ at: '**.fc1', rank: 2 }), (o) => 2 * o),
+    also: [commutesOnDisjoint(lora({ at: '**.fc2', rank: 2 })), subtreeEqualsWhole('fc1', miss({ at: '**', rank: 2 }))],
+  },
+]
+
 const tokenRow = (name: string, ids: readonly number[], transform: AnyTransform): Row => ({
   name,
   covers: ['tokens'],
@@ -275,6 +297,7 @@ export const deltaRows: readonly Row[] = [
   ...veraRows,
   ...ia3Rows,
   ...fourierRows,
+  ...missRows,
   ...tokenRows,
 ]
 

@@ -10,6 +10,7 @@ import {
   loha,
   lokr,
   lora,
+  miss,
   oft,
   tokens,
   vera,
@@ -168,6 +169,15 @@ export const weightSteps: Readonly<Record<string, PlanStep>> = {
     fits: ([i, o], { frequencies }) => frequencies <= i * o,
     recipe: 'fourierft',
     changes: true,
+  }),
+  miss: onWeights<Ranked & { readonly columns?: number }>({
+    tag: 'Miss',
+    make: miss.unchecked,
+    options: { rank: [1, 2, 3, 5], columns: [undefined, 1, 2, 3] },
+    adds: ([, o], { rank, columns = o }) => rank * columns,
+    fits: ([i, o], { rank, columns = o }) => rank <= i && o % columns === 0,
+    recipe: 'miss',
+    drawn: false,
   }),
   oft: onWeights<{ readonly blockSize: number }>({
     tag: 'Oft',
