@@ -1,5 +1,5 @@
 import { orThrow, saveAdapter, saveMlx, savePeft } from '../io/index.ts'
-import { notesOf } from '../io/notes.ts'
+import { notesOf } from '../io/hub/notes.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import { startEngine, tellEngine } from './engine.ts'
 import { requireUnused, usage } from './errors.ts'

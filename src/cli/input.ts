@@ -1,5 +1,5 @@
 import { fromStored, orThrow, readSafetensors } from '../io/index.ts'
-import { familyNamed } from '../io/plan.ts'
+import { familyNamed } from '../io/hub/plan.ts'
 import type { Tokens } from '../kind/index.ts'
 import { read } from '../ops/index.ts'
 import type { Issue } from '../tree/error.ts'

@@ -11,8 +11,8 @@ import {
   orThrow,
 } from '../io/index.ts'
 import type { Pretrained, PretrainedOptions } from '../io/index.ts'
-import { paddedWith, readNotes } from '../io/notes.ts'
-import type { Adapted } from '../io/notes.ts'
+import { paddedWith, readNotes } from '../io/hub/notes.ts'
+import type { Adapted } from '../io/hub/notes.ts'
 import { sllm } from '../model/sllm.ts'
 import { key } from '../tree/key.ts'
 import { leaves } from '../tree/walk.ts'

@@ -1,7 +1,7 @@
 import type { HubConfig } from '../model/hub-config.ts'
 import { isRecord } from './codec.ts'
 import { readBytes, withFile } from './files.ts'
-import { longestHeader } from './header.ts'
+import { longestHeader } from './tensors/header.ts'
 import { describe, reject } from './issues.ts'
 import { decodeUtf8, parseJson } from './json.ts'
 

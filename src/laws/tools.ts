@@ -1,5 +1,5 @@
-import { build } from '../io/build.ts'
-import { encode } from '../io/encode.ts'
+import { build } from '../io/own/build.ts'
+import { encode } from '../io/own/encode.ts'
 import type { Json } from '../io/json.ts'
 import type { Kinds } from '../kind/index.ts'
 import { adopt, read } from '../ops/index.ts'

@@ -218,7 +218,6 @@ const bodyKind = (config: Gpt2Config): typeof BodyKind => {
 }
 
 const bodyField = (config: Gpt2Config): NodeField => node(bodyKind(config), ['vocab', 'length', 'd', 'inner', 'layers'])
-
 const dimsOf = (config: Gpt2Config): Dims => ({
   vocab: config.vocab_size,
   length: config.n_positions,

@@ -6,7 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { expect } from 'vitest'
 import { orThrow, readSafetensors, writeSafetensors } from '../../src/io/index.ts'
 import type { StoredTensor } from '../../src/io/index.ts'
-import { viewAs } from '../../src/io/dtypes.ts'
+import { viewAs } from '../../src/io/tensors/dtypes.ts'
 import { inFolder, label, often } from './trees.ts'
 
 const golden = readFileSync(fileURLToPath(new URL('../fixtures/safetensors/golden.safetensors', import.meta.url)))

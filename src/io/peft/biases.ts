@@ -1,5 +1,5 @@
 import { withStatus, withValue } from '../../tree/leaf.ts'
-import { familyNamed } from '../plan.ts'
+import { familyNamed } from '../hub/plan.ts'
 import { edited } from './edit.ts'
 import type { Biases } from './lora-config.ts'
 import type { ReadJob } from './method.ts'

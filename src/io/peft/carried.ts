@@ -7,9 +7,9 @@ import { key } from '../../tree/key.ts'
 import { io, orThrow } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
-import { readNotes } from '../notes.ts'
-import type { PretrainedOptions } from '../pretrained.ts'
-import { readHeader } from '../safetensors.ts'
+import { readNotes } from '../hub/notes.ts'
+import type { PretrainedOptions } from '../hub/pretrained.ts'
+import { readHeader } from '../tensors/safetensors.ts'
 import { taskOfType } from './tasks.ts'
 
 /** The lengths of a head among the tensors of a file, if one travels with it. */

@@ -8,7 +8,7 @@ import { inFile, issue, orThrow, refuse, reject } from '../issues.ts'
 import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
 import { modulesOf } from './modules.ts'
-import { fromStored, readHeader, readSafetensors } from '../safetensors.ts'
+import { fromStored, readHeader, readSafetensors } from '../tensors/safetensors.ts'
 import { otherModel } from './hints.ts'
 
 /** A folder that PEFT or a library like it wrote, read and not yet understood. */

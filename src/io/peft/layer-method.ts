@@ -1,7 +1,7 @@
 import * as t from 'io-ts'
 import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
 import type { Tensor } from '../../tree/tensor.ts'
-import { familyNamed } from '../plan.ts'
+import { familyNamed } from '../hub/plan.ts'
 import { reject } from '../issues.ts'
 import { readBiases } from './biases.ts'
 import { named, wornOn, wrapLayers } from './layers.ts'

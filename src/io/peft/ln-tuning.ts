@@ -1,6 +1,6 @@
 import { withStatus, withValue } from '../../tree/leaf.ts'
 import type { Param } from '../../tree/leaf.ts'
-import { familyNamed } from '../plan.ts'
+import { familyNamed } from '../hub/plan.ts'
 import { reject } from '../issues.ts'
 import { edited } from './edit.ts'
 import { named } from './layers.ts'

@@ -4,7 +4,7 @@ import { release, scope } from '../../ops/index.ts'
 import type { Adaptable } from '../../transform/index.ts'
 import { io } from '../issues.ts'
 import type { Io } from '../issues.ts'
-import type { Pretrained } from '../pretrained.ts'
+import type { Pretrained } from '../hub/pretrained.ts'
 import { readAdapterFolder } from './folder.ts'
 import type { AdapterFiles, PeftFolder } from './folder.ts'
 

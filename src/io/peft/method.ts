@@ -2,7 +2,7 @@ import type { ConfigSpec, HubConfig } from '../../model/hub-config.ts'
 import type { AdapterPart } from '../../transform/wear.ts'
 import type { Param } from '../../tree/leaf.ts'
 import type { Tensor } from '../../tree/tensor.ts'
-import type { Pretrained } from '../pretrained.ts'
+import type { Pretrained } from '../hub/pretrained.ts'
 import type { Module } from './modules.ts'
 
 /** Tensors of a file by module and suffix; a shape that is told is required, and throws `ShapeMismatch`. */

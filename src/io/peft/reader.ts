@@ -1,6 +1,6 @@
 import { didYouMean } from '../../tree/nearest.ts'
 import type { Tensor } from '../../tree/tensor.ts'
-import { hubCandidates } from '../hub-names.ts'
+import { hubCandidates } from '../hub/hub-names.ts'
 import { inFile, issue, refuse, reject } from '../issues.ts'
 import type { PeftFolder } from './folder.ts'
 import type { Lookup } from './method.ts'

@@ -3,8 +3,8 @@ import { isParam } from '../../tree/leaf.ts'
 import type { Param } from '../../tree/leaf.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { leafPlaces, showPath } from '../../tree/walk.ts'
-import { hubKey } from '../hub-names.ts'
-import { isTransposed } from '../matching.ts'
+import { hubKey } from '../hub/hub-names.ts'
+import { isTransposed } from '../hub/matching.ts'
 import type { AnyFamily } from '../../model/family.ts'
 
 /** A parameter of a model, and what files call it. */

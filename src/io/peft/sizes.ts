@@ -3,7 +3,7 @@ import { untie } from '../../tree/labels.ts'
 import { isParam } from '../../tree/leaf.ts'
 import type { Param } from '../../tree/leaf.ts'
 import { innermost, isPacked, labelOf } from '../../tree/wrap.ts'
-import { familyNamed } from '../plan.ts'
+import { familyNamed } from '../hub/plan.ts'
 import type { ReadJob } from './method.ts'
 import type { Module } from './modules.ts'
 

@@ -1,4 +1,4 @@
-import { familyNamed } from '../plan.ts'
+import { familyNamed } from '../hub/plan.ts'
 import { reject } from '../issues.ts'
 import type { WriteJob } from './method.ts'
 import { namedBy } from './targets.ts'

@@ -1,7 +1,7 @@
 import { isParam } from '../../tree/leaf.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { leafPlaces, showPath } from '../../tree/walk.ts'
-import { familyNamed } from '../plan.ts'
+import { familyNamed } from '../hub/plan.ts'
 import { reject } from '../issues.ts'
 import { named } from './layers.ts'
 import type { Biases } from './lora-config.ts'
