@@ -1,5 +1,5 @@
 import { fixed, layer } from '../kind/index.ts'
-import type { Ctx, Kind, Layer, Output, Sublayers } from '../kind/index.ts'
+import type { Ctx, Kind, Layer, Sublayers } from '../kind/index.ts'
 import { add } from '../ops/index.ts'
 import { fail } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
@@ -62,7 +62,7 @@ type IsLayer<T> = '~role' extends keyof T
 
 /** A sublayer with an adapter; where an output ends it, the adapter stands behind the output's dense. */
 type AdaptedAt<T, Tag extends string> = T extends { readonly _tag: Tag }
-  ? T extends Output & { readonly dense: infer D }
+  ? T extends { readonly dense: infer D; readonly '~role'?: 'output' }
     ? D extends { readonly _tag: 'Adapted' }
       ? Keep
       : { readonly [K in keyof T]: K extends 'dense' ? Adapted<D> : T[K] }

@@ -1,4 +1,4 @@
-import type { Embed, Layer, Model, Output, Weight } from '../kind/index.ts'
+import type { Embed, Layer, Model, Weight } from '../kind/index.ts'
 import type { Adapted, Bottleneck, Prefixed, Prompted, SublayerTag } from '../nn/index.ts'
 import type { Param, Status, Table } from '../tree/leaf.ts'
 import type { RewriteAll } from '../tree/types/rewrite.ts'
@@ -21,7 +21,7 @@ export type MaybeAdapted<T> =
       : MaybeWeight<Param<Status, F> | Packed<F>>
     : T extends Embed & { readonly _tag: 'Embedding' }
       ? MaybePrompted<Inside<T> & Embed>
-      : T extends Output & { readonly _tag: SublayerTag; readonly dense: Layer }
+      : T extends { readonly _tag: SublayerTag; readonly dense: Layer; readonly '~role'?: 'output' }
         ? MaybeBottleneckBehind<Inside<T>>
         : T extends Layer & { readonly _tag: SublayerTag }
           ? MaybeBottleneck<Inside<T> & Layer>
