@@ -1,3 +1,4 @@
+import { isOtherHead } from '../../model/head-names.ts'
 import { didYouMean } from '../../tree/nearest.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { hubCandidates } from '../hub/hub-names.ts'
@@ -18,6 +19,11 @@ export interface Reader extends Lookup {
   /** Where in which file a bare name lies. */
   readonly place: (name: string) => string
 }
+
+const hintFor = (name: string, used: ReadonlySet<string>): string =>
+  isOtherHead(name.replace(prefix, ''))
+    ? "It is of a head that this model has not: load the base with { task: 'sequence-classification', labels, key }, or 'token-classification'."
+    : `Is it of a module that this model has not, or that no target names? ${didYouMean(name, [...used])}`
 
 /** Finds tensors by the names of modules; an adapter of the body alone has no name of the body in its keys, and the other way round. */
 export const readerOf = ({ tensors, tensorsPath }: PeftFolder, body: string): Reader => {
@@ -69,7 +75,7 @@ export const readerOf = ({ tensors, tensorsPath }: PeftFolder, body: string): Re
               inFile(tensorsPath, name),
               'a tensor that adapter_config.json speaks of',
               extra.length > most && i === most - 1 ? `another, and ${extra.length - most} more` : 'another',
-              `Is it of a module that this model has not, or that no target names? ${didYouMean(name, [...used])}`,
+              hintFor(name, used),
             ),
           ),
       )
