@@ -141,6 +141,7 @@ const numbers: readonly (readonly [string, string, Readonly<Record<string, unkno
   ['OFT, a number of blocks', 'oft-llama', { oft_block_size: 0, r: 1e15 }, /ShapeMismatch/],
   ['OFT, a number of terms', 'oft-llama', { num_cayley_neumann_terms: 1e9 }, /BadConfig.*num_cayley_neumann_terms/],
   ['BOFT, a size of blocks', 'boft-llama', { boft_block_size: 1e15 }, /BadConfig/],
+  ['BOFT, a number of blocks', 'boft-blocks', { boft_block_size: 0, boft_block_num: 1e15 }, /BadConfig/],
   ['MISS, a rank', 'miss-llama', { r: 1e9 }, /BadConfig/],
   ['MISS, a width', 'miss-mini', { mini_r: 1e9 }, /BadConfig/],
   ['FOURIERFT, more frequencies than there are', 'fourier-gpt2', { n_frequency: 1e9 }, /BadConfig/],
