@@ -162,7 +162,7 @@ describe('a number of a configuration is held against the file before anything i
     const outcome = await outcomeOf(args)
     expect(outcome).toMatchObject({ code: 2 })
     expect(outcome.said.replaceAll(folder, 'DIR')).toMatch(message)
-    expect(outcome.took).toBeLessThan(2000)
+    expect(outcome.took).toBeLessThan(20_000)
     expect(peak() - before).toBeLessThan(200)
   })
 
@@ -177,7 +177,7 @@ describe('a number of a configuration is held against the file before anything i
     const [before, start] = [peak(), performance.now()]
     const result = await loadPeft(folder, { model, config: named, family: 'gpt2', task: 'causal-lm' })()
     expect(result).toMatchObject({ _tag: 'Left', left: [{ _tag: 'ShapeMismatch' }] })
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(performance.now() - start).toBeLessThan(5000)
     expect(peak() - before).toBeLessThan(100)
   })
 })
