@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isFile } from '../io/files.ts'
 import {
   carriedTask,
   loadAdapter,
@@ -24,13 +25,6 @@ export interface Opened {
   readonly pretrained?: Adapted
 }
 
-/** Whether there is a file of this name in a folder. */
-const has = (folder: string, name: string): Promise<boolean> =>
-  stat(join(folder, name)).then(
-    (found) => found.isFile(),
-    () => false,
-  )
-
 const requireModelFolder = async (name: string, flag: string, expected: string): Promise<void> => {
   const found = await stat(name).catch(() => undefined)
   if (found?.isDirectory() !== true)
@@ -50,7 +44,7 @@ export const openModel = async (name: string, options: PretrainedOptions = {}): 
     '--model',
     '"sllm", a folder with config.json and model.safetensors, or one that saveModel wrote',
   )
-  if (await has(name, 'model.json')) return { model: await orThrow(loadModel(name)) }
+  if (await isFile(join(name, 'model.json'))) return { model: await orThrow(loadModel(name)) }
   const pretrained = await orThrow(loadPretrained(name, options))
   return { model: pretrained.model, pretrained }
 }
@@ -91,7 +85,7 @@ const libraries: readonly (readonly [file: string, load: Load])[] = [
 ]
 
 const loaderFor = async (adapter: string): Promise<Load> => {
-  for (const [file, load] of libraries) if (await has(adapter, file)) return load
+  for (const [file, load] of libraries) if (await isFile(join(adapter, file))) return load
   throw usage(
     '--adapter',
     'a folder with adapter_config.json, or with adapter.json',

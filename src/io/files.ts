@@ -128,3 +128,17 @@ export const readBytes = async (
   }
   return bytes
 }
+
+/** Whether there is anything at a path. */
+export const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** Whether there is a file at a path, and no folder. */
+export const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )

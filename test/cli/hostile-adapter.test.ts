@@ -1,21 +1,24 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { gpt2, key } from '../../src/index.ts'
 import { loadPeft } from '../../src/io/index.ts'
 import { fixture, json } from '../io/fixtures.ts'
-import { copyOf, fresh, filesIn, inputOf, outcomeOf, putTensors, withHeader, withJson } from './hostile.ts'
+import {
+  copyOf,
+  cpu,
+  filesIn,
+  fresh,
+  outcomeOf,
+  putTensors,
+  refusedInOneMessage,
+  threeIds,
+  withHeader,
+  withJson,
+} from './hostile.ts'
 import type { Damage, Header } from './hostile.ts'
 
-// What is said on stderr besides is no part of these trials.
-const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-
-const ids = inputOf({
-  input_ids: [
-    [1, 3],
-    [5, 7, 9],
-  ],
-})
+const ids = threeIds()
 
 const file = 'adapter_model.safetensors'
 
@@ -102,27 +105,9 @@ describe('an adapter that is damaged or means harm is refused in one message', (
   test.each(cases)('%s', async (_, damage, message) => {
     const folder = copyOf('peft/lora-gpt2')
     damage(folder)
-    const out = fresh()
     const model = fixture('models/gpt2')
-    stderr.mockClear()
-    const outcome = await outcomeOf([
-      'logits',
-      '--model',
-      model,
-      '--adapter',
-      folder,
-      '--input',
-      ids,
-      '--output',
-      join(out, 'o'),
-    ])
-    expect(outcome).toMatchObject({ code: 2 })
-    expect(outcome.said.replaceAll(folder, 'DIR')).toMatch(message)
-    expect(outcome.said).not.toMatch(/\n\s+at /)
-    expect(outcome.said.length).toBeLessThan(8000)
-    expect(stderr).not.toHaveBeenCalled()
-    expect(filesIn(out)).toEqual([])
-    expect(outcome.took).toBeLessThan(40_000)
+    await refusedInOneMessage(folder, { model, adapter: folder }, ids, message)
+    const out = fresh()
     const merged = await outcomeOf(['merge', '--model', model, '--adapter', folder, '--output', join(out, 'merged')])
     expect([merged.code, filesIn(out)]).toEqual([2, []])
   })
@@ -162,7 +147,7 @@ describe('a number of a configuration is held against the file before anything i
     const outcome = await outcomeOf(args)
     expect(outcome).toMatchObject({ code: 2 })
     expect(outcome.said.replaceAll(folder, 'DIR')).toMatch(message)
-    expect(outcome.took).toBeLessThan(20_000)
+    expect(outcome.took).toBeLessThan(2000)
     expect(peak() - before).toBeLessThan(200)
   })
 
@@ -174,10 +159,10 @@ describe('a number of a configuration is held against the file before anything i
     const from = fixture('peft/fourier-gpt2')
     for (const name of [file, 'adapter_config.json']) writeFileSync(join(folder, name), readFileSync(join(from, name)))
     config({ n_frequency: 3e6, target_modules: ['c_attn'] })(folder)
-    const [before, start] = [peak(), performance.now()]
+    const [before, start] = [peak(), cpu()]
     const result = await loadPeft(folder, { model, config: named, family: 'gpt2', task: 'causal-lm' })()
     expect(result).toMatchObject({ _tag: 'Left', left: [{ _tag: 'ShapeMismatch' }] })
-    expect(performance.now() - start).toBeLessThan(5000)
+    expect(cpu() - start).toBeLessThan(1000)
     expect(peak() - before).toBeLessThan(100)
   })
 })

@@ -1,18 +1,10 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
-import { copyOf, fresh, filesIn, inputOf, outcomeOf, putTensors, withHeader, withJson } from './hostile.ts'
+import { describe, expect, test } from 'vitest'
+import { copyOf, outcomeOf, putTensors, refusedInOneMessage, threeIds, withHeader, withJson } from './hostile.ts'
 import type { Damage, Header } from './hostile.ts'
 
-// What is said on stderr besides is no part of these trials.
-const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-
-const ids = inputOf({
-  input_ids: [
-    [1, 3],
-    [5, 7, 9],
-  ],
-})
+const ids = threeIds()
 
 const weights = 'model.safetensors'
 const wte = 'transformer.wte.weight'
@@ -175,24 +167,7 @@ describe('a model that is damaged or means harm is refused in one message', () =
   test.each(cases)('%s', async (_, damage, message) => {
     const folder = copyOf('models/gpt2')
     damage(folder)
-    const out = fresh()
-    stderr.mockClear()
-    const outcome = await outcomeOf([
-      'logits',
-      '--model',
-      folder,
-      '--input',
-      ids,
-      '--output',
-      join(out, 'out.safetensors'),
-    ])
-    expect(outcome).toMatchObject({ code: 2 })
-    expect(outcome.said.replaceAll(folder, 'DIR')).toMatch(message)
-    expect(outcome.said).not.toMatch(/\n\s+at /)
-    expect(outcome.said.length).toBeLessThan(8000)
-    expect(stderr).not.toHaveBeenCalled()
-    expect(filesIn(out)).toEqual([])
-    expect(outcome.took).toBeLessThan(40_000)
+    await refusedInOneMessage(folder, { model: folder }, ids, message)
   })
 
   test('an encoder whose heads do not divide its width', async () => {

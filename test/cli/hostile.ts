@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect, vi } from 'vitest'
 import { convert } from '../../src/cli/convert.ts'
 import { generate } from '../../src/cli/generate.ts'
 import { inspect } from '../../src/cli/inspect.ts'
@@ -91,7 +92,13 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<str
   generate: (args) => generate(args, () => {}),
 }
 
-/** What came of a command: its exit code, what is said, how long it took, in milliseconds. */
+/** The time that this process has computed, in milliseconds: what else the machine does is no part of it. */
+export const cpu = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+/** What came of a command: its exit code, what is said, how long it computed, in milliseconds. */
 export interface Outcome {
   readonly code: 0 | 1 | 2
   readonly said: string
@@ -100,8 +107,8 @@ export interface Outcome {
 
 /** Runs a command as the command line would. */
 export const outcomeOf = async ([name = '', ...args]: readonly string[]): Promise<Outcome> => {
-  const start = performance.now()
-  const ended = (code: Outcome['code'], said: string): Outcome => ({ code, said, took: performance.now() - start })
+  const start = cpu()
+  const ended = (code: Outcome['code'], said: string): Outcome => ({ code, said, took: cpu() - start })
   try {
     return ended(0, await commands[name]!(args))
   } catch (error) {
@@ -113,3 +120,35 @@ export const outcomeOf = async ([name = '', ...args]: readonly string[]): Promis
 
 /** Every file under a folder. */
 export const filesIn = (folder: string): readonly string[] => readdirSync(folder, { recursive: true }).map(String)
+
+/** Three tokens of one text, as `logits` reads them. */
+export const threeIds = (): string =>
+  inputOf({
+    input_ids: [
+      [1, 3],
+      [5, 7, 9],
+    ],
+  })
+
+/** Runs `logits` on folders of which one is damaged: one message, on time, nothing written, nothing else said. */
+export const refusedInOneMessage = async (
+  damaged: string,
+  folders: Readonly<{ model: string; adapter?: string }>,
+  ids: string,
+  message: RegExp,
+): Promise<void> => {
+  // What is said on stderr besides is no part of these trials.
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const out = fresh()
+  const named = Object.entries(folders).flatMap(([name, folder]) => [`--${name}`, folder])
+  const outcome = await outcomeOf(['logits', ...named, '--input', ids, '--output', join(out, 'out.safetensors')])
+  const calls = stderr.mock.calls.length
+  stderr.mockRestore()
+  expect(outcome).toMatchObject({ code: 2 })
+  expect(outcome.said.replaceAll(damaged, 'DIR')).toMatch(message)
+  expect(outcome.said).not.toMatch(/\n\s+at /)
+  expect(outcome.said.length).toBeLessThan(8000)
+  expect(calls).toBe(0)
+  expect(filesIn(out)).toEqual([])
+  expect(outcome.took).toBeLessThan(40_000)
+}

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname, isAbsolute, join } from 'node:path'
 import { EspalierError } from '../../tree/error.ts'
-import { commit } from '../files.ts'
+import { commit, isThere } from '../files.ts'
 import type { Sink } from '../files.ts'
 import { io, messageOf, orThrow, reject } from '../issues.ts'
 import type { Io } from '../issues.ts'
@@ -95,12 +95,6 @@ const writeBlob = async (id: string, { path, size, lfs }: Entry, blob: Blob, sin
   const whole = done === size && (lfs === undefined || hash.digest('hex') === lfs.oid)
   if (!whole) reject('Truncated', `${id}/${path}`, `${size} bytes as listed`, `${done} or others`, 'Fetch it again.')
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
 
 /** The commit that a revision was when it was last fetched whole. */
 const known = async (pointer: string): Promise<string | undefined> => {

@@ -7,11 +7,11 @@ import { byName, headerIssues } from './build.ts'
 import { Sha256, Whole, exactly } from '../codec.ts'
 import type { StoredTensor } from '../tensors/dtypes.ts'
 import { TreeCodec } from './entries.ts'
-import { commit, previousOf, readBytes, withFile } from '../files.ts'
-import { longestHeader } from '../tensors/header.ts'
+import { commit, previousOf } from '../files.ts'
 import { decode, inFile, refuse, reject } from '../issues.ts'
 import type { Issues } from '../issues.ts'
-import { decodeUtf8, parseJson, writeJson } from '../json.ts'
+import { readJson } from '../json-file.ts'
+import { writeJson } from '../json.ts'
 import type { Json } from '../json.ts'
 import { readThrough, writeThrough } from '../tensors/safetensors.ts'
 
@@ -81,19 +81,6 @@ export const saveFolder = (
   ])
 }
 
-const readJson = (path: string): Promise<unknown> =>
-  withFile(path, async (file, size) => {
-    if (size > longestHeader)
-      reject(
-        'TooLarge',
-        path,
-        `at most ${longestHeader} bytes of JSON`,
-        `${size}`,
-        'No file of ours is as long as that.',
-      )
-    return parseJson(decodeUtf8(await readBytes(file, 0, size, path), path), path)
-  })
-
 const Envelope = t.type({ format: t.string, version: t.number }, 'a JSON file of Espalier')
 
 const requireKind = (json: unknown, kind: Kind, path: string): void => {
@@ -134,7 +121,9 @@ const explainMissing = async (folder: string, error: unknown): Promise<never> =>
 /** Reads a folder's JSON: `props` says what this kind has besides the tree. */
 export const openFolder = async (folder: string, kind: Kind, props: t.Props = {}): Promise<Document> => {
   const path = jsonOf(folder, kind)
-  const json = await readJson(path).catch((error: unknown) => explainMissing(folder, error))
+  const json = await readJson(path, 'No file of ours is as long as that.').catch((error: unknown) =>
+    explainMissing(folder, error),
+  )
   requireKind(json, kind, path)
   const codec = exactly(
     {

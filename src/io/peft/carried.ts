@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { classifies } from '../../model/family.ts'
 import type { Task } from '../../model/family.ts'
 import { isClassMatrix } from '../../model/head-names.ts'
 import { key } from '../../tree/key.ts'
+import { isFile } from '../files.ts'
 import { io, orThrow } from '../issues.ts'
 import type { Io } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
@@ -18,12 +18,6 @@ const headIn = async (path: string): Promise<readonly number[] | undefined> => {
   return [...tensors].find(([name, { shape }]) => isClassMatrix(name) && shape.length === 2 && !shape.includes(0))?.[1]
     .shape
 }
-
-const isFile = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  )
 
 /** The task that an adapter of PEFT says it is for. */
 const namedTask = async (folder: string): Promise<Task | undefined> => {

@@ -1,14 +1,15 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { HubConfig } from '../../model/hub-config.ts'
 import { read, release } from '../../ops/index.ts'
 import type { Tensor } from '../../tree/tensor.ts'
-import { inFile, issue, orThrow, refuse, reject } from '../issues.ts'
+import { isThere } from '../files.ts'
+import { inFile, io, issue, orThrow, refuse, reject } from '../issues.ts'
 import type { Issues } from '../issues.ts'
 import { readJsonFile } from '../json-file.ts'
 import { modulesOf } from './modules.ts'
-import { fromStored, readHeader, readSafetensors } from '../tensors/safetensors.ts'
+import type { SafetensorsHeader } from '../tensors/header.ts'
+import { fromStored, readThrough } from '../tensors/safetensors.ts'
 import { otherModel } from './hints.ts'
 
 /** A folder that PEFT or a library like it wrote, read and not yet understood. */
@@ -19,12 +20,6 @@ export interface PeftFolder {
   readonly tensors: ReadonlyMap<string, Tensor>
   readonly tensorsPath: string
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
 
 /** Numbers that are trained, each of them one. */
 const allFinite = (value: Tensor): E.Either<Issues, Tensor> => {
@@ -62,7 +57,7 @@ export const readAdapterFolder = async (
   const configPath = join(folder, 'adapter_config.json')
   const tensorsPath = join(folder, file)
   const config = await readJsonFile(configPath)
-  if (pickle !== undefined && !(await exists(tensorsPath)) && (await exists(join(folder, pickle))))
+  if (pickle !== undefined && !(await isThere(tensorsPath)) && (await isThere(join(folder, pickle))))
     reject(
       'UnsupportedFile',
       join(folder, pickle),
@@ -72,16 +67,11 @@ export const readAdapterFolder = async (
     )
   // More than any method has for a module.
   const most = 1000 + 16 * modulesOf(model).length
-  const { tensors: entries } = await orThrow(readHeader(tensorsPath))
-  if (entries.size > most)
-    reject(
-      'ExtraTensor',
-      tensorsPath,
-      `at most ${most} tensors for a model of this size`,
-      `${entries.size}`,
-      otherModel,
-    )
-  const { tensors: stored } = await orThrow(readSafetensors(tensorsPath))
+  const requireFew = ({ tensors: { size } }: SafetensorsHeader): void => {
+    if (size > most)
+      reject('ExtraTensor', tensorsPath, `at most ${most} tensors for a model of this size`, `${size}`, otherModel)
+  }
+  const stored = await orThrow(io(tensorsPath, () => readThrough(tensorsPath, requireFew, () => {})))
   const tensors = new Map<string, Tensor>()
   for (const [name, value] of stored) {
     const made = E.chain(allFinite)(fromStored(value, { halves: 'float32' }))

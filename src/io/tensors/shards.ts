@@ -4,12 +4,11 @@ import * as t from 'io-ts'
 import type { Issue } from '../../tree/error.ts'
 import { didYouMean } from '../../tree/nearest.ts'
 import type { StoredTensor } from './dtypes.ts'
-import { readBytes, withFile } from '../files.ts'
-import { longestHeader } from './header.ts'
+import { withFile } from '../files.ts'
 import type { SafetensorsHeader, StoredEntry } from './header.ts'
 import { clip, decode, describe, inFile, io, issue, refuse, reject } from '../issues.ts'
 import type { Io } from '../issues.ts'
-import { decodeUtf8, parseJson } from '../json.ts'
+import { readJson } from '../json-file.ts'
 import { openHeader, readEntry } from './safetensors.ts'
 
 /** One tensor of a checkpoint, before it is read. */
@@ -86,21 +85,18 @@ const shardIssue = async (
     : refused('a file in this folder', `a link that leads out of it, "${file}"`, 'Copy the file into the folder.')
 }
 
-const readIndex = (path: string): Promise<ReadonlyMap<string, string>> =>
-  withFile(path, async (file, size) => {
-    if (size > longestHeader)
-      reject('TooLarge', path, `an index of at most ${longestHeader} bytes`, `${size}`, 'No model is as large as that.')
-    const json = parseJson(decodeUtf8(await readBytes(file, 0, size, path), path), path)
-    const named = Object.entries(decode(Index, json, path).weight_map)
-    refuse(
-      named
-        .filter(([, name]) => typeof name !== 'string')
-        .map(([key, name]) =>
-          issue('BadJson', keyOf(path, key), 'a file name', describe(name), 'Download the index again.'),
-        ),
-    )
-    return new Map(named as (readonly [string, string])[])
-  })
+const readIndex = async (path: string): Promise<ReadonlyMap<string, string>> => {
+  const json = await readJson(path, 'No model is as large as that.')
+  const named = Object.entries(decode(Index, json, path).weight_map)
+  refuse(
+    named
+      .filter(([, name]) => typeof name !== 'string')
+      .map(([key, name]) =>
+        issue('BadJson', keyOf(path, key), 'a file name', describe(name), 'Download the index again.'),
+      ),
+  )
+  return new Map(named as (readonly [string, string])[])
+}
 
 const keyOf = (path: string, tensor: string): string => inFile(path, `weight_map.${tensor}`)
 

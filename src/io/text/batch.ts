@@ -95,6 +95,10 @@ const rowsOf = (tokenizer: Batcher, texts: readonly string[], options: BatchOpti
   })
 }
 
+/** Rows of numbers as one tensor int32 [rows, width], the shorter ones filled up on a side. */
+export const tableOf = (rows: readonly (readonly number[])[], width: number, side: Side, value: number): Tensor =>
+  tensor(Int32Array.from(rows.flatMap((row) => padded(row, width, side, value))), [rows.length, width], 'int32')
+
 /** Texts as one batch. Throws `EmptyBatch`, `WrongSize`, `BadLength`, `NoLength`, `NoPadToken`, `RaggedData`, `TooLong`. */
 export const batchOf = (tokenizer: Batcher, texts: readonly string[], options: BatchOptions = {}): Batch => {
   const { to = 'longest', pad = tokenizer.paddingSide } = options
@@ -119,11 +123,7 @@ export const batchOf = (tokenizer: Batcher, texts: readonly string[], options: B
     )
   const side = pad === 'left' ? 'left' : 'right'
   const table = (values: (row: Framed) => readonly number[], value: number): Tensor =>
-    tensor(
-      Int32Array.from(rows.flatMap((row) => padded(values(row), width, side, value))),
-      [rows.length, width],
-      'int32',
-    )
+    tableOf(rows.map(values), width, side, value)
   return {
     ids: table(({ ids }) => ids, tokenizer.special.pad?.id ?? 0),
     mask: table(({ ids }) => ids.map(() => 1), 0),

@@ -1,7 +1,8 @@
 import type { Model, Tokens } from '../../kind/index.ts'
 import { generateTokens, isOverflow } from '../../model/generate.ts'
 import type { GenerateOptions } from '../../model/generate.ts'
-import { release, tensor } from '../../ops/index.ts'
+import { release } from '../../ops/index.ts'
+import { tableOf } from './batch.ts'
 import { EspalierError } from '../../tree/error.ts'
 import { renderChat } from './chat.ts'
 import type { ChatMessage, ChatOptions } from './chat.ts'
@@ -77,16 +78,12 @@ const rowOf = (tokenizer: Tokenizer, text: string, special: boolean, index: numb
     : [first.id]
 }
 
-const batchOf = (rows: readonly (readonly number[])[], pad: number): Tokens => {
+/** Texts that are ids already, filled up on the left. */
+const leftPadded = (rows: readonly (readonly number[])[], pad: number): Tokens => {
   const width = rows.reduce((most, { length }) => Math.max(most, length), 0)
-  const table = (of: (row: readonly number[]) => readonly number[], value: number) =>
-    tensor(
-      Int32Array.from(rows.flatMap((row) => [...Array<number>(width - row.length).fill(value), ...of(row)])),
-      [rows.length, width],
-      'int32',
-    )
   const isRagged = rows.some(({ length }) => length < width)
-  return { ids: table((row) => row, pad), ...(isRagged ? { mask: table((row) => row.map(() => 1), 0) } : {}) }
+  const seen = rows.map((row) => row.map(() => 1))
+  return { ids: tableOf(rows, width, 'left', pad), ...(isRagged ? { mask: tableOf(seen, width, 'left', 0) } : {}) }
 }
 
 /** What a token adds. A vocabulary may have more rows than the tokenizer has tokens: such a row is no text. */
@@ -191,7 +188,7 @@ export async function* streamText(
     ),
   )
   const rows = given.map((one, i) => rowOf(tokenizer, one.text, one.special, i))
-  const tokens = batchOf(rows, pad ?? tokenizer.special.pad?.id ?? [...ends][0] ?? 0)
+  const tokens = leftPadded(rows, pad ?? tokenizer.special.pad?.id ?? [...ends][0] ?? 0)
   let texts = given.map(({ text }): Writing => ({
     prompt: text,
     text: '',

@@ -5,7 +5,7 @@ import type { HubConfig } from '../../model/hub-config.ts'
 import type { Sampling } from '../../model/sample.ts'
 import { describe, inFile, io, issue, refuse } from '../issues.ts'
 import type { Io } from '../issues.ts'
-import { readJsonFile } from '../json-file.ts'
+import { orAbsent, readJsonFile } from '../json-file.ts'
 
 /** What the files of a model say of how it continues texts, as options of `generateText`. */
 export interface GenerationDefaults extends Sampling {
@@ -109,11 +109,6 @@ const samplingOf = (config: HubConfig, path: string): Sampling => {
   }
 }
 
-const orAbsent = (path: string): Promise<HubConfig | undefined> =>
-  readJsonFile(path).catch((error: unknown) =>
-    error instanceof Error && 'code' in error && error.code === 'ENOENT' ? undefined : Promise.reject(error),
-  )
-
 /**
  * Reads how a model on the Hugging Face Hub says that its texts end: `generation_config.json`, or `config.json` without it.
  *
@@ -140,7 +135,7 @@ export const loadGeneration = (
 ): Io<GenerationDefaults> =>
   io(folder, async () => {
     const own = join(folder, 'generation_config.json')
-    const found = await orAbsent(own)
+    const found = await orAbsent(readJsonFile(own))
     const path = found === undefined ? join(folder, 'config.json') : own
     const config = found ?? (await readJsonFile(path))
     const { eos_token_id: eos, pad_token_id: pad } = read(tokenFields, config, path)

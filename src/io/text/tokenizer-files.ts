@@ -1,10 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRecord } from '../codec.ts'
-import { readBytes, withFile } from '../files.ts'
-import { longestHeader } from '../tensors/header.ts'
 import { describe, inFile, reject } from '../issues.ts'
-import { decodeUtf8, parseJson } from '../json.ts'
+import { orAbsent, readJson, readText } from '../json-file.ts'
 
 /** A token that a model gives a meaning to. */
 export interface SpecialToken {
@@ -41,23 +39,13 @@ export interface TokenizerConfig {
   readonly chat: Readonly<Record<string, string>>
 }
 
-const readText = (path: string): Promise<string> =>
-  withFile(path, async (file, size) => {
-    if (size > longestHeader)
-      reject('TooLarge', path, `at most ${longestHeader} bytes of text`, `${size}`, 'No tokenizer is as large as that.')
-    return decodeUtf8(await readBytes(file, 0, size, path), path)
-  })
+const tooLarge = 'No tokenizer is as large as that.'
 
 /** Reads the JSON of a tokenizer. */
-export const readJson = async (path: string): Promise<unknown> => parseJson(await readText(path), path)
-
-const orAbsent = async <A>(reading: Promise<A>): Promise<A | undefined> =>
-  reading.catch((error: unknown) =>
-    error instanceof Error && 'code' in error && error.code === 'ENOENT' ? undefined : Promise.reject(error),
-  )
+export const readTokenizerJson = (path: string): Promise<unknown> => readJson(path, tooLarge)
 
 const readObject = async (path: string): Promise<Readonly<Record<string, unknown>>> => {
-  const json = (await orAbsent(readJson(path))) ?? {}
+  const json = (await orAbsent(readTokenizerJson(path))) ?? {}
   return isRecord(json) ? json : wrong(path, 'an object', json)
 }
 
@@ -110,11 +98,11 @@ const templatesIn = (value: unknown, path: string): Readonly<Record<string, stri
 }
 
 const templateFiles = async (folder: string): Promise<Readonly<Record<string, string>>> => {
-  const alone = await orAbsent(readText(join(folder, 'chat_template.jinja')))
+  const alone = await orAbsent(readText(join(folder, 'chat_template.jinja'), tooLarge))
   const more = join(folder, 'additional_chat_templates')
   const names = ((await orAbsent(readdir(more))) ?? []).filter((name) => name.endsWith('.jinja'))
   const others = await Promise.all(
-    names.map(async (name) => [name.slice(0, -'.jinja'.length), await readText(join(more, name))] as const),
+    names.map(async (name) => [name.slice(0, -'.jinja'.length), await readText(join(more, name), tooLarge)] as const),
   )
   return { ...Object.fromEntries(others), ...(alone === undefined ? {} : { default: alone }) }
 }

@@ -10,7 +10,7 @@ import { decode as decodeJson, inFile, io, messageOf, reject } from '../issues.t
 import type { Io } from '../issues.ts'
 import { streamOf } from './stream.ts'
 import type { TextStream } from './stream.ts'
-import { readConfig, readJson } from './tokenizer-files.ts'
+import { readConfig, readTokenizerJson } from './tokenizer-files.ts'
 import type { NamedToken, SpecialTokens, TokenizerConfig } from './tokenizer-files.ts'
 import { addedIn, idIn, modelOf, vocabularyOf } from './tokenizer-model.ts'
 import type { Added, Vocabulary } from './tokenizer-model.ts'
@@ -207,7 +207,7 @@ const isFallback = (decoder: unknown): boolean => JSON.stringify(decoder ?? null
 export const loadTokenizer = (folder: string, choice: TokenChoice = {}): Io<Tokenizer> =>
   io(folder, async () => {
     const path = join(folder, 'tokenizer.json')
-    const json = await readJson(path)
+    const json = await readTokenizerJson(path)
     const file: Readonly<Record<string, unknown>> & t.TypeOf<typeof TokenizerFile> = decodeJson(
       TokenizerFile,
       json,
