@@ -2,7 +2,7 @@ import { dropout, fixed, headOf, hiddenOf, layer, under } from '../kind/index.ts
 import type { AnyField, Ctx, Kind, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
 import { softCap } from '../nn/attend.ts'
 import { TiedHeadKind, linear } from '../nn/index.ts'
-import { argmax, equal, full, mul, sub, takeRows, tensor } from '../ops/index.ts'
+import { equal, sub } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { isBranch, places, replaceAt } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
@@ -55,16 +55,9 @@ export interface SequenceHead {
   readonly pad: number | null
 }
 
-/** The last token of each row that is no padding, by its id; the last of all where virtual tokens stand before the ids. */
-const lastPlaces = ({ ids }: Tokens, length: number, pad: number): Tensor => {
-  const [batch = 0, tokens = 0] = ids.shape
-  if (tokens !== length) return full([batch], length - 1, 'int32')
-  const order = tensor(
-    Float32Array.from({ length }, (_, i) => i),
-    [1, length],
-  )
-  return argmax(mul(sub(1, equal(ids, pad)), order))
-}
+/** 1 for each token that is no padding, by its id; nothing of that where virtual tokens stand before the ids. */
+const notPadding = ({ ids }: Tokens, { shape: [, length] }: Tensor, pad: number): Tensor | undefined =>
+  ids.shape[1] === length ? sub(1, equal(ids, pad)) : undefined
 
 /**
  * The kind of a causal classifier of texts: logits [batch, labels] of the last token by `score`.
@@ -80,7 +73,7 @@ export const sequenceClassifierKind = ({ tag, body, of, d, pad }: SequenceHead):
       const embedded = hiddenOf(bodyOf(n, body), tokens, ctx)
       const { hidden } = embedded
       const pad = n['pad'] as number
-      return { hidden: pad < 0 ? lastOf(embedded) : takeRows(hidden, lastPlaces(tokens, hidden.shape[1] ?? 0, pad)) }
+      return { hidden: lastOf(pad < 0 ? embedded : { hidden, mask: notPadding(tokens, hidden, pad) }) }
     },
     head: (n, hidden, ctx) => layer(n['score'] as Layer, hidden, ctx),
   },
