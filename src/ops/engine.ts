@@ -1,4 +1,5 @@
 import { fail } from '../tree/error.ts'
+import { usePreparation, type Prepare } from './compile/executable.ts'
 import { tf } from './tf.ts'
 
 /** The engines, fastest first. */
@@ -20,7 +21,9 @@ export interface EngineOptions {
   readonly quiet?: boolean
 }
 
-type Attempt = { readonly ok: true; readonly describe: string } | { readonly ok: false; readonly why: string }
+type Attempt =
+  | { readonly ok: true; readonly describe: string; readonly prepare?: Prepare }
+  | { readonly ok: false; readonly why: string }
 
 const tfBackend: Readonly<Record<EngineName, string>> = { native: 'tensorflow', wasm: 'wasm', js: 'cpu' }
 
@@ -85,6 +88,7 @@ const choose = async ({ prefer, quiet = false }: EngineOptions): Promise<EngineI
     }
     current = { name, describe: attempt.describe, skipped }
     chosen = true
+    usePreparation(attempt.prepare)
     if (!quiet) console.error(announce(current))
     return current
   }
@@ -114,8 +118,9 @@ const native = async (): Promise<Attempt> => {
   const { loadNative } = await import('./native/load.ts')
   const loaded = loadNative()
   if (!loaded.ok) return loaded
-  const started = await tf.setBackend(tfBackend.native)
-  return started ? { ok: true, describe: `native engine (${loaded.describe})` } : notStarted
+  if (!(await tf.setBackend(tfBackend.native))) return notStarted
+  const { executable } = await import('./native/graph/session.ts')
+  return { ok: true, describe: `native engine (${loaded.describe})`, prepare: executable }
 }
 
 const wasm = async (): Promise<Attempt> => {

@@ -1,0 +1,122 @@
+import type { Tensor } from '../../tree/tensor.ts'
+import { isTensor } from '../../tree/tensor.ts'
+
+/** What a value is made of: its tensors, everything else of it in a string, and the objects on the way to them. */
+export interface Layout {
+  /** Equal for two values that differ in the elements of their tensors alone. */
+  readonly signature: string
+  /** Each tensor once, in the order met. */
+  readonly tensors: readonly Tensor[]
+  /** Each object once, tensors too, in the order met: the same place in every value of one signature. */
+  readonly objects: readonly object[]
+}
+
+// Longer data is compared faster by running the function than by its signature.
+const longest = 4096
+
+const identities = new WeakMap<object, number>()
+let known = 0
+
+/** A number for a function or an object that is more than data: two of them are never taken for the same. */
+const identityOf = (x: object): number => {
+  if (!identities.has(x)) identities.set(x, (known += 1))
+  return identities.get(x)!
+}
+
+const isPlain = (x: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(x)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** The layout of a value, or in one sentence why it has none. */
+export const layoutOf = (value: unknown): Layout | string => {
+  const parts: string[] = []
+  const places = new Map<object, number>()
+  const tensors: Tensor[] = []
+  // An explicit stack, for deep data; a string on it is written as it is.
+  const waiting: unknown[] = [value]
+  const later = (...items: readonly unknown[]): void => {
+    for (let i = items.length - 1; i >= 0; i--) waiting.push(items[i])
+  }
+  while (waiting.length > 0) {
+    const x = waiting.pop()
+    if (x instanceof Mark) parts.push(x.text)
+    else if (typeof x !== 'object' || x === null) parts.push(primitive(x))
+    else if (places.has(x)) parts.push(`@${places.get(x)},`)
+    else {
+      places.set(x, places.size)
+      if (isTensor(x)) {
+        tensors.push(x)
+        parts.push(`${x.dtype}[${x.shape.join()}]`)
+      } else if (Array.isArray(x)) {
+        parts.push('(')
+        later(...(x as readonly unknown[]), new Mark(')'))
+      } else if (ArrayBuffer.isView(x)) {
+        const data = x as unknown as ArrayLike<number> & { readonly constructor: { readonly name: string } }
+        if (!(data.length <= longest)) return `an array of ${data.length} numbers among its arguments`
+        parts.push(`${data.constructor.name}<${Array.from(data, primitive).join('')}>`)
+      } else if (x instanceof Map || x instanceof Set) {
+        parts.push(x instanceof Map ? 'map(' : 'set(')
+        later(...(x instanceof Map ? [...x].flat() : [...(x as ReadonlySet<unknown>)]), new Mark(')'))
+      } else if (isPlain(x)) {
+        parts.push('{')
+        later(...Object.entries(x).flatMap(([key, child]) => [new Mark(JSON.stringify(key)), child]), new Mark('}'))
+      } else parts.push(`#${identityOf(x)},`)
+    }
+  }
+  return { signature: parts.join(''), tensors, objects: [...places.keys()] }
+}
+
+/** Text that is written to a signature as it is. */
+class Mark {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+const primitive = (x: unknown): string => {
+  if (typeof x === 'function') return `#${identityOf(x)},`
+  if (typeof x === 'string') return JSON.stringify(x)
+  return Object.is(x, -0) ? '-0,' : `${typeof x === 'bigint' ? 'n' : ''}${String(x)},`
+}
+
+/** What to put in the place of an object; undefined to go on inside of it. */
+export type Replace = (x: object) => { readonly by: unknown } | undefined
+
+/**
+ * A copy of a value in which some objects are replaced; what holds none of those is the same object as before.
+ *
+ * An object that stands in two places stands in both afterwards.
+ */
+export const replaceIn = (value: unknown, replace: Replace): unknown => {
+  const done = new Map<object, unknown>()
+  const visit = (x: unknown): unknown => {
+    if (typeof x !== 'object' || x === null || ArrayBuffer.isView(x)) return x
+    if (!done.has(x)) {
+      const found = replace(x)
+      done.set(x, found === undefined ? inside(x) : found.by)
+    }
+    return done.get(x)
+  }
+  const inside = (x: object): unknown => {
+    if (Array.isArray(x)) return changed(x, x, x.map(visit), (all) => all)
+    if (x instanceof Set) return changed(x, [...x], [...x].map(visit), (all) => new Set(all))
+    if (x instanceof Map)
+      return changed(x, [...x].flat(), [...x].flat().map(visit), (all) => new Map(pairs(all) as [unknown, unknown][]))
+    if (!isPlain(x)) return x
+    const [keys, values] = [Object.keys(x), Object.values(x)]
+    return changed(x, values, values.map(visit), (all) => Object.fromEntries(keys.map((key, i) => [key, all[i]])))
+  }
+  return visit(value)
+}
+
+const changed = (
+  whole: object,
+  before: readonly unknown[],
+  after: readonly unknown[],
+  build: (parts: readonly unknown[]) => object,
+): object => (before.every((x, i) => x === after[i]) ? whole : build(after))
+
+const pairs = (list: readonly unknown[]): readonly (readonly unknown[])[] =>
+  list.flatMap((x, i) => (i % 2 === 0 ? [[x, list[i + 1]]] : []))

@@ -1,0 +1,100 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Tensor } from '../../../tree/tensor.ts'
+import type { Executable } from '../../compile/executable.ts'
+import type { Graph } from '../../record.ts'
+import { asTensor, asTf, tf } from '../../tf.ts'
+import type { Out } from './builder.ts'
+import { lower, unruled } from './lower.ts'
+import { encodeSavedModel, graphTag } from './proto.ts'
+
+interface Metadata {
+  readonly id: number
+}
+
+/** What we use of tfjs-node's backend, read in version 4.22.0. */
+interface NativeBackend {
+  readonly binding: {
+    readonly loadSavedModel: (directory: string, tags: string) => number
+    readonly deleteSavedModel: (id: number) => void
+    readonly runSavedModel: (
+      id: number,
+      tensors: readonly number[],
+      inputs: string,
+      outputs: string,
+    ) => readonly Metadata[]
+  }
+  readonly getInputTensorIds: (tensors: readonly tf.Tensor[]) => number[]
+  readonly createOutputTensor: (metadata: Metadata) => tf.Tensor
+}
+
+/**
+ * A graph ready to run on the native engine, or why there is none: it is handed to TensorFlow once, as a saved model.
+ *
+ * Its results are new tensors; what it keeps, few and small, is freed by `free`.
+ */
+export const executable = (graph: Graph): Executable | string => {
+  const missing = unruled(graph)
+  if (missing !== undefined) return `the op ${missing} has no rule for graphs`
+  const { written, feeds, inputs, captures, outputs } = lower(graph)
+  const backend = tf.backend() as unknown as NativeBackend
+  const { binding } = backend
+  const model = load(binding, encodeSavedModel(written))
+  // Outside of every scope: they live as long as the graph.
+  const own = feeds.map(({ data, out }) => tf.keep(tf.engine().makeTensor(data, [...out.shape], out.dtype)))
+  const names = [...inputs, ...captures, ...feeds.map(({ out }) => out)].filter((out) => out !== undefined)
+  const fed = names.map(({ name }) => name).join(',')
+  // One name twice would be one tensor with two owners.
+  const distinct = [...new Set(outputs.map(({ name }) => name))]
+  const fetched = distinct.join(',')
+  return {
+    run: (given) => {
+      const tensors = [
+        ...given.filter((_, i) => inputs[i] !== undefined),
+        ...graph.captures.map(({ tensor }) => tensor),
+      ]
+      const ids = backend.getInputTensorIds([...tensors.map(here), ...own])
+      const made = binding
+        .runSavedModel(model, ids, fed, fetched)
+        .map((found) => asTensor(backend.createOutputTensor(found)))
+      return shared(outputs, distinct, made)
+    },
+    free: () => {
+      binding.deleteSavedModel(model)
+      tf.dispose(own)
+    },
+  }
+}
+
+const shared = (outputs: readonly Out[], distinct: readonly string[], made: readonly Tensor[]): readonly Tensor[] => {
+  const taken = new Set<number>()
+  return outputs.map(({ name, shape }) => {
+    const at = distinct.indexOf(name)
+    const first = !taken.has(at)
+    taken.add(at)
+    const found = made[at]!
+    if (String(found.shape) !== String(shape)) throw new Error(`a graph gave [${found.shape}] for [${shape}]`)
+    return first ? found : asTensor(tf.clone(asTf(found)))
+  })
+}
+
+/** The tensor, moved to this engine if it was made on another one. */
+const here = (tensor: Tensor): tf.Tensor => {
+  const own = asTf(tensor)
+  const engine = tf.engine()
+  if (engine.state.tensorInfo.get(own.dataId)?.backend !== tf.backend()) engine.moveData(tf.backend(), own.dataId)
+  return own
+}
+
+const load = (binding: NativeBackend['binding'], bytes: Uint8Array): number => {
+  const directory = mkdtempSync(join(tmpdir(), 'espalier-graph-'))
+  try {
+    // TensorFlow takes a folder without variables for a damaged one.
+    mkdirSync(join(directory, 'variables'))
+    writeFileSync(join(directory, 'saved_model.pb'), bytes)
+    return binding.loadSavedModel(directory, graphTag)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,57 @@
+import { fc, test } from '@fast-check/vitest'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import type { Tensor } from '../../../src/ops/index.ts'
+import { compile, engine, gradients, memory, mul, read, scope, sum } from '../../../src/ops/index.ts'
+import { distance, outputsOf, toTensor, variablesOf } from '../op-laws.ts'
+import { type Case, type Entry, opTable } from '../op-table.ts'
+
+const hasNative = await engine({ prefer: 'native', quiet: true }).then(
+  () => true,
+  () => false,
+)
+
+beforeAll(() => engine({ prefer: hasNative ? 'native' : 'js', quiet: true }))
+afterAll(() => engine({ prefer: 'js', quiet: true }))
+
+// Ops for what a model is made of, not for what it computes: their functions run op by op, with the op as the reason.
+const direct = new Set(['solve', 'unpack', 'matmulPacked', 'gatherPacked', 'dropout'])
+
+/** The outputs of an op, and the gradients of the sum of their squares: what training would ask of it. */
+const all =
+  (entry: Entry, { attrs, ...c }: Case) =>
+  (inputs: readonly Tensor[]): readonly (Tensor | null)[] => {
+    const outputs = outputsOf(entry, inputs, attrs)
+    const variables = variablesOf({ ...c, attrs }).map((i) => inputs[i]!)
+    if (variables.length === 0 || outputs.some(({ dtype }) => dtype !== 'float32')) return outputs
+    const loss = (): Tensor =>
+      outputsOf(entry, inputs, attrs)
+        .map((output) => sum(mul(output, output)))
+        .reduce((total, part) => mul(total, part))
+    return [...outputs, ...gradients(loss, variables).grads]
+  }
+
+describe.runIf(hasNative)('compile(f) = f on the native engine', () => {
+  test.each(opTable)('$name', (entry) => {
+    const found: string[] = []
+    fc.assert(
+      fc.property(entry.cases, (c) => {
+        const inputs = c.inputs.map(toTensor)
+        const before = memory().tensors
+        const f = all(entry, c)
+        const compiled = compile(f)
+        const expected = scope(() => f(inputs).map((t) => (t === null ? [] : [...read(t)])))
+        for (let call = 0; call < 2; call++) {
+          const given = scope(() => compiled(inputs).map((t) => (t === null ? [] : [...read(t)])))
+          expect(given.length).toBe(expected.length)
+          given.forEach((output, i) => expect(distance(output, expected[i]!)).toBeLessThanOrEqual(1e-4))
+        }
+        found.push(...compiled.report().direct)
+        compiled.free()
+        expect(memory().tensors).toBe(before)
+        inputs.forEach((input) => scope(() => expect(input.isDisposed).toBe(false)))
+      }),
+      { numRuns: 12 },
+    )
+    expect([...new Set(found)]).toEqual(direct.has(entry.name) ? [expect.stringContaining('has no rule')] : [])
+  })
+})
