@@ -1,5 +1,5 @@
 import type { Ctx, Tokens } from '../kind/index.ts'
-import { argmax, crossEntropy, gather, item, read, scope, tensor, transpose } from '../ops/index.ts'
+import { compile, argmax, crossEntropy, gather, item, read, scope, tensor, transpose } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { batches, collateTokens } from './data.ts'
 import type { PadOptions } from './data.ts'
@@ -88,15 +88,19 @@ export const classifier = <M>({
 
   const loss: Classifier<M>['loss'] = (model, batch, ctx) => crossEntropy(logits(model, batch, ctx), batch.label)
 
+  const judge = compile((model: M, batch: ClassBatch) => {
+    const out = logits(model, batch)
+    return { loss: crossEntropy(out, batch.label), chosen: argmax(out) }
+  })
+
   const evaluate: Classifier<M>['evaluate'] = (model, examples) => {
     requireSetting('classifier.examples', examples.length, examples.length > 0, 'at least one')
     let [total, right] = [0, 0]
     for (const part of batches(examples, { size: batchSize }))
       scope(() => {
-        const batch = collate(part)
-        const out = logits(model, batch)
-        total += item(crossEntropy(out, batch.label)) * part.length
-        const chosen = read(argmax(out))
+        const judged = judge(model, collate(part))
+        total += item(judged.loss) * part.length
+        const chosen = read(judged.chosen)
         right += part.filter((e, i) => chosen[i] === e.label).length
       })
     return { loss: total / examples.length, accuracy: right / examples.length }

@@ -1,4 +1,4 @@
-import { item, scope } from '../ops/index.ts'
+import { compile, item, scope } from '../ops/index.ts'
 import { batches } from './data.ts'
 import type { Loss } from './grad.ts'
 
@@ -39,8 +39,9 @@ export const evaluateOn = <M, T, B>({
   batchSize = data.length,
 }: EvaluateOptions<M, T, B>): ((model: M) => { readonly loss: number }) => {
   const parts = batches(data, { size: batchSize })
+  const judge = compile((model: M, batch: B) => loss(model, batch, {}))
   return (model) => {
-    const total = parts.reduce((sum, part) => sum + part.length * scope(() => item(loss(model, collate(part), {}))), 0)
+    const total = parts.reduce((sum, part) => sum + part.length * scope(() => item(judge(model, collate(part)))), 0)
     return { loss: total / data.length }
   }
 }

@@ -14,7 +14,7 @@ import type { Optimiser } from './optimiser.ts'
 import { owned } from './owned.ts'
 import { report } from './report.ts'
 import type { Extent, Reporter } from './report.ts'
-import { advance, begin } from './step.ts'
+import { begin, stepper } from './step.ts'
 
 /**
  * Trains a model: batches in an order drawn from the key, steps, evaluations, early stop, progress and metrics.
@@ -57,6 +57,7 @@ export const fit = async <M, T, B, S>(
   const optimiser = optimiserOf(options)
   if (resume !== undefined) requireResumable<M, S>(resume.run, model, optimiser, key)
 
+  const advance = stepper<M, B, S | Accumulated<S>>(optimiser, loss, options)
   const own = owned()
   const total = epochs * perEpoch
   const history: History[number][] = [...(resume?.history ?? [])]
@@ -72,7 +73,7 @@ export const fit = async <M, T, B, S>(
   const takeStep = (examples: readonly T[], step: number): { readonly loss: number; readonly size: number } => {
     const next = own.make(() => {
       const batch = collate(examples)
-      const { loss: value, ...after } = advance(optimiser, loss, options, run, batch, `step ${step}`)
+      const { loss: value, ...after } = advance(run, batch, `step ${step}`)
       return { run: after, loss: item(value!), size: tokens === undefined ? examples.length : tokens(batch) }
     })
     own.drop(run, [next.run, best])

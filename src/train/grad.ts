@@ -73,7 +73,6 @@ export const differentiate = <M, B>(
   batch: B,
   ctx: LossCtx,
   { unreached = 'error' }: GradOptions,
-  name = 'the loss',
 ): ValueAndGrad => {
   const params = requireTrainable(model)
   const labels = Object.keys(params)
@@ -83,7 +82,7 @@ export const differentiate = <M, B>(
     const handles = labels.map((label) => identity(params[label]!))
     const fresh = withValues(model, Object.fromEntries(labels.map((label, i) => [label, handles[i]!])))
     const { value, grads } = gradients(() => loss(fresh, batch, ctx), handles)
-    requireFinite(value, name)
+    requireFinite(value)
     const missed = labels.filter((_, i) => grads[i] === null)
     if (missed.length > 0 && unreached === 'error') failUnreached(missed)
     const own = labels.map((label, i): [string, Tensor] => [label, grads[i] ?? zeros(params[label]!.shape)])
@@ -107,13 +106,13 @@ export const requireTrainable = (model: unknown): Labelled => {
 }
 
 /** Refuses a loss of NaN or infinity; one that is being recorded has no value yet. @internal */
-export const requireFinite = (loss: Tensor, path: string): void => {
+export const requireFinite = (loss: Tensor): void => {
   if (isSymbolic(loss)) return
   const value = item(loss)
   if (!Number.isFinite(value))
     fail({
       _tag: 'NonFiniteLoss',
-      path,
+      path: 'the loss',
       expected: 'a finite number',
       found: String(value),
       hint: 'Lower the rate, warm up, or clip by the global norm; and look for log(0) or a division by 0 in the loss.',

@@ -5,12 +5,12 @@ import { trainableOf } from '../tree/partition.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type { Accumulated } from './accumulate.ts'
 import { requireTrainable } from './grad.ts'
-import type { GradOptions, Loss } from './grad.ts'
+import type { Loss } from './grad.ts'
 import type { EvaluationRecord, History, Metrics, Monitor, StepRecord } from './history.ts'
 import { requireParts } from './optimiser.ts'
 import type { Optimiser } from './optimiser.ts'
 import { isCount, requireSetting } from './schedule.ts'
-import type { Run } from './step.ts'
+import type { Run, StepOptions } from './step.ts'
 
 /** The run of a `fit`; its optimiser's state is wrapped when gradients are accumulated. */
 export type FitRun<M, S> = Run<M, S | Accumulated<S>>
@@ -54,7 +54,7 @@ export interface Fitted<M, S> {
 export type Resume<M, S> = Pick<Fitted<M, S>, 'run'> & Partial<Pick<Fitted<M, S>, 'history' | 'best'>>
 
 /** How `fit` trains. */
-export interface FitOptions<M, T, B, S> extends GradOptions {
+export interface FitOptions<M, T, B, S> extends StepOptions {
   readonly data: readonly T[]
   /** Makes a batch of examples; `fit` frees the tensors that it allocates. */
   readonly collate: (examples: readonly T[]) => B

@@ -1,9 +1,10 @@
-import { add, pad, reshape, scalar, scope } from '../ops/index.ts'
+import { add, compile, pad, reshape, scalar, scope } from '../ops/index.ts'
+import { explained } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { withValues } from '../tree/partition.ts'
 import type { Tensor } from '../tree/tensor.ts'
-import { differentiate, requireTrainable } from './grad.ts'
+import { differentiate, requireFinite, requireTrainable } from './grad.ts'
 import type { GradOptions, Loss, LossCtx, NeedsTrainable } from './grad.ts'
 import { mapLabelled } from './labelled.ts'
 import type { Optimiser } from './optimiser.ts'
@@ -63,30 +64,51 @@ export const begin = <M, S>(model: M, optimiser: Optimiser<S>, key: Key): Run<M,
  * toArray(model.w.value) // => [4, -4]
  * ```
  */
-export const step =
-  <L, B, S>(optimiser: Optimiser<S>, loss: Loss<L, B>, options: GradOptions = {}) =>
-  <M extends L>(run: Run<M, S>, batch: B): Run<M, S> =>
-    advance(optimiser, loss, options, run, batch, 'the loss')
-
-/** One step, with a name for it in errors. @internal */
-export const advance = <M, B, S>(
+export const step = <L, B, S>(
   optimiser: Optimiser<S>,
-  loss: Loss<M, B>,
-  options: GradOptions,
-  run: Run<M, S>,
-  batch: B,
-  name: string,
-): Run<M, S> =>
-  scope(() => {
-    const { value, grads } = differentiate(loss, run.model, batch, contextOf(run), options, name)
-    const params = requireTrainable(run.model)
-    const { updates, state } = optimiser.update(grads, run.state, params)
-    const model = withValues(
-      run.model,
-      mapLabelled(updates, (update, label) => add(params[label]!, update)),
+  loss: Loss<L, B>,
+  options: StepOptions = {},
+): (<M extends L>(run: Run<M, S>, batch: B) => Run<M, S>) => {
+  const advance = stepper<L, B, S>(optimiser, loss, options)
+  return (run, batch) => advance(run, batch, 'the loss')
+}
+
+/** How a step is taken. */
+export interface StepOptions extends GradOptions {
+  /** Whether the native engine runs it as one graph, see `compile`; true by default. */
+  readonly compile?: boolean
+}
+
+/** Takes one step, with a name for it in errors. @internal */
+export const stepper = <L, B, S>(
+  optimiser: Optimiser<S>,
+  loss: Loss<L, B>,
+  { compile: compiles = true, ...options }: StepOptions,
+): (<M extends L>(run: Run<M, S>, batch: B, name: string) => Run<M, S>) => {
+  const advance = (run: Run<L, S>, batch: B): Run<L, S> =>
+    scope(() => {
+      const { value, grads } = differentiate(loss, run.model, batch, contextOf(run), options)
+      const params = requireTrainable(run.model)
+      const { updates, state } = optimiser.update(grads, run.state, params)
+      const model = withValues(
+        run.model,
+        mapLabelled(updates, (update, label) => add(params[label]!, update)),
+      )
+      return { model, state, count: add(run.count, 1), key: run.key, loss: value }
+    })
+  const compiled = compiles ? compile(advance) : advance
+  return <M extends L>({ loss: _, ...run }: Run<M, S>, batch: B, name: string) =>
+    explained(
+      () =>
+        scope(() => {
+          const next = compiled(run, batch) as Run<M, S>
+          requireFinite(next.loss!)
+          return next
+        }),
+      // The name is none of the step's arguments: a graph would be made for each.
+      (issue) => (issue._tag === 'NonFiniteLoss' ? { ...issue, path: name } : issue),
     )
-    return { model, state, count: add(run.count, 1), key: run.key, loss: value }
-  })
+}
 
 /** What differs from step to step is the tensor alone, so that a compiled step draws new masks too. */
 const contextOf = ({ count, key }: Run<unknown, unknown>): LossCtx => ({

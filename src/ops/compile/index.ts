@@ -62,24 +62,27 @@ export const compile = <A extends readonly unknown[], R>(
   f: (...args: A) => R,
   { keep = 16 }: CompileOptions = {},
 ): Compiled<A, R> => {
-  const programs = new Map<string, Program | string>()
+  const programs: Programs = new Map()
   const reasons = new Set<string>()
-  const drop = (signature: string): void => {
-    const program = programs.get(signature)
-    if (typeof program === 'object') program.executable.free()
-    programs.delete(signature)
-  }
+  const note = (reason: string): void => void (reasons.size < keep && reasons.add(reason))
+  const rare = new Set<string>()
   const programFor = (layout: Layout, args: A, prepare: Prepare): Program | string => {
     const { signature } = layout
     const found = programs.get(signature)
     const isGood =
       typeof found === 'string' || (found?.prepare === prepare && !found.captured.some((t) => t.isDisposed))
-    if (found !== undefined && !isGood) drop(signature)
+    if (found !== undefined && !isGood) drop(programs, signature)
+    // A graph that many calls use must not go for one that a single call would.
+    if (!isGood && programs.size >= keep && !rare.has(signature)) {
+      if (rare.size >= 64 * keep) rare.clear()
+      rare.add(signature)
+      return `more than ${keep} signatures, of which this one came once: pad batches to few lengths`
+    }
     const program = found !== undefined && isGood ? found : build(f, args, layout, prepare)
     // The one used last stands last, so that the first is the one to go.
     programs.delete(signature)
     programs.set(signature, program)
-    if (programs.size > keep) drop(programs.keys().next().value!)
+    if (programs.size > keep) drop(programs, programs.keys().next().value!)
     return program
   }
   const call = (...args: A): R => {
@@ -89,25 +92,43 @@ export const compile = <A extends readonly unknown[], R>(
     const layout = layoutOf(args)
     const program = typeof layout === 'string' ? layout : programFor(layout, args, prepare)
     if (typeof layout === 'string' || typeof program === 'string') {
-      reasons.add(String(program))
+      note(typeof layout === 'string' ? layout : String(program))
       return f(...args)
     }
     const outputs = attempt(() => program.executable.run(layout.tensors))
     if (outputs instanceof Error) {
       // What the graph refuses, such as an id out of range, the ops one by one refuse by name and place.
-      reasons.add(outputs.message)
+      note(outputs.message)
       return f(...args)
     }
     return program.result(outputs, layout) as R
   }
-  return Object.assign(call, {
+  const compiled = Object.assign(call, {
     report: (): CompileReport => ({
       graphs: [...programs.values()].filter((program) => typeof program === 'object').length,
       direct: [...reasons],
     }),
-    free: (): void => [...programs.keys()].forEach(drop),
+    free: (): void => dropAll(programs),
   })
+  forgotten.register(compiled, programs)
+  return compiled
 }
+
+/** The programs of one function by signature, the one used last at the end; a reason in the place of one that is none. */
+type Programs = Map<string, Program | string>
+
+const drop = (programs: Programs, signature: string): void => {
+  const program = programs.get(signature)
+  if (typeof program === 'object') program.executable.free()
+  programs.delete(signature)
+}
+
+const dropAll = (programs: Programs): void => {
+  for (const signature of programs.keys()) drop(programs, signature)
+}
+
+/** Frees the graphs of a function that nobody can call any more. */
+const forgotten = new FinalizationRegistry<Programs>(dropAll)
 
 const attempt = <T>(run: () => T): T | Error => {
   try {

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Tensor } from '../../../tree/tensor.ts'
 import type { Executable } from '../../compile/executable.ts'
+import type { Data } from '../../op.ts'
 import type { Graph } from '../../record.ts'
 import { asTensor, asTf, tf } from '../../tf.ts'
 import type { Out } from './builder.ts'
 import { lower, unruled } from './lower.ts'
-import { encodeSavedModel, graphTag } from './proto.ts'
+import { dataTypes, encodeSavedModel, graphTag } from './proto.ts'
 
 interface Metadata {
   readonly id: number
@@ -16,6 +17,8 @@ interface Metadata {
 /** What we use of tfjs-node's backend, read in version 4.22.0. */
 interface NativeBackend {
   readonly binding: {
+    readonly createTensor: (shape: readonly number[], dtype: number, data: Data) => number
+    readonly deleteTensor: (id: number) => void
     readonly loadSavedModel: (directory: string, tags: string) => number
     readonly deleteSavedModel: (id: number) => void
     readonly runSavedModel: (
@@ -41,8 +44,8 @@ export const executable = (graph: Graph): Executable | string => {
   const backend = tf.backend() as unknown as NativeBackend
   const { binding } = backend
   const model = load(binding, encodeSavedModel(written))
-  // Outside of every scope: they live as long as the graph.
-  const own = feeds.map(({ data, out }) => tf.keep(tf.engine().makeTensor(data, [...out.shape], out.dtype)))
+  // Past tfjs, which would count them among the tensors of the program.
+  const own = feeds.map(({ data, out }) => binding.createTensor(out.shape, dataTypes[out.dtype], data))
   const names = [...inputs, ...captures, ...feeds.map(({ out }) => out)].filter((out) => out !== undefined)
   const fed = names.map(({ name }) => name).join(',')
   // One name twice would be one tensor with two owners.
@@ -54,7 +57,7 @@ export const executable = (graph: Graph): Executable | string => {
         ...given.filter((_, i) => inputs[i] !== undefined),
         ...graph.captures.map(({ tensor }) => tensor),
       ]
-      const ids = backend.getInputTensorIds([...tensors.map(here), ...own])
+      const ids = [...backend.getInputTensorIds(tensors.map(here)), ...own]
       const made = binding
         .runSavedModel(model, ids, fed, fetched)
         .map((found) => asTensor(backend.createOutputTensor(found)))
@@ -62,7 +65,7 @@ export const executable = (graph: Graph): Executable | string => {
     },
     free: () => {
       binding.deleteSavedModel(model)
-      tf.dispose(own)
+      for (const id of own) binding.deleteTensor(id)
     },
   }
 }
