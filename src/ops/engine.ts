@@ -1,4 +1,5 @@
 import { fail } from '../tree/error.ts'
+import { allowNativeKernels } from './native/custom.ts'
 import { tf } from './tf.ts'
 
 /** The engines, fastest first. */
@@ -114,8 +115,9 @@ const native = async (): Promise<Attempt> => {
   const { loadNative } = await import('./native/load.ts')
   const loaded = loadNative()
   if (!loaded.ok) return loaded
-  const started = await tf.setBackend(tfBackend.native)
-  return started ? { ok: true, describe: `native engine (${loaded.describe})` } : notStarted
+  if (!(await tf.setBackend(tfBackend.native))) return notStarted
+  allowNativeKernels(loaded.fresh)
+  return { ok: true, describe: `native engine (${loaded.describe})` }
 }
 
 const wasm = async (): Promise<Attempt> => {
