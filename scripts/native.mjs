@@ -1,6 +1,6 @@
 // `npm run native`. Node 20 runs no TypeScript, and in a fresh clone nothing is built yet: so the few files of the
 // installer are stripped of their types into node_modules, where they still find the packages of the project.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -24,8 +24,9 @@ const main = async () => {
   const { default: ts } = await import('typescript').catch(() => {
     throw new Error('The packages of the project are not installed yet: run "npm ci" first.')
   })
-  const installer = readdirSync(join(root, 'src', 'ops', 'native')).filter((name) => name.endsWith('.ts'))
+  const installer = readdirSync(join(root, 'src', 'ops', 'native')).filter((name) => /^(?!custom).*\.ts$/.test(name))
   for (const file of ['tree/error.ts', ...installer.map((name) => `ops/native/${name}`)]) transpile(ts, file)
+  cpSync(join(root, 'src/ops/native/kernels'), join(target, 'ops/native/kernels'), { recursive: true })
   writeFileSync(join(target, 'package.json'), '{ "type": "module" }\n')
 
   const load = (file) => import(pathToFileURL(join(target, file)).href)

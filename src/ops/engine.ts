@@ -1,5 +1,6 @@
 import { fail } from '../tree/error.ts'
 import { usePreparation, type Prepare } from './compile/executable.ts'
+import { allowNativeKernels } from './native/custom.ts'
 import { tf } from './tf.ts'
 
 /** The engines, fastest first. */
@@ -119,6 +120,7 @@ const native = async (): Promise<Attempt> => {
   const loaded = loadNative()
   if (!loaded.ok) return loaded
   if (!(await tf.setBackend(tfBackend.native))) return notStarted
+  allowNativeKernels(loaded.fresh)
   const { executable } = await import('./native/graph/session.ts')
   return { ok: true, describe: `native engine (${loaded.describe})`, prepare: executable }
 }

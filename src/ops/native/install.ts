@@ -7,10 +7,10 @@ import { compilerOf, inspectHost } from './host.ts'
 import { nativePaths, nativeRoot, versions } from './location.ts'
 import type { NativePaths } from './location.ts'
 import * as plan from './plan.ts'
-import type { Command, Step } from './plan.ts'
+import type { Command, Source, Step } from './plan.ts'
 import { run } from './process.ts'
 import type { Ended } from './process.ts'
-import { readStamp, stepsToDo, writeStamp } from './state.ts'
+import { kernels, readStamp, stepsToDo, writeStamp } from './state.ts'
 
 /** Where to install, with which environment, and who is told about each step. */
 export interface NativeOptions {
@@ -29,6 +29,7 @@ export type NativeInstallation =
 interface Site {
   readonly paths: NativePaths
   readonly environment: NodeJS.ProcessEnv
+  readonly write: (text: string) => void
 }
 
 /** Ends the steps; only `installNative` catches it. */
@@ -60,7 +61,7 @@ export const installNative = async (options: NativeOptions = {}): Promise<Native
       const start = performance.now()
       write(`${index + 1}/${plan.steps.length} ${titles[step]}: `)
       if (todo.includes(step)) {
-        await perform[step]({ paths, environment }).catch((error: unknown) => {
+        await perform[step]({ paths, environment, write }).catch((error: unknown) => {
           write('failed\n')
           throw error
         })
@@ -129,36 +130,48 @@ const perform: Record<Step, (site: Site) => Promise<void>> = {
     rmSync(site.paths.wheel, { force: true })
   },
 
-  binding: async (site) => {
-    const compiler = compilerOf(site.environment)
-    const help = 'A C++17 compiler and its standard library are needed; GCC 12 is proven.'
-    const directory = temporaryPath(site.paths.root, 'objects')
-    mkdirSync(directory, { recursive: true })
-    const objects: string[] = []
-    for (const [index, source] of plan.sources(site.paths).entries()) {
-      const object = join(directory, `${index}.o`)
-      await must(site, plan.compile(compiler, site.paths, source, object), 'CompilationFailed', help)
-      objects.push(object)
-    }
-    const linked = join(directory, 'tfjs_binding.node')
-    await must(site, plan.link(compiler, site.paths, objects, linked), 'CompilationFailed', help)
-    mkdirSync(dirname(site.paths.binding), { recursive: true })
-    // A binding that replaces a verified one is not verified itself.
-    rmSync(site.paths.stamp, { force: true })
-    renameSync(linked, site.paths.binding)
-  },
+  binding: (site) =>
+    build(site, [...plan.bindingSources(site.paths), ...kernels()]).catch((error: unknown) =>
+      withoutKernels(site, error),
+    ),
 
   check: async (site) => {
     const verify = fileURLToPath(import.meta.url).replace(/install(\.[jt]s)$/, 'verify$1')
     const command = { file: process.execPath, args: [verify, site.paths.root] }
-    const ended = await must(
-      site,
-      command,
-      'CheckFailed',
-      `Delete ${site.paths.root} and run it again. Until then WASM is used.`,
-    )
+    const check = (): Promise<Ended> =>
+      must(site, command, 'CheckFailed', `Delete ${site.paths.root} and run it again. Until then WASM is used.`)
+    const ended = await check().catch((error: unknown) => withoutKernels(site, error).then(check))
     writeStamp(site.paths, ended.output)
   },
+}
+
+/** The binding, compiled two files at a time and linked. */
+const build = async (site: Site, sources: readonly Source[]): Promise<void> => {
+  const compiler = compilerOf(site.environment)
+  const help = 'A C++17 compiler and its standard library are needed; GCC 12 is proven.'
+  const directory = temporaryPath(site.paths.root, 'objects')
+  mkdirSync(directory, { recursive: true })
+  const objects = sources.map((_, index) => join(directory, `${index}.o`))
+  const todo = sources.entries()
+  const compileOneByOne = async (): Promise<void> => {
+    for (const [index, source] of todo)
+      await must(site, plan.compile(compiler, site.paths, source, objects[index]!), 'CompilationFailed', help)
+  }
+  const ended = await Promise.allSettled([compileOneByOne(), compileOneByOne()])
+  for (const end of ended) if (end.status === 'rejected') throw end.reason
+  const linked = join(directory, 'tfjs_binding.node')
+  await must(site, plan.link(compiler, site.paths, objects, linked), 'CompilationFailed', help)
+  mkdirSync(dirname(site.paths.binding), { recursive: true })
+  // A binding that replaces a verified one is not verified itself.
+  rmSync(site.paths.stamp, { force: true })
+  renameSync(linked, site.paths.binding)
+}
+
+/** Kernels of our own only make it faster: where they do not compile or compute, the engine goes without them. */
+const withoutKernels = async (site: Site, error: unknown): Promise<void> => {
+  if (!(error instanceof StepFailure)) throw error
+  await build(site, plan.bindingSources(site.paths))
+  site.write(`without the kernels of espalier (${error.issue.found.split('\n')[0]}), `)
 }
 
 const must = async (site: Site, command: Command, tag: string, hint: string): Promise<Ended> => {

@@ -4,10 +4,17 @@ import { join } from 'node:path'
 import type * as Tf from '@tensorflow/tfjs'
 import { nativePaths, versions } from './location.ts'
 import type { NativePaths } from './location.ts'
+import { isFresh } from './state.ts'
 
 /** The native engine is there and registered with tfjs as backend `tensorflow`; or one sentence why it is not. */
 export type NativeLoad =
-  | { readonly ok: true; readonly describe: string; readonly tfjsNode: string }
+  | {
+      readonly ok: true
+      readonly describe: string
+      readonly tfjsNode: string
+      /** The binding was made of the kernels that this version of espalier knows. */
+      readonly fresh: boolean
+    }
   | { readonly ok: false; readonly why: string }
 
 type Tfjs = typeof Tf
@@ -72,7 +79,8 @@ const loadInstalled = (tf: Tfjs, paths: NativePaths): NativeLoad => {
     },
     paths.tfjsNode,
   )
-  return loaded.ok ? loaded : { ok: false, why: `${loaded.why}; delete ${paths.root} and run ${command} again` }
+  if (!loaded.ok) return { ok: false, why: `${loaded.why}; delete ${paths.root} and run ${command} again` }
+  return { ...loaded, fresh: isFresh(paths) }
 }
 
 const register = (tf: Tfjs, requireTfjsNode: () => unknown, directory: string): NativeLoad => {
@@ -86,7 +94,8 @@ const register = (tf: Tfjs, requireTfjsNode: () => unknown, directory: string): 
     const backend = tf.findBackend(backendName) as Backend | null
     if (backend?.binding === undefined) return { ok: false, why: 'it registered no backend' }
     const version = backend.binding.TF_Version ?? 'of unknown version'
-    return { ok: true, describe: `TensorFlow ${version} through tfjs-node ${versions.tfjs}`, tfjsNode: directory }
+    const describe = `TensorFlow ${version} through tfjs-node ${versions.tfjs}`
+    return { ok: true, describe, tfjsNode: directory, fresh: false }
   } catch (error) {
     return { ok: false, why: message(error) }
   } finally {

@@ -204,9 +204,29 @@ export const stripLibrary = (directory: string): Command => ({
   ],
 })
 
-/** What is linked into the binding. */
-export const sources = (paths: NativePaths): readonly Source[] =>
+/** What tfjs-node is made of: a binding with it alone works. */
+export const bindingSources = (paths: NativePaths): readonly Source[] =>
   ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => ({ file: join(paths.tfjsNode, 'binding', name), flags: [] }))
+
+/** The flags that give a compiler each of the three sets of instructions; the processor it runs on is asked at each call. */
+const instructionSets: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  avx2: ['-mavx2', '-mfma'],
+  avx512: ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx2', '-mfma', '-mprefer-vector-width=512'],
+}
+
+/** The kernels of our own among the files of their directory: those with SIMD in them once for each set of instructions. */
+export const kernelSources = (directory: string, names: readonly string[]): readonly Source[] =>
+  names
+    .filter((name) => name.endsWith('.cc'))
+    .flatMap((name) => {
+      const file = join(directory, name)
+      if (!name.startsWith('simd-')) return [{ file, flags: [] }]
+      return Object.entries(instructionSets).map(([isa, flags]) => ({
+        file,
+        flags: ['-O3', '-Wno-psabi', `-DESPALIER_ISA=${isa}`, ...flags],
+      }))
+    })
 
 /** TensorFlow's own flags where they change the layout of a type that crosses into the library. */
 const compileFlags = [

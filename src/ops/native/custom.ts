@@ -1,0 +1,81 @@
+import type { TensorSpec } from '../../tree/tensor.ts'
+import { tf } from '../tf.ts'
+
+/** A value of an attr of a TensorFlow op: whole numbers as they are, others by `float`. */
+export type CustomAttr = boolean | string | number | readonly number[] | { readonly float: number }
+
+/** The attrs of one of our own TensorFlow ops. */
+export type CustomAttrs = Readonly<Record<string, CustomAttr>>
+
+/** An attr that TensorFlow takes for a float, whatever its value. */
+export const float = (value: number): CustomAttr => ({ float: value })
+
+interface OpAttr {
+  readonly name: string
+  readonly type: number
+  readonly value: unknown
+}
+
+interface Backend {
+  readonly executeSingleOutput: (op: string, attrs: readonly OpAttr[], inputs: readonly tf.Tensor[]) => tf.Tensor
+}
+
+/** What the kernels found: the instructions they use, and how many threads. */
+export interface Processor {
+  readonly isa: 'base' | 'avx2' | 'avx512'
+  readonly threads: number
+}
+
+let allowed = false
+let found: Processor | null | undefined
+
+/** Says whether the binding's kernels are of this version; those of another one are never called. @internal */
+export const allowNativeKernels = (fresh: boolean): void => {
+  allowed = fresh
+  found = undefined
+}
+
+/** What the kernels of our own run on; `null` where the binding has none, or is that of another version. */
+export const nativeProcessor = (): Processor | null => {
+  if (found === undefined) found = allowed ? probe() : null
+  return found
+}
+
+/** Whether `custom` can run the ops of `kernels/`. */
+export const hasNativeKernels = (): boolean => nativeProcessor() !== null
+
+const backend = (): Backend => tf.backend() as unknown as Backend
+
+const probe = (): Processor | null => {
+  try {
+    const output = backend().executeSingleOutput('EspalierProcessor', [], [])
+    const [isa, threads] = output.dataSync()
+    output.dispose()
+    return { isa: (['base', 'avx2', 'avx512'] as const)[isa!]!, threads: threads! }
+  } catch {
+    return null
+  }
+}
+
+// The numbers of TF_AttrType.
+const opAttr = ([name, value]: readonly [string, CustomAttr]): OpAttr => {
+  if (typeof value === 'string') return { name, type: 0, value }
+  if (typeof value === 'boolean') return { name, type: 3, value }
+  if (typeof value === 'number') return { name, type: 1, value }
+  return 'float' in value ? { name, type: 2, value: value.float } : { name, type: 1, value }
+}
+
+/**
+ * Runs one of our own TensorFlow ops with one output, which gets the shape of `output`; call it where `hasNativeKernels`.
+ *
+ * The inputs of a list stand one after the other, and an attr gives their number.
+ */
+export const custom = (
+  op: string,
+  inputs: readonly tf.Tensor[],
+  attrs: CustomAttrs,
+  { shape }: Pick<TensorSpec, 'shape'>,
+): tf.Tensor => {
+  const result = backend().executeSingleOutput(op, Object.entries(attrs).map(opAttr), inputs)
+  return String(result.shape) === String(shape) ? result : tf.reshape(result, [...shape])
+}

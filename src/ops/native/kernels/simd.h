@@ -1,0 +1,111 @@
+// Vectors of the width that this copy of the file is compiled for; only for files named simd-*.cc.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "threads.h"
+
+#define ESPALIER_INLINE static inline __attribute__((always_inline))
+
+namespace espalier::ESPALIER_ISA {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+typedef float Floats __attribute__((vector_size(kLanes * 4)));
+typedef int32_t Ints __attribute__((vector_size(kLanes * 4)));
+
+ESPALIER_INLINE Floats load(const float* from) {
+  Floats v;
+  memcpy(&v, from, sizeof v);
+  return v;
+}
+ESPALIER_INLINE void store(float* to, Floats v) { memcpy(to, &v, sizeof v); }
+ESPALIER_INLINE Floats splat(float x) { return Floats{} + x; }
+
+// The first `count` lanes; the others are 0.
+ESPALIER_INLINE Floats load(const float* from, int count) {
+  if (count >= kLanes) return load(from);
+  Floats v{};
+  memcpy(&v, from, count * sizeof(float));
+  return v;
+}
+ESPALIER_INLINE void store(float* to, Floats v, int count) {
+  if (count >= kLanes) return store(to, v);
+  memcpy(to, &v, count * sizeof(float));
+}
+
+ESPALIER_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+ESPALIER_INLINE Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
+ESPALIER_INLINE float sumOf(Floats v) {
+  float total = 0;
+  for (int i = 0; i < kLanes; i++) total += v[i];
+  return total;
+}
+ESPALIER_INLINE float largestOf(Floats v) {
+  float most = v[0];
+  for (int i = 1; i < kLanes; i++) most = v[i] > most ? v[i] : most;
+  return most;
+}
+ESPALIER_INLINE Floats asFloats(Ints bits) {
+  Floats v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+// e^x to 2 ulp: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (the coefficients of Cephes' expf). Below -87.3 it is
+// 2^-126, above 88.3 about 2^127, and NaN gives NaN.
+ESPALIER_INLINE Floats exponential(Floats x) {
+  const Floats bounded = x > 88.3f ? splat(88.3f) : x < -87.3f ? splat(-87.3f) : x;
+  const float toInteger = 12582912.f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+  const Floats n = (bounded * 1.44269504f + toInteger) - toInteger;
+  const Floats r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
+  Floats p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.f;
+  return p * asFloats((__builtin_convertvector(n, Ints) + 127) << 23);
+}
+
+// f(0) to f(tasks - 1), several at once.
+template <class F>
+static void parallel(const Threads& threads, int tasks, const F& f) {
+  if (tasks <= 1 || threads.count <= 1) {
+    for (int i = 0; i < tasks; i++) f(i);
+    return;
+  }
+  threads.run(threads.pool, tasks, [](const void* g, int i) { (*static_cast<const F*>(g))(i); }, &f);
+}
+
+// Memory for `count` floats on a cache line, kept by the thread from call to call. Each slot is one block: who needs
+// two at once takes two slots.
+constexpr int kSlots = 6;
+static float* scratch(int slot, size_t count) {
+  struct Block {
+    float* data = nullptr;
+    size_t count = 0;
+    ~Block() { free(data); }
+  };
+  static thread_local Block blocks[kSlots];
+  Block& block = blocks[slot];
+  if (block.count < count) {
+    free(block.data);
+    void* data = nullptr;
+    if (posix_memalign(&data, 64, count * sizeof(float) + 64) != 0) abort();
+    block.data = static_cast<float*>(data);
+    block.count = count;
+  }
+  return block.data;
+}
+
+}  // namespace espalier::ESPALIER_ISA
