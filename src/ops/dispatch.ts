@@ -6,6 +6,7 @@ import { currentEngine } from './engine.ts'
 import { interpreters, observe } from './interpreters.ts'
 import type { Array_, Attrs, Data, Kernel, Op } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
+import { ownNodeOf, runOwn } from './native/custom.ts'
 import { asTensor, asTf, dataOf, fromData, tf } from './tf.ts'
 
 /**
@@ -56,7 +57,7 @@ const checkInput = (name: string, input: unknown, index: number, recording: bool
 const run = (op: Op, inputs: readonly Tensor[], attrs: Attrs, spec: TensorSpec): Tensor => {
   // Engines disagree on empty tensors, up to a trap: without elements there is nothing to accelerate.
   const empty = inputs.some((input) => input.size === 0) || spec.shape.includes(0)
-  const kernel = empty ? undefined : kernelFor(op)
+  const kernel = empty ? undefined : kernelFor(op, inputs, attrs)
   reserve(op.name, inputs, spec)
   try {
     const output = kernel === undefined ? runReference(op, inputs, attrs, spec) : kernel(inputs, attrs, spec)
@@ -68,10 +69,12 @@ const run = (op: Op, inputs: readonly Tensor[], attrs: Attrs, spec: TensorSpec):
   }
 }
 
-const kernelFor = (op: Op): Kernel<Attrs> | undefined => {
+const kernelFor = (op: Op, inputs: readonly Tensor[], given: Attrs): Kernel<Attrs> | undefined => {
   const engine = currentEngine()
   if (engine === 'js') return undefined
-  return (engine === 'wasm' ? op.wasm : op.native) ?? op.accelerated
+  if (engine === 'wasm') return op.wasm ?? op.accelerated
+  const own = ownNodeOf(op, inputs, given)
+  return own === undefined ? (op.native ?? op.accelerated) : (all, attrs, output) => runOwn(own, all, attrs, output)
 }
 
 const arrays: Readonly<Record<DType, new (size: number) => Data>> = {

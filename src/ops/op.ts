@@ -1,4 +1,4 @@
-import type { Tensor, TensorSpec } from '../tree/tensor.ts'
+import type { DType, Tensor, TensorSpec } from '../tree/tensor.ts'
 
 /** Values an op is parametrised by besides its tensors; plain data, so that a recording can key on it. */
 export type Attrs = Readonly<Record<string, unknown>>
@@ -34,6 +34,8 @@ export interface Op<A extends Attrs = Attrs> {
   readonly wasm?: Kernel<A>
   /** Replaces `accelerated` on the native engine. */
   readonly native?: Kernel<A>
+  /** Replaces `native` where the binding has our own kernels, in graphs too. */
+  readonly own?: OwnNode<A>
   /**
    * Gradients of the inputs, `null` for one without; written in ops, so that it can be differentiated and recorded.
    *
@@ -44,3 +46,17 @@ export interface Op<A extends Attrs = Attrs> {
 
 /** A kernel on live handles; it allocates its result and frees whatever else it allocated. */
 export type Kernel<A extends Attrs> = (inputs: readonly Tensor[], attrs: A, output: TensorSpec) => Tensor
+
+/** A value of an attr of a TensorFlow op: whole numbers as they are, others by `float`. */
+export type NodeAttr = boolean | string | number | readonly number[] | { readonly float: number }
+
+/** The op of ours in `native/kernels` that computes an op as one node of TensorFlow. */
+export interface OwnNode<A extends Attrs> {
+  readonly name: string
+  /** What the node is told: also, where its inputs are lists, how long they are. */
+  readonly attrs: (attrs: A, inputs: readonly TensorSpec[], output: TensorSpec) => Readonly<Record<string, NodeAttr>>
+  /** The dtypes that it takes its inputs in; as they are by default. */
+  readonly takes?: (attrs: A) => readonly DType[]
+  /** Whether it is to be preferred for these inputs, on this processor; always by default. */
+  readonly serves?: (inputs: readonly TensorSpec[], attrs: A) => boolean
+}

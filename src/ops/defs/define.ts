@@ -1,5 +1,5 @@
 import type { DType, Tensor, TensorSpec } from '../../tree/tensor.ts'
-import type { Array_, Attrs, Backward, Data, Kernel, Op } from '../op.ts'
+import type { Array_, Attrs, Backward, Data, Kernel, Op, OwnNode } from '../op.ts'
 import { asTensor, asTf, tf } from '../tf.ts'
 
 /** What a kernel is told besides its inputs. @internal */
@@ -23,6 +23,7 @@ export interface Definition<A extends Attrs> {
   readonly accelerated?: TfKernel<A>
   readonly wasm?: TfKernel<A>
   readonly native?: TfKernel<A>
+  readonly own?: OwnNode<A>
   readonly vjp?: (backward: Backward<A>, ...inputs: Tensor[]) => readonly (Tensor | null)[]
 }
 
@@ -32,7 +33,7 @@ export interface Definition<A extends Attrs> {
  * @internal
  */
 export const define = <A extends Attrs>(definition: Definition<A>): Op<A> => {
-  const { name, infer, reference, accelerated, wasm, native, vjp } = definition
+  const { name, infer, reference, accelerated, wasm, native, own, vjp } = definition
   return {
     name,
     infer: (inputs, attrs) => infer(attrs, ...inputs),
@@ -40,6 +41,7 @@ export const define = <A extends Attrs>(definition: Definition<A>): Op<A> => {
     ...(accelerated && { accelerated: kernel(accelerated) }),
     ...(wasm && { wasm: kernel(wasm) }),
     ...(native && { native: kernel(native) }),
+    ...(own && { own }),
     ...(vjp && { vjp: (backward) => vjp(backward, ...backward.inputs) }),
   }
 }

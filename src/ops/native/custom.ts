@@ -1,14 +1,9 @@
-import type { TensorSpec } from '../../tree/tensor.ts'
-import { tf } from '../tf.ts'
-
-/** A value of an attr of a TensorFlow op: whole numbers as they are, others by `float`. */
-export type CustomAttr = boolean | string | number | readonly number[] | { readonly float: number }
-
-/** The attrs of one of our own TensorFlow ops. */
-export type CustomAttrs = Readonly<Record<string, CustomAttr>>
+import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
+import type { Attrs, NodeAttr, Op, OwnNode } from '../op.ts'
+import { asTensor, asTf, tf } from '../tf.ts'
 
 /** An attr that TensorFlow takes for a float, whatever its value. */
-export const float = (value: number): CustomAttr => ({ float: value })
+export const float = (value: number): NodeAttr => ({ float: value })
 
 interface OpAttr {
   readonly name: string
@@ -58,7 +53,7 @@ const probe = (): Processor | null => {
 }
 
 // The numbers of TF_AttrType.
-const opAttr = ([name, value]: readonly [string, CustomAttr]): OpAttr => {
+const opAttr = ([name, value]: readonly [string, NodeAttr]): OpAttr => {
   if (typeof value === 'string') return { name, type: 0, value }
   if (typeof value === 'boolean') return { name, type: 3, value }
   if (typeof value === 'number') return { name, type: 1, value }
@@ -73,9 +68,33 @@ const opAttr = ([name, value]: readonly [string, CustomAttr]): OpAttr => {
 export const custom = (
   op: string,
   inputs: readonly tf.Tensor[],
-  attrs: CustomAttrs,
+  attrs: Readonly<Record<string, NodeAttr>>,
   { shape }: Pick<TensorSpec, 'shape'>,
 ): tf.Tensor => {
   const result = backend().executeSingleOutput(op, Object.entries(attrs).map(opAttr), inputs)
   return String(result.shape) === String(shape) ? result : tf.reshape(result, [...shape])
+}
+
+/** The node of ours for an op on these inputs, where the binding has it and it is the faster way. */
+export const ownNodeOf = <A extends Attrs>(
+  op: Op<A>,
+  inputs: readonly TensorSpec[],
+  attrs: A,
+): OwnNode<A> | undefined =>
+  op.own !== undefined && hasNativeKernels() && (op.own.serves?.(inputs, attrs) ?? true) ? op.own : undefined
+
+/** Runs the node of ours for an op. */
+export const runOwn = <A extends Attrs>(
+  { name, takes, attrs: attrsOf }: OwnNode<A>,
+  inputs: readonly Tensor[],
+  attrs: A,
+  output: TensorSpec,
+): Tensor => {
+  const wanted = takes?.(attrs) ?? []
+  return asTensor(
+    tf.tidy(() => {
+      const given = inputs.map((input, i) => tf.cast(asTf(input), wanted[i] ?? input.dtype))
+      return custom(name, given, attrsOf(attrs, inputs, output), output)
+    }),
+  )
 }

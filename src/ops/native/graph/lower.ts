@@ -1,11 +1,17 @@
 import { constantOp, fillOp, identityOp } from '../../basic.ts'
 import { allOps } from '../../defs/all.ts'
-import type { Op } from '../../op.ts'
-import type { Graph } from '../../record.ts'
+import type { TensorSpec } from '../../../tree/tensor.ts'
+import type { Attrs, NodeAttr, Op, OwnNode } from '../../op.ts'
+import type { Graph, GraphNode } from '../../record.ts'
+import { hasNativeKernels, ownNodeOf } from '../custom.ts'
 import { draft } from './builder.ts'
 import type { Draft, Out } from './builder.ts'
+import { steps } from './fuse.ts'
 import { stockRules } from './network-rules.ts'
+import { writeProgram } from './program.ts'
+import type { Attr } from './proto.ts'
 import type { Rule } from './rules.ts'
+import type { Writer } from './write.ts'
 import { writer } from './write.ts'
 
 /** A graph of TensorFlow for one of ours. */
@@ -25,7 +31,8 @@ const ours: ReadonlySet<Op> = new Set<Op>([
 ])
 
 /** The op of a graph that has no rule, if there is one. */
-export const unruled = ({ nodes }: Graph): string | undefined => nodes.find(({ op }) => ruleOf(op) === undefined)?.name
+export const unruled = ({ nodes }: Graph): string | undefined =>
+  nodes.find(({ op }) => ruleOf(op) === undefined && (op.own === undefined || !hasNativeKernels()))?.name
 
 const ruleOf = (op: Op): Rule | undefined =>
   ours.has(op) && Object.hasOwn(stockRules, op.name) ? stockRules[op.name] : undefined
@@ -45,16 +52,24 @@ export const lower = (graph: Graph): Lowered => {
     outs.set(id, w.input(tensor))
     return outs.get(id)!
   })
-  for (const { id, op, inputs: operands, attrs, spec } of graph.nodes)
-    outs.set(
-      id,
-      ruleOf(op)!(
-        w,
-        operands.map((operand) => outs.get(operand)!),
-        attrs,
-        spec,
-      ),
-    )
+  const write = ({ id, op, inputs: operands, attrs, spec }: GraphNode): void => {
+    const given = operands.map((operand) => outs.get(operand)!)
+    // Kernels of ours are not asked what to do without elements.
+    const isEmpty = [...given, spec].some(({ shape }) => shape.includes(0))
+    const own = isEmpty && ruleOf(op) !== undefined ? undefined : ownNodeOf(op, given, attrs)
+    outs.set(id, own === undefined ? ruleOf(op)!(w, given, attrs, spec) : writeOwn(w, own, given, attrs, spec))
+  }
+  const outside = usersOf(graph)
+  for (const { nodes, fused } of hasNativeKernels()
+    ? steps(graph)
+    : graph.nodes.map((node) => ({ nodes: [node], fused: false }))) {
+    if (!fused) nodes.forEach(write)
+    else {
+      const inside = new Set(nodes.map(({ id }) => id))
+      const wanted = nodes.filter(({ id }) => outside(id, inside))
+      writeProgram(w, nodes, outs, wanted).forEach((out, i) => outs.set(wanted[i]!.id, out))
+    }
+  }
   // What is fed cannot be fetched as it is.
   const isFed = new Set([...inputs, ...captures, ...target.feeds.map(({ out }) => out)])
   const outputs = graph.outputs.map((id) => {
@@ -62,4 +77,26 @@ export const lower = (graph: Graph): Lowered => {
     return isFed.has(out) ? w.unary('Identity', out) : out
   })
   return { written: target.written, feeds: target.feeds, inputs, captures, outputs }
+}
+
+/** Tells whether a value is used by a node that is none of those, or is a result. */
+const usersOf = ({ nodes, outputs }: Graph): ((id: number, but: ReadonlySet<number>) => boolean) => {
+  const users = new Map<number, number[]>()
+  for (const { id, inputs } of nodes) for (const input of inputs) users.set(input, [...(users.get(input) ?? []), id])
+  const results = new Set(outputs)
+  return (id, but) => results.has(id) || (users.get(id) ?? []).some((user) => !but.has(user))
+}
+
+const writeOwn = (w: Writer, own: OwnNode<Attrs>, inputs: readonly Out[], attrs: Attrs, output: TensorSpec): Out => {
+  const wanted = own.takes?.(attrs) ?? []
+  const given = inputs.map((input, i) => w.cast(input, wanted[i] ?? input.dtype))
+  const told = Object.entries(own.attrs(attrs, inputs, output)).map(([name, value]) => [name, attrOf(value)] as const)
+  return w.node(own.name, given, Object.fromEntries(told), output)
+}
+
+const attrOf = (value: NodeAttr): Attr => {
+  if (typeof value === 'string') return { s: new TextEncoder().encode(value) }
+  if (typeof value === 'boolean') return { b: value }
+  if (typeof value === 'number') return { i: value }
+  return 'float' in value ? { f: value.float } : { list: { i: value } }
 }
