@@ -97,11 +97,11 @@ export const stepper = <L, B, S>(
       return { model, state, count: add(run.count, 1), key: run.key, loss: value }
     })
   const compiled = compiles ? compile(advance) : advance
-  return <M extends L>({ loss: _, ...run }: Run<M, S>, batch: B, name: string) =>
+  return <M extends L>({ model, state, count, key }: Run<M, S>, batch: B, name: string) =>
     explained(
       () =>
         scope(() => {
-          const next = compiled(run, batch) as Run<M, S>
+          const next = compiled({ model, state, count, key }, batch) as Run<M, S>
           requireFinite(next.loss!)
           return next
         }),

@@ -89,19 +89,17 @@ export const compile = <A extends readonly unknown[], R>(
     const prepare = preparation()
     const { tapes, recorder } = interpreters()
     if (prepare === undefined || tapes.length > 0 || recorder !== undefined) return f(...args)
+    const direct = (reason: string): R => {
+      note(reason)
+      return f(...args)
+    }
     const layout = layoutOf(args)
-    const program = typeof layout === 'string' ? layout : programFor(layout, args, prepare)
-    if (typeof layout === 'string' || typeof program === 'string') {
-      note(typeof layout === 'string' ? layout : String(program))
-      return f(...args)
-    }
+    if (typeof layout === 'string') return direct(layout)
+    const program = programFor(layout, args, prepare)
+    if (typeof program === 'string') return direct(program)
     const outputs = attempt(() => program.executable.run(layout.tensors))
-    if (outputs instanceof Error) {
-      // What the graph refuses, such as an id out of range, the ops one by one refuse by name and place.
-      note(outputs.message)
-      return f(...args)
-    }
-    return program.result(outputs, layout) as R
+    // What a graph refuses, such as an id out of range, the ops one by one refuse by name and place.
+    return outputs instanceof Error ? direct(outputs.message) : (program.result(outputs, layout) as R)
   }
   const compiled = Object.assign(call, {
     report: (): CompileReport => ({

@@ -116,7 +116,7 @@ const changed = (
   before: readonly unknown[],
   after: readonly unknown[],
   build: (parts: readonly unknown[]) => object,
-): object => (before.every((x, i) => x === after[i]) ? whole : build(after))
+): object => (before.every((x, i) => Object.is(x, after[i])) ? whole : build(after))
 
 const pairs = (list: readonly unknown[]): readonly (readonly unknown[])[] =>
   list.flatMap((x, i) => (i % 2 === 0 ? [[x, list[i + 1]]] : []))

@@ -40,7 +40,7 @@ const tree: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
     fc.dictionary(fc.constantFrom('x', 'y', 'z'), tie('tree')),
     fc.array(tie('tree'), { maxLength: 2 }).map((list) => new Set(list)),
   ),
-}))['tree'] as fc.Arbitrary<unknown>
+}))['tree']
 
 /** The tree with a live tensor in the place of each vector; the same one in the place of equal objects. */
 const alive = (plain: unknown): unknown =>

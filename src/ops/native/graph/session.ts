@@ -77,7 +77,8 @@ const shared = (outputs: readonly Out[], distinct: readonly string[], made: read
     const first = !taken.has(at)
     taken.add(at)
     const found = made[at]!
-    if (String(found.shape) !== String(shape)) throw new Error(`a graph gave [${found.shape}] for [${shape}]`)
+    if (String(found.shape) !== String(shape))
+      throw new Error(`a graph gave [${found.shape.join()}] for [${shape.join()}]`)
     return first ? found : asTensor(tf.clone(asTf(found)))
   })
 }
