@@ -44,15 +44,22 @@ ESPALIER_INLINE void store(float* to, Floats v, int count) {
 
 ESPALIER_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 ESPALIER_INLINE Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
+// Each lane added to (compared with) the one half a vector away, a quarter away, …: all lanes then hold the result.
+ESPALIER_INLINE Floats exchanged(Floats v, int distance) {
+  Ints order{};
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; i++) order[i] = i ^ distance;
+  return __builtin_shuffle(v, order);
+}
 ESPALIER_INLINE float sumOf(Floats v) {
-  float total = 0;
-  for (int i = 0; i < kLanes; i++) total += v[i];
-  return total;
+#pragma GCC unroll 4
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) v += exchanged(v, distance);
+  return v[0];
 }
 ESPALIER_INLINE float largestOf(Floats v) {
-  float most = v[0];
-  for (int i = 1; i < kLanes; i++) most = v[i] > most ? v[i] : most;
-  return most;
+#pragma GCC unroll 4
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) v = larger(v, exchanged(v, distance));
+  return v[0];
 }
 ESPALIER_INLINE Floats asFloats(Ints bits) {
   Floats v;
