@@ -3,7 +3,8 @@ import type { DType, Tensor, TensorSpec } from '../tree/tensor.ts'
 import { isTensor } from '../tree/tensor.ts'
 import { reserve } from './budget.ts'
 import { currentEngine } from './engine.ts'
-import { interpreters, observe } from './interpreters.ts'
+import { interpreters, observe, under } from './interpreters.ts'
+import { scope } from './memory.ts'
 import type { Array_, Attrs, Data, Kernel, Op } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
 import { ownNodeOf, runOwn } from './native/custom.ts'
@@ -72,10 +73,17 @@ const run = (op: Op, inputs: readonly Tensor[], attrs: Attrs, spec: TensorSpec):
 const kernelFor = (op: Op, inputs: readonly Tensor[], given: Attrs): Kernel<Attrs> | undefined => {
   const engine = currentEngine()
   if (engine === 'js') return undefined
-  if (engine === 'wasm') return op.wasm ?? op.accelerated
+  const { composed } = op
+  const other = composed && ((all: readonly Tensor[], attrs: Attrs) => hidden(() => composed(attrs, ...all)))
+  if (engine === 'wasm') return op.wasm ?? op.accelerated ?? other
   const own = ownNodeOf(op, inputs, given)
-  return own === undefined ? (op.native ?? op.accelerated) : (all, attrs, output) => runOwn(own, all, attrs, output)
+  return own === undefined
+    ? (op.native ?? op.accelerated ?? other)
+    : (all, attrs, output) => runOwn(own, all, attrs, output)
 }
+
+/** The ops inside of an op are nothing to tapes: they have seen the op itself. */
+const hidden = (f: () => Tensor): Tensor => under({ tapes: [], recorder: undefined }, () => scope(f))
 
 const arrays: Readonly<Record<DType, new (size: number) => Data>> = {
   float32: Float32Array,

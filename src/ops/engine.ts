@@ -121,8 +121,8 @@ const native = async (): Promise<Attempt> => {
   if (!loaded.ok) return loaded
   if (!(await tf.setBackend(tfBackend.native))) return notStarted
   allowNativeKernels(loaded.fresh)
-  const { executable } = await import('./native/graph/session.ts')
-  return { ok: true, describe: `native engine (${loaded.describe})`, prepare: executable }
+  const { graphs } = await import('./native/graph/session.ts')
+  return { ok: true, describe: `native engine (${loaded.describe})`, prepare: graphs }
 }
 
 const wasm = async (): Promise<Attempt> => {

@@ -34,6 +34,8 @@ export interface Op<A extends Attrs = Attrs> {
   readonly wasm?: Kernel<A>
   /** Replaces `accelerated` on the native engine. */
   readonly native?: Kernel<A>
+  /** The op in other ops: the kernel of an engine without one, and what stands in a graph that has no node for it. */
+  readonly composed?: (attrs: A, ...inputs: Tensor[]) => Tensor
   /** Replaces `native` where the binding has our own kernels, in graphs too. */
   readonly own?: OwnNode<A>
   /**

@@ -4,6 +4,7 @@ import { isTensor } from '../tree/tensor.ts'
 import { ownHandles } from './basic.ts'
 import { apply } from './dispatch.ts'
 import { isHeld, under } from './interpreters.ts'
+import type { Recorder } from './interpreters.ts'
 import { isOwned, scope } from './memory.ts'
 import type { Attrs, Op } from './op.ts'
 import { symbolic } from './symbolic.ts'
@@ -51,6 +52,13 @@ export interface Graph {
 export const record = (
   f: (...inputs: readonly Tensor[]) => Tensor | readonly Tensor[],
   ...specs: readonly TensorSpec[]
+): Graph => recordIn(() => true, f, specs)
+
+/** Records a function in the ops that a graph has nodes for: in the place of others stand what they are composed of. @internal */
+export const recordIn = (
+  hasNode: (op: Op, inputs: readonly TensorSpec[], attrs: Attrs) => boolean,
+  f: (...inputs: readonly Tensor[]) => Tensor | readonly Tensor[],
+  specs: readonly TensorSpec[],
 ): Graph => {
   const ids = new Map<Tensor, number>()
   const number = (t: Tensor): number => {
@@ -65,8 +73,11 @@ export const record = (
     return number(tensor)
   }
   const nodes: GraphNode[] = []
-  const recorder = {
+  const recorder: Recorder = {
     record: (op: Op, taken: readonly Tensor[], attrs: Attrs, spec: TensorSpec): Tensor => {
+      const { composed } = op
+      if (composed !== undefined && !hasNode(op, taken, attrs))
+        return under({ tapes: [], recorder }, () => composed(attrs, ...taken))
       const operands = taken.map(use)
       const output = symbolic(spec)
       nodes.push({ id: number(output), name: op.name, op, inputs: operands, attrs, spec })

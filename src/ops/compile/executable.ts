@@ -1,4 +1,5 @@
-import type { Tensor } from '../../tree/tensor.ts'
+import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
+import type { Attrs, Op } from '../op.ts'
 import type { Graph } from '../record.ts'
 
 /** A graph made ready by an engine. */
@@ -9,8 +10,13 @@ export interface Executable {
   readonly free: () => void
 }
 
-/** Makes a graph ready, or says in one sentence why it cannot. */
-export type Prepare = (graph: Graph) => Executable | string
+/** What an engine makes of graphs. */
+export interface Prepare {
+  /** Whether its graphs have a node for an op; what others are composed of stands in their place. */
+  readonly hasNode: (op: Op, inputs: readonly TensorSpec[], attrs: Attrs) => boolean
+  /** Makes a graph ready, or says in one sentence why it cannot. */
+  readonly executable: (graph: Graph) => Executable | string
+}
 
 let prepare: Prepare | undefined
 

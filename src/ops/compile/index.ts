@@ -3,7 +3,7 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { isTensor } from '../../tree/tensor.ts'
 import { interpreters } from '../interpreters.ts'
 import { reachable, scope } from '../memory.ts'
-import { record } from '../record.ts'
+import { recordIn } from '../record.ts'
 import { isSymbolic } from '../symbolic.ts'
 import { preparation } from './executable.ts'
 import type { Executable, Prepare } from './executable.ts'
@@ -156,9 +156,9 @@ const build = <A extends readonly unknown[]>(
     found = reachable(result).filter((t) => !stands.has(t) && isSymbolic(t))
     return found
   }
-  const graph = attempt(() => scope(() => record(trace, ...layout.tensors)))
+  const graph = attempt(() => scope(() => recordIn(prepare.hasNode, trace, layout.tensors)))
   if (graph instanceof Error) return reasonOf(graph)
-  const executable = attempt(() => prepare(graph))
+  const executable = attempt(() => prepare.executable(graph))
   if (executable instanceof Error) return executable.message
   if (typeof executable === 'string') return executable
   return {

@@ -5,7 +5,7 @@ import { define } from './define.ts'
 import { add, div, mul } from './elementwise.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { describe, mismatch, requireFloat } from './shape-rules.ts'
-import { asKernel, throughTwin } from './twin.ts'
+import { throughTwin } from './twin.ts'
 import { sqrt, square as squareOf } from './unary.ts'
 
 const alike = (name: string, a: TensorSpec, b: TensorSpec): TensorSpec => {
@@ -21,16 +21,15 @@ const pass = <A extends Attrs>(
   infer: (...inputs: TensorSpec[]) => TensorSpec,
   loop: Loop<A>,
   twin: (attrs: A, ...inputs: Tensor[]) => Tensor,
-): Op<A> => ({
-  ...define<A>({
+): Op<A> =>
+  define<A>({
     name,
     infer: (_, ...inputs) => infer(...inputs),
     reference: fresh(loop),
     wasm: onHeap(name, loop),
+    composed: twin,
     vjp: (backward) => throughTwin(backward, (...inputs) => twin(backward.attrs, ...inputs)),
-  }),
-  native: asKernel(twin),
-})
+  })
 
 type Kept = { readonly kept: number }
 

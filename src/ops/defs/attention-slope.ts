@@ -7,7 +7,7 @@ import { define } from './define.ts'
 import { fresh, type Loop } from './heap.ts'
 import { concat } from './shape.ts'
 import { sizeOf } from './shape-rules.ts'
-import { asKernel, throughTwin } from './twin.ts'
+import { throughTwin } from './twin.ts'
 
 const slope: Loop<AttentionAttrs> = ({ attrs }, out, q, k, v, output, dy, ...rest) => {
   const [width, depth] = [q.shape[3]!, v.shape[3]!]
@@ -51,20 +51,18 @@ const unfused = (
  *
  * @internal
  */
-export const attentionSlopeOp: Op<AttentionAttrs> = {
-  ...define<AttentionAttrs>({
-    name: 'attentionSlope',
-    infer: (attrs, ...inputs) => {
-      const [q, k, v, , , ...rest] = inputs as [TensorSpec, TensorSpec, TensorSpec, ...TensorSpec[]]
-      checkAttention('attentionSlope', attrs, q, k, v, rest)
-      return { shape: [[q, k, v].reduce((size, { shape }) => size + sizeOf(shape), 0)], dtype: 'float32' }
-    },
-    reference: fresh(slope),
-    // To its own derivative the output is no input: the twin computes it again.
-    vjp: (backward) =>
-      throughTwin(backward, (...inputs) =>
-        unfused(backward.attrs, ...(inputs as [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]])),
-      ),
-  }),
-  accelerated: asKernel(unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor),
-}
+export const attentionSlopeOp: Op<AttentionAttrs> = define<AttentionAttrs>({
+  name: 'attentionSlope',
+  infer: (attrs, ...inputs) => {
+    const [q, k, v, , , ...rest] = inputs as [TensorSpec, TensorSpec, TensorSpec, ...TensorSpec[]]
+    checkAttention('attentionSlope', attrs, q, k, v, rest)
+    return { shape: [[q, k, v].reduce((size, { shape }) => size + sizeOf(shape), 0)], dtype: 'float32' }
+  },
+  reference: fresh(slope),
+  // To its own derivative the output is no input: the twin computes it again.
+  vjp: (backward) =>
+    throughTwin(backward, (...inputs) =>
+      unfused(backward.attrs, ...(inputs as [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]])),
+    ),
+  composed: unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor,
+})

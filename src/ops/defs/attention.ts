@@ -8,7 +8,6 @@ import { define } from './define.ts'
 import { type DropoutOptions, requireRate } from './dropout.ts'
 import { fresh, type Loop } from './heap.ts'
 import { slice } from './shape.ts'
-import { asKernel } from './twin.ts'
 
 const attend: Loop<AttentionAttrs> = ({ attrs }, out, q, k, v, ...rest) => {
   const depth = v.shape[3]!
@@ -24,25 +23,23 @@ const attend: Loop<AttentionAttrs> = ({ attrs }, out, q, k, v, ...rest) => {
   })
 }
 
-const attentionOp: Op<AttentionAttrs> = {
-  ...define<AttentionAttrs>({
-    name: 'attention',
-    infer: (attrs, q, k, v, ...rest) => {
-      checkAttention('attention', attrs, q!, k!, v!, rest)
-      return { shape: [...q!.shape.slice(0, 3), v!.shape[3]!], dtype: 'float32' }
-    },
-    reference: fresh(attend),
-    vjp: ({ dy, attrs, inputs, output, needs }) => {
-      if (!needs.slice(0, 3).includes(true)) return inputs.map(() => null)
-      const flat = apply(attentionSlopeOp, [...inputs.slice(0, 3), output, dy, ...inputs.slice(3)], attrs)
-      const begins = [0, inputs[0]!.size, inputs[0]!.size + inputs[1]!.size]
-      return inputs.map((input, i) =>
-        i < 3 && needs[i] ? reshape(slice(flat, [begins[i]!], [input.size]), input.shape) : null,
-      )
-    },
-  }),
-  accelerated: asKernel(unfusedAttention as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor),
-}
+const attentionOp: Op<AttentionAttrs> = define<AttentionAttrs>({
+  name: 'attention',
+  infer: (attrs, q, k, v, ...rest) => {
+    checkAttention('attention', attrs, q!, k!, v!, rest)
+    return { shape: [...q!.shape.slice(0, 3), v!.shape[3]!], dtype: 'float32' }
+  },
+  reference: fresh(attend),
+  vjp: ({ dy, attrs, inputs, output, needs }) => {
+    if (!needs.slice(0, 3).includes(true)) return inputs.map(() => null)
+    const flat = apply(attentionSlopeOp, [...inputs.slice(0, 3), output, dy, ...inputs.slice(3)], attrs)
+    const begins = [0, inputs[0]!.size, inputs[0]!.size + inputs[1]!.size]
+    return inputs.map((input, i) =>
+      i < 3 && needs[i] ? reshape(slice(flat, [begins[i]!], [input.size]), input.shape) : null,
+    )
+  },
+  composed: unfusedAttention as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor,
+})
 
 /** How `attention` scores, what it may see, and what it drops. */
 export interface AttentionOptions {

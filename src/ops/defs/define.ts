@@ -24,6 +24,7 @@ export interface Definition<A extends Attrs> {
   readonly wasm?: TfKernel<A>
   readonly native?: TfKernel<A>
   readonly own?: OwnNode<A>
+  readonly composed?: (attrs: A, ...inputs: Tensor[]) => Tensor
   readonly vjp?: (backward: Backward<A>, ...inputs: Tensor[]) => readonly (Tensor | null)[]
 }
 
@@ -33,7 +34,7 @@ export interface Definition<A extends Attrs> {
  * @internal
  */
 export const define = <A extends Attrs>(definition: Definition<A>): Op<A> => {
-  const { name, infer, reference, accelerated, wasm, native, own, vjp } = definition
+  const { name, infer, reference, accelerated, wasm, native, own, composed, vjp } = definition
   return {
     name,
     infer: (inputs, attrs) => infer(attrs, ...inputs),
@@ -42,6 +43,7 @@ export const define = <A extends Attrs>(definition: Definition<A>): Op<A> => {
     ...(wasm && { wasm: kernel(wasm) }),
     ...(native && { native: kernel(native) }),
     ...(own && { own }),
+    ...(composed && { composed }),
     ...(vjp && { vjp: (backward) => vjp(backward, ...backward.inputs) }),
   }
 }

@@ -107,6 +107,12 @@ const twin = (attrs: HeadLossAttrs, hidden: Tensor, weight: Tensor, ...rest: Ten
   return attrs.slope ? concat([zeros([hidden.size]), losses]) : losses
 }
 
+const atOnce = (attrs: HeadLossAttrs, hidden: Tensor, weight: Tensor, ...rest: Tensor[]): Tensor => {
+  if (!attrs.slope) return unfused(attrs, hidden, weight, ...rest)
+  const { value, grads } = slopeOf(attrs, hidden, weight, ...rest)
+  return concat([reshape(grads[0]!, [-1]), value])
+}
+
 /** Only the rows that count, some at a time, so that the logits never exist as a whole. */
 const inChunks = (attrs: HeadLossAttrs, hidden: Tensor, weight: Tensor, ...rest: Tensor[]): Tensor => {
   const [rows, d] = hidden.shape as [number, number]
@@ -137,22 +143,20 @@ const scaledColumns = ({ shape }: Tensor, output: Tensor, dy: Tensor): Tensor =>
 
 // The gradient of hidden from (hidden, weight, bias if biased, labels, output with slopes, dy of the losses): all but dy and
 // output are there for its own derivative, to which the output is no input.
-const headSlopeOp: Op<HeadLossAttrs> = {
-  ...define<HeadLossAttrs>({
-    name: 'headSlope',
-    infer: (_, { shape, dtype }) => ({ shape, dtype }),
-    reference: (_, { shape, data }, ...rest) => {
-      const [output, dy] = rest.slice(-2) as [Array_, Array_]
-      return Float32Array.from(data, (_x, i) => output.data[i]! * dy.data[Math.floor(i / shape[1]!)]!)
-    },
-    vjp: (backward) =>
-      throughTwin(backward, (hidden, ...rest) => {
-        const inputs = rest.slice(0, -2) as [Tensor, ...Tensor[]]
-        return vjp(() => unfused(backward.attrs, hidden, ...inputs), [hidden], rest.at(-1)!).grads[0]!
-      }),
-  }),
-  accelerated: asKernel((_, hidden, ...rest) => scaledColumns(hidden!, rest.at(-2)!, rest.at(-1)!)),
-}
+const headSlopeOp: Op<HeadLossAttrs> = define<HeadLossAttrs>({
+  name: 'headSlope',
+  infer: (_, { shape, dtype }) => ({ shape, dtype }),
+  reference: (_, { shape, data }, ...rest) => {
+    const [output, dy] = rest.slice(-2) as [Array_, Array_]
+    return Float32Array.from(data, (_x, i) => output.data[i]! * dy.data[Math.floor(i / shape[1]!)]!)
+  },
+  vjp: (backward) =>
+    throughTwin(backward, (hidden, ...rest) => {
+      const inputs = rest.slice(0, -2) as [Tensor, ...Tensor[]]
+      return vjp(() => unfused(backward.attrs, hidden, ...inputs), [hidden], rest.at(-1)!).grads[0]!
+    }),
+  composed: (_, hidden, ...rest) => scaledColumns(hidden!, rest.at(-2)!, rest.at(-1)!),
+})
 
 const headLossOp: Op<HeadLossAttrs> = {
   ...define<HeadLossAttrs>({
@@ -176,6 +180,8 @@ const headLossOp: Op<HeadLossAttrs> = {
       return inputs.map((_, i) => (i === 0 ? apply(headSlopeOp, [...inputs, saved, dyOfLosses], withSlope) : null))
     },
   }),
+  // Recorded, labels have no values yet, and all rows are there at once.
+  composed: atOnce as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor,
   accelerated: asKernel(inChunks as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor),
 }
 

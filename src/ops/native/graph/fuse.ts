@@ -27,18 +27,23 @@ export const along = (operand: Shape, result: Shape): Along | undefined => {
   return padded.slice(0, split).every((length, i) => length === result[i]) ? 'column' : undefined
 }
 
+/** What is known of each value of a graph, by its number. */
+export const specsOf = ({ inputs, captures, nodes }: Graph): ReadonlyMap<number, TensorSpec> =>
+  new Map<number, TensorSpec>([
+    ...inputs.map(({ id, spec }): [number, TensorSpec] => [id, spec]),
+    ...captures.map(({ id, tensor }): [number, TensorSpec] => [id, tensor]),
+    ...nodes.map(({ id, spec }): [number, TensorSpec] => [id, spec]),
+  ])
+
 /**
  * Puts together what can be computed in one pass: ops on single elements, of one shape, that use one another.
  *
  * Two of them are in one step only if no other op lies on a way between them. Each node gets a level, one more than that of
  * an input that is no such op or has another shape; on equal levels there is no such way.
  */
-export const steps = ({ inputs, captures, nodes }: Graph): readonly Step[] => {
-  const specs = new Map<number, TensorSpec>([
-    ...inputs.map(({ id, spec }): [number, TensorSpec] => [id, spec]),
-    ...captures.map(({ id, tensor }): [number, TensorSpec] => [id, tensor]),
-    ...nodes.map(({ id, spec }): [number, TensorSpec] => [id, spec]),
-  ])
+export const steps = (graph: Graph): readonly Step[] => {
+  const { nodes } = graph
+  const specs = specsOf(graph)
   const light = new Map<number, GraphNode>()
   for (const node of nodes) if (isLight(node, specs)) light.set(node.id, node)
   const level = new Map<number, number>()

@@ -3,10 +3,13 @@ import { allOps } from '../../defs/all.ts'
 import type { TensorSpec } from '../../../tree/tensor.ts'
 import type { Attrs, NodeAttr, Op, OwnNode } from '../../op.ts'
 import type { Graph, GraphNode } from '../../record.ts'
+import type { Prepare } from '../../compile/executable.ts'
+import { instructions } from './instructions.ts'
 import { hasNativeKernels, ownNodeOf } from '../custom.ts'
 import { draft } from './builder.ts'
 import type { Draft, Out } from './builder.ts'
-import { steps } from './fuse.ts'
+import { sizeOf } from '../../defs/shape-rules.ts'
+import { specsOf, steps } from './fuse.ts'
 import { stockRules } from './network-rules.ts'
 import { writeProgram } from './program.ts'
 import type { Attr } from './proto.ts'
@@ -30,12 +33,30 @@ const ours: ReadonlySet<Op> = new Set<Op>([
   constantOp as never,
 ])
 
-/** The op of a graph that has no rule, if there is one. */
-export const unruled = ({ nodes }: Graph): string | undefined =>
-  nodes.find(({ op }) => ruleOf(op) === undefined && (op.own === undefined || !hasNativeKernels()))?.name
+/** The op of a graph that has no node, if there is one. */
+export const withoutNode = (graph: Graph): string | undefined => {
+  const specs = specsOf(graph)
+  return graph.nodes.find(
+    ({ op, inputs, attrs }) =>
+      !hasNode(
+        op,
+        inputs.map((id) => specs.get(id)!),
+        attrs,
+      ),
+  )?.name
+}
 
 const ruleOf = (op: Op): Rule | undefined =>
   ours.has(op) && Object.hasOwn(stockRules, op.name) ? stockRules[op.name] : undefined
+
+/** Whether a graph has a node for the op: one of ours, or those of a rule. */
+export const hasNode: Prepare['hasNode'] = (op, inputs, attrs) =>
+  ruleOf(op) !== undefined ||
+  (hasNativeKernels() &&
+    ours.has(op) &&
+    Object.hasOwn(instructions, op.name) &&
+    inputs.every(({ shape }) => sizeOf(shape) > 0)) ||
+  ownNodeOf(op, inputs, attrs) !== undefined
 
 /** Writes a recorded function as a graph of TensorFlow; every op of it must have a rule. */
 export const lower = (graph: Graph): Lowered => {

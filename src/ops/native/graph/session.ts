@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Tensor } from '../../../tree/tensor.ts'
-import type { Executable } from '../../compile/executable.ts'
+import type { Executable, Prepare } from '../../compile/executable.ts'
 import type { Data } from '../../op.ts'
 import type { Graph } from '../../record.ts'
 import { asTensor, asTf, tf } from '../../tf.ts'
 import type { Out } from './builder.ts'
-import { lower, unruled } from './lower.ts'
+import { hasNode, lower, withoutNode } from './lower.ts'
 import { dataTypes, encodeSavedModel, graphTag } from './proto.ts'
 
 interface Metadata {
@@ -37,9 +37,9 @@ interface NativeBackend {
  *
  * Its results are new tensors; what it keeps, few and small, is freed by `free`.
  */
-export const executable = (graph: Graph): Executable | string => {
-  const missing = unruled(graph)
-  if (missing !== undefined) return `the op ${missing} has no rule for graphs`
+const executable = (graph: Graph): Executable | string => {
+  const missing = withoutNode(graph)
+  if (missing !== undefined) return `the op ${missing} has no node in graphs`
   const { written, feeds, inputs, captures, outputs } = lower(graph)
   const backend = tf.backend() as unknown as NativeBackend
   const { binding } = backend
@@ -69,6 +69,9 @@ export const executable = (graph: Graph): Executable | string => {
     },
   }
 }
+
+/** How the native engine runs graphs. */
+export const graphs: Prepare = { hasNode, executable }
 
 const shared = (outputs: readonly Out[], distinct: readonly string[], made: readonly Tensor[]): readonly Tensor[] => {
   const taken = new Set<number>()
