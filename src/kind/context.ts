@@ -1,10 +1,12 @@
 import { dropout as dropoutOp } from '../ops/index.ts'
+import type { DropoutOptions } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type {
+  Affine,
   AnyKind,
   Embed,
   Embedded,
@@ -103,6 +105,28 @@ const kindOf = <R extends Role>(node: { readonly _tag: string }, role: R, ctx: C
  * ```
  */
 export const layer = (node: Layer, x: Tensor, ctx: Ctx): Tensor => kindOf(node, 'layer', ctx).layer(node, x, ctx)
+
+/**
+ * What a layer, or the head of a model, is to compute of x, where that is a product with a dense weight and no more.
+ *
+ * So that a loss of the product need not have it as a whole; undefined wherever else stands there.
+ *
+ * @throws EspalierError `UnknownKind`.
+ * @example
+ * ```ts
+ * import { affineOf, context, key, LinearKind, initialise } from 'espalier'
+ * import type { Layer } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const fc = initialise(LinearKind, { in: 3, out: 2 }, key(0)) as Layer
+ * affineOf('layer', fc, zeros([4, 3]), context())?.weight.shape // => [3, 2]
+ * ```
+ */
+export const affineOf = <R extends 'layer' | 'model'>(
+  role: R,
+  node: R extends 'layer' ? Layer : Model,
+  x: Tensor,
+  ctx: Ctx,
+): Affine | undefined => kindOf(node, role as 'layer' | 'model', ctx).affine?.(node, x, ctx)
 
 /**
  * What a sublayer has computed, and what it was given, through whatever joins the two.
@@ -269,7 +293,23 @@ export const materialize = (weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 
  * @source Srivastava et al. 2014, "Dropout", §4.
  */
 export const dropout = (x: Tensor, rate: number, name: string, ctx: Ctx): Tensor => {
-  if (ctx.train !== true || rate === 0) return x
+  const options = dropping(rate, name, ctx)
+  return options === undefined ? x : dropoutOp(x, options)
+}
+
+/**
+ * By what `dropout` of this name would drop, for ops that drop on their way; undefined where it would not.
+ *
+ * @throws EspalierError `NoKey` in training without a key.
+ * @example
+ * ```ts
+ * import { context, dropping, key } from 'espalier'
+ * dropping(0.5, 'mlp', context()) // => undefined
+ * dropping(0.5, 'mlp', context({ train: true, key: key(0) }))?.rate // => 0.5
+ * ```
+ */
+export const dropping = (rate: number, name: string, ctx: Ctx): DropoutOptions | undefined => {
+  if (ctx.train !== true || rate === 0) return undefined
   if (ctx.key === undefined)
     throw new EspalierError([
       {
@@ -280,5 +320,5 @@ export const dropout = (x: Tensor, rate: number, name: string, ctx: Ctx): Tensor
         hint: 'Pass { train: true, key: key(0) } in the context, or the context that `fit` hands to the loss.',
       },
     ])
-  return dropoutOp(x, { rate, key: fold(ctx.key, name), ...(ctx.seed === undefined ? {} : { seed: ctx.seed }) })
+  return { rate, key: fold(ctx.key, name), ...(ctx.seed === undefined ? {} : { seed: ctx.seed }) }
 }

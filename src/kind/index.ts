@@ -1,5 +1,7 @@
 export {
+  affineOf,
   dropout,
+  dropping,
   embed,
   headOf,
   hiddenOf,
@@ -33,6 +35,7 @@ export type { Dims, GrowLeaf } from './init.ts'
 export { shapeIssues } from './check.ts'
 export type {
   Added,
+  Affine,
   AnyKind,
   Embed,
   Embedded,

@@ -1,5 +1,5 @@
 import type * as t from 'io-ts'
-import { at, atLayer, embed, initialise, layer, under } from '../kind/index.ts'
+import { affineOf, at, atLayer, embed, initialise, layer, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Embed, Embedded, Fields, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
 import { AttentionKind, EmbeddingKind, MlpKind, PositionsKind, linear, norm } from '../nn/index.ts'
 import type { Attention, Embedding, LayerNorm, Linear, Mlp, Positions } from '../nn/index.ts'
@@ -142,7 +142,12 @@ const sllmKind = (config: SllmConfig): Kind<SllmShell, 'model'> => ({
   tag: 'Sllm',
   role: 'model',
   fields: fieldsOf(config),
-  ops: { causal: true, hidden: body, head: (m, h, ctx) => layer(m.out_head, h, ctx) },
+  ops: {
+    causal: true,
+    hidden: body,
+    head: (m, h, ctx) => layer(m.out_head, h, ctx),
+    affine: (m, h, ctx) => affineOf('layer', m.out_head, h, ctx),
+  },
 })
 
 // With every bias a model may have: the check takes null for a vector, but nothing for an absent field.

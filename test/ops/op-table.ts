@@ -489,6 +489,17 @@ const networks: readonly Entry[] = [
     ops.crossEntropy(logits!, labels!, weights === undefined ? {} : { weights }),
   ),
   entry(
+    'meanLoss',
+    labelled.map(({ inputs: [logits, labels, ...weights], attrs }) => {
+      const rows = labels!.shape[0]!
+      return {
+        inputs: [{ shape: [rows], dtype: 'float32' as const, data: logits!.data.slice(0, rows) }, labels!, ...weights],
+        attrs,
+      }
+    }),
+    ([losses, labels, weights]) => ops.meanLoss(losses!, labels!, weights === undefined ? {} : { weights }),
+  ),
+  entry(
     'dropout',
     shapes(0, 3).chain((shape) =>
       fc

@@ -24,7 +24,7 @@ struct Held {
   const float* scaleValues;  // what the 256 codes of a scale mean
 };
 
-// c [rows, columns] = a [rows, depth] times b [depth, columns], where a transposed factor is held the other way round.
+// c [rows, columns] = or += a [rows, depth] times b [depth, columns]; a transposed factor is held the other way round.
 struct Product {
   int rows, columns, depth;
   const float* a;
@@ -34,6 +34,7 @@ struct Product {
   bool transposeB;
   float* c;
   int64_t strideC;
+  bool add;
 };
 
 inline Held denseMatrix(const float* data, int64_t stride) {

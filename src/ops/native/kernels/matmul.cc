@@ -29,7 +29,7 @@ class MatMul : public OpKernel {
     OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows, columns}), &out));
     const Product product{static_cast<int>(rows), static_cast<int>(columns), static_cast<int>(depth), floatsOf(a),
                           a.dim_size(1), transposeA_, denseMatrix(floatsOf(b), b.dim_size(1)), transposeB_,
-                          floatsOf(out), columns};
+                          floatsOf(out), columns, false};
     ESPALIER_PICK(multiply)(threadsOf(c), product);
   }
 
@@ -87,7 +87,7 @@ class MatMulPacked : public OpKernel {
     Tensor* out = nullptr;
     OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({x.dim_size(0), columns}), &out));
     const Product product{static_cast<int>(x.dim_size(0)), static_cast<int>(columns), static_cast<int>(depth),
-                          floatsOf(x), depth, false, held, transpose_, floatsOf(out), columns};
+                          floatsOf(x), depth, false, held, transpose_, floatsOf(out), columns, false};
     ESPALIER_PICK(multiply)(threadsOf(c), product);
   }
 

@@ -1,4 +1,5 @@
 // Reading pieces of rows of a held matrix: where it lies as floats, a pointer into it; else decoded into a buffer.
+// `toRow` is the way from what was read to the same piece that many rows further on, for fetching it early.
 #pragma once
 
 #include "gemm.h"
@@ -10,6 +11,7 @@ struct DenseRows {
   const float* data;
   int64_t stride;
   const float* read(int64_t row, int64_t from, int, float*) const { return data + row * stride + from; }
+  int64_t toRow(int rows) const { return rows * stride; }
 };
 
 struct Bf16Rows {
@@ -23,6 +25,7 @@ struct Bf16Rows {
     }
     return buffer;
   }
+  int64_t toRow(int) const { return 0; }
 };
 
 struct F16Rows {
@@ -46,6 +49,7 @@ struct F16Rows {
     }
     return buffer;
   }
+  int64_t toRow(int) const { return 0; }
 };
 
 struct Int8Rows {
@@ -58,6 +62,7 @@ struct Int8Rows {
     for (int i = 0; i < count; i++) buffer[i] = codes[i] * scale;
     return buffer;
   }
+  int64_t toRow(int) const { return 0; }
 };
 
 struct Nf4Rows {
@@ -86,6 +91,8 @@ struct Nf4Rows {
     }
     return buffer;
   }
+
+  int64_t toRow(int) const { return 0; }
 
   // Sixteen values of the eight bytes at `from`, the upper half of a byte first.
   void sixteen(const uint8_t* from, float scale, float* to) const {

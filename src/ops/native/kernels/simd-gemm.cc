@@ -13,6 +13,7 @@ constexpr int kDepth = 384;        // of a block of B: a panel of it stays in th
 constexpr int kBlockColumns = 384; // of a block of B, which stays in the second-level cache
 constexpr int kFewRows = 64;       // of C, for which B is read once and A is packed as a whole
 constexpr int kFewest = 32;        // rows or columns of C that are no work for tiles
+constexpr int kFewestRows = 8;
 enum Slot { kPanelsOfB, kPanelOfA, kWholeA, kDecoded, kPartial };
 constexpr int kStreamRows = kLanes == 16 ? 12 : 6;
 
@@ -81,6 +82,9 @@ void multiplyBlocks(const Threads& threads, const Product& p, const Rows& b) {
       for (int n0 = task * step; n0 < end; n0 += width) {
         const int columns = smallerOf(width, end - n0);
         packB(b, p.transposeB, k0, depth, n0, columns, panels);
+        const bool more = n0 + width < end;
+        const float* ahead = p.transposeB || (!more && k0 + kDepth >= p.depth) ? nullptr : b.read(more ? k0 : k0 + kDepth, more ? n0 + width : task * step, 0, nullptr);
+        const int64_t aheadStride = b.toRow(1);
         for (int m = 0; m < p.rows; m += kTileRows) {
           const int rows = smallerOf(kTileRows, p.rows - m);
           const float* a = panelOfA;
@@ -90,7 +94,7 @@ void multiplyBlocks(const Threads& threads, const Product& p, const Rows& b) {
             packA(rowsOfA(p, m, k0), p.strideA, p.transposeA, rows, depth, panelOfA);
           for (int j = 0; j < columns; j += kTileColumns)
             tileOf(rows, depth, a, panels + static_cast<int64_t>(j) * depth, p.c + m * p.strideC + n0 + j, p.strideC,
-                   smallerOf(kTileColumns, columns - j), k0 > 0);
+                   smallerOf(kTileColumns, columns - j), p.add || k0 > 0, few && m == 0 ? ahead : nullptr, aheadStride);
         }
       }
     }
@@ -113,7 +117,7 @@ const float* fewRows(const float* from, int64_t stride, bool turned, int count, 
 // to(i, j) = x[i] . y[j] for many rows x and a few rows y, which stay in the cache.
 template <class Rows>
 void multiplyDots(const Threads& threads, const Rows& x, int many, const float* y, int64_t strideY, int few, int depth,
-                  const Target& to) {
+                  const Target& to, bool add) {
   const int step = columnsOfTask(many, 64, 4, threads.count);
   parallel(threads, (many + step - 1) / step, [&](int task) {
     const int end = smallerOf((task + 1) * step, many);
@@ -124,9 +128,9 @@ void multiplyDots(const Threads& threads, const Rows& x, int many, const float* 
         const float* read[4];
         for (int r = 0; r < rows; r++) read[r] = x.read(i + r, k0, part, decoded + r * kDepth);
         if (rows == 4)
-          dotRows<4>(read, y + k0, strideY, few, part, to, i, k0 > 0);
+          dotRows<4>(read, x.toRow(4), y + k0, strideY, few, part, to, i, add || k0 > 0);
         else
-          for (int r = 0; r < rows; r++) dotRows<1>(read + r, y + k0, strideY, few, part, to, i + r, k0 > 0);
+          for (int r = 0; r < rows; r++) dotRows<1>(read + r, 0, y + k0, strideY, few, part, to, i + r, add || k0 > 0);
       }
   });
 }
@@ -134,7 +138,7 @@ void multiplyDots(const Threads& threads, const Rows& x, int many, const float* 
 // to(i, j) = sum over k of y[j][k] x[k][i] for rows x of many columns and a few rows y.
 template <class Rows>
 void multiplyCombined(const Threads& threads, const Rows& x, int many, const float* y, int64_t strideY, int few,
-                      int depth, const Target& to) {
+                      int depth, const Target& to, bool add) {
   const int step = columnsOfTask(many, kBlockColumns, kLanes, threads.count);
   parallel(threads, (many + step - 1) / step, [&](int task) {
     const int begin = task * step, width = smallerOf(step, many - begin);
@@ -156,7 +160,10 @@ void multiplyCombined(const Threads& threads, const Rows& x, int many, const flo
       }
     }
     for (int j = 0; j < few; j++)
-      for (int i = 0; i < width; i++) to.at(begin + i, j) = sums[static_cast<int64_t>(j) * step + i];
+      for (int i = 0; i < width; i++) {
+        const float sum = sums[static_cast<int64_t>(j) * step + i];
+        to.at(begin + i, j) = add ? to.at(begin + i, j) + sum : sum;
+      }
   });
 }
 
@@ -189,7 +196,8 @@ void multiplyStreamed(const Threads& threads, const Product& p, const Rows& b) {
         for (int r = 0; r < rows; r++) read[r] = b.read(n + r, k0, depth, decoded + r * kDepth);
         const auto run = [&](auto tile, int vectors, int m, int r) {
           tile(depth, read + r, x + static_cast<int64_t>(k0) * padded + m, padded,
-               smallerOf(vectors * kLanes, p.rows - m), p.c + m * p.strideC + n + r, p.strideC, k0 > 0);
+               smallerOf(vectors * kLanes, p.rows - m), p.c + m * p.strideC + n + r, p.strideC,
+               p.add || k0 > 0);
         };
         for (int m = 0; m < p.rows; m += 2 * kLanes) {
           const bool two = p.rows - m > kLanes;
@@ -208,13 +216,13 @@ void multiplyBy(const Threads& all, const Product& p, const Rows& b) {
   const bool small = static_cast<double>(p.rows) * p.columns * p.depth < 1 << 18;
   const Threads threads{all.run, all.pool, small ? 1 : all.count};
   int64_t stride;
-  if (p.rows <= kFewest && !p.transposeB && p.rows < p.columns) {
+  if (p.rows <= kFewestRows && !p.transposeB) {
     const float* a = fewRows(p.a, p.strideA, p.transposeA, p.rows, p.depth, stride);
-    return multiplyCombined(threads, b, p.columns, a, stride, p.rows, p.depth, {p.c, 1, p.strideC});
+    return multiplyCombined(threads, b, p.columns, a, stride, p.rows, p.depth, {p.c, 1, p.strideC}, p.add);
   }
-  if (p.rows <= 8 && p.transposeB) {
+  if (p.rows <= kFewestRows && p.transposeB) {
     const float* a = fewRows(p.a, p.strideA, p.transposeA, p.rows, p.depth, stride);
-    return multiplyDots(threads, b, p.columns, a, stride, p.rows, p.depth, {p.c, 1, p.strideC});
+    return multiplyDots(threads, b, p.columns, a, stride, p.rows, p.depth, {p.c, 1, p.strideC}, p.add);
   }
   if (p.rows <= kFewRows && p.transposeB) return multiplyStreamed(threads, p, b);
   multiplyBlocks(threads, p, b);
@@ -228,9 +236,9 @@ bool multipliedFewColumns(const Threads& threads, const Product& p) {
   const DenseRows a{p.a, p.strideA};
   const Target to{p.c, p.strideC, 1};
   if (p.transposeA)
-    multiplyCombined(threads, a, p.rows, b, stride, p.columns, p.depth, to);
+    multiplyCombined(threads, a, p.rows, b, stride, p.columns, p.depth, to, p.add);
   else
-    multiplyDots(threads, a, p.rows, b, stride, p.columns, p.depth, to);
+    multiplyDots(threads, a, p.rows, b, stride, p.columns, p.depth, to, p.add);
   return true;
 }
 

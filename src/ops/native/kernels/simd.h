@@ -96,7 +96,7 @@ static void parallel(const Threads& threads, int tasks, const F& f) {
 
 // Memory for `count` floats on a cache line, kept by the thread from call to call. Each slot is one block: who needs
 // two at once takes two slots.
-constexpr int kSlots = 6;
+constexpr int kSlots = 8;
 static float* scratch(int slot, size_t count) {
   struct Block {
     float* data = nullptr;

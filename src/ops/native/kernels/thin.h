@@ -12,10 +12,10 @@ struct Target {
   float& at(int64_t i, int64_t j) const { return data[i * strideI + j * strideJ]; }
 };
 
-// to(i + r, j + s) = or += rows[r] . y[s], along the depth.
+// to(i + r, j + s) = or += rows[r] . y[s], along the depth; what lies `ahead` of each row is fetched for the next tile.
 template <int xs, int ys>
-static void dotTile(const float* const x[], const float* y, int64_t strideY, int depth, const Target& to, int64_t i,
-                    int64_t j, bool add) {
+static void dotTile(const float* const x[], int64_t ahead, const float* y, int64_t strideY, int depth, const Target& to,
+                    int64_t i, int64_t j, bool add) {
   Floats sums[xs][ys];
 #pragma GCC unroll 4
   for (int r = 0; r < xs; r++)
@@ -25,7 +25,10 @@ static void dotTile(const float* const x[], const float* y, int64_t strideY, int
     const int count = depth - k;
     Floats left[xs];
 #pragma GCC unroll 4
-    for (int r = 0; r < xs; r++) left[r] = load(x[r] + k, count);
+    for (int r = 0; r < xs; r++) {
+      left[r] = load(x[r] + k, count);
+      __builtin_prefetch(x[r] + k + ahead);
+    }
 #pragma GCC unroll 4
     for (int s = 0; s < ys; s++) {
       const Floats right = load(y + s * strideY + k, count);
@@ -43,12 +46,12 @@ static void dotTile(const float* const x[], const float* y, int64_t strideY, int
 }
 
 template <int xs>
-static void dotRows(const float* const x[], const float* y, int64_t strideY, int count, int depth, const Target& to,
+static void dotRows(const float* const x[], int64_t ahead, const float* y, int64_t strideY, int count, int depth, const Target& to,
                     int64_t i, bool add) {
   int j = 0;
-  for (; j + 4 <= count; j += 4) dotTile<xs, 4>(x, y + j * strideY, strideY, depth, to, i, j, add);
-  if (j + 2 <= count) dotTile<xs, 2>(x, y + j * strideY, strideY, depth, to, i, j, add), j += 2;
-  if (j < count) dotTile<xs, 1>(x, y + j * strideY, strideY, depth, to, i, j, add);
+  for (; j + 4 <= count; j += 4) dotTile<xs, 4>(x, ahead, y + j * strideY, strideY, depth, to, i, j, add);
+  if (j + 2 <= count) dotTile<xs, 2>(x, ahead, y + j * strideY, strideY, depth, to, i, j, add), j += 2;
+  if (j < count) dotTile<xs, 1>(x, ahead, y + j * strideY, strideY, depth, to, i, j, add);
 }
 
 // to[j][v] += sum over eight (or four) rows of factors[j][k] * rows[k][v], for `js` results at once.

@@ -16,8 +16,9 @@ constexpr int kTileRows = 4, kTileVectors = 2;
 constexpr int kTileColumns = kTileVectors * kLanes;
 
 // C [rows, columns] = or += A B; A is a panel of `rows` numbers for each k, B one of kTileColumns.
-template <int rows>
-static void tile(int depth, const float* a, const float* b, float* c, int64_t strideC, int columns, bool add) {
+template <int rows, bool fetch>
+static void tile(int depth, const float* a, const float* b, float* c, int64_t strideC, int columns, bool add,
+                 const float* ahead, int64_t aheadStride) {
   Floats sums[rows][kTileVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)
@@ -27,6 +28,11 @@ static void tile(int depth, const float* a, const float* b, float* c, int64_t st
     Floats row[kTileVectors];
 #pragma GCC unroll 8
     for (int v = 0; v < kTileVectors; v++) row[v] = load(b + v * kLanes);
+    if (fetch) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kTileColumns; v += 16) __builtin_prefetch(ahead + v);
+      ahead += aheadStride;
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
       const Floats factor = splat(a[r]);
@@ -45,11 +51,13 @@ static void tile(int depth, const float* a, const float* b, float* c, int64_t st
 }
 
 static void tileOf(int rows, int depth, const float* a, const float* b, float* c, int64_t strideC, int columns,
-                   bool add) {
+                   bool add, const float* ahead, int64_t aheadStride) {
+  if (ahead != nullptr && rows == kTileRows)
+    return tile<kTileRows, true>(depth, a, b, c, strideC, columns, add, ahead, aheadStride);
   switch (rows) {
 #define ESPALIER_TILE(n) \
   case n:                \
-    return tile<n>(depth, a, b, c, strideC, columns, add);
+    return tile<n, false>(depth, a, b, c, strideC, columns, add, nullptr, 0);
     ESPALIER_TILE(1) ESPALIER_TILE(2) ESPALIER_TILE(3) ESPALIER_TILE(4)
     ESPALIER_TILE(5) ESPALIER_TILE(6) ESPALIER_TILE(7) ESPALIER_TILE(8)
 #undef ESPALIER_TILE
