@@ -151,7 +151,7 @@ const headSlopeOp: Op<HeadLossAttrs> = {
         return vjp(() => unfused(backward.attrs, hidden, ...inputs), [hidden], rest.at(-1)!).grads[0]!
       }),
   }),
-  accelerated: asKernel((_, hidden, ...rest) => scaledColumns(hidden!, rest.at(-2)!, rest.at(-1)!)),
+  accelerated: asKernel((_, hidden, ...rest) => scaledColumns(hidden, rest.at(-2)!, rest.at(-1)!)),
 }
 
 const headLossOp: Op<HeadLossAttrs> = {
@@ -176,7 +176,7 @@ const headLossOp: Op<HeadLossAttrs> = {
       return inputs.map((_, i) => (i === 0 ? apply(headSlopeOp, [...inputs, saved, dyOfLosses], withSlope) : null))
     },
   }),
-  accelerated: asKernel(inChunks as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor),
+  accelerated: asKernel(inChunks),
 }
 
 /** What `headLoss` reads a head as; the label that means "no label" is -100 by default. */
