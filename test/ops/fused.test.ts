@@ -141,7 +141,11 @@ describe('what is done for a gradient', () => {
       const { value, grads } = gradients(() => sum(mul(losses(h, w), losses(h, w))), [h])
       return add(value, sum(mul(grads[0]!, grads[0]!)))
     }
-    const graph = record(both((h, w) => headLoss(h, w, null, labels)), spec([4, 2]), spec([2, 3]))
+    const graph = record(
+      both((h, w) => headLoss(h, w, null, labels)),
+      spec([4, 2]),
+      spec([2, 3]),
+    )
     const plain = both((h, w) => crossEntropyRows(matmul(h, w), labels))
     const expected = gradients(() => plain(hidden, weight), [hidden, weight])
     const found = gradients(() => replay(graph, [hidden, weight])[0]!, [hidden, weight])
