@@ -3,9 +3,10 @@ import { ones, tensor, zeros } from '../create.ts'
 import { apply } from '../dispatch.ts'
 import { interpreters } from '../interpreters.ts'
 import { scope } from '../memory.ts'
-import type { Array_, Op } from '../op.ts'
+import { custom, float, hasNativeKernels } from '../native/custom.ts'
+import type { Array_, Kernel, Op } from '../op.ts'
 import { vjp } from '../tape.ts'
-import { dataOf } from '../tf.ts'
+import { asTensor, asTf, dataOf } from '../tf.ts'
 import { softCap } from './activation.ts'
 import { expandDims } from './arrange.ts'
 import { reshape } from './broadcast.ts'
@@ -132,6 +133,17 @@ const inChunks = (attrs: HeadLossAttrs, hidden: Tensor, weight: Tensor, ...rest:
   return concat([reshape(slopes, [rows * d]), losses])
 }
 
+const inChunksKernel: Kernel<HeadLossAttrs> = asKernel(
+  inChunks as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor,
+)
+
+const fusedNative: Kernel<HeadLossAttrs> = (inputs, { ignore, transpose, cap, slope, biased }, output) => {
+  const classes = inputs[1]!.shape[transpose ? 0 : 1]!
+  requireRange('headLoss', 'labels', dataOf(inputs.at(-1)!), classes, ignore)
+  const attrs = { NB: biased ? 1 : 0, ignore, transpose, cap: float(cap), slope }
+  return asTensor(custom('EspalierHeadLoss', inputs.map(asTf), attrs, output))
+}
+
 const scaledColumns = ({ shape }: Tensor, output: Tensor, dy: Tensor): Tensor =>
   mul(reshape(slice(output, [0], [shape[0]! * shape[1]!]), shape), expandDims(dy, 1))
 
@@ -176,7 +188,8 @@ const headLossOp: Op<HeadLossAttrs> = {
       return inputs.map((_, i) => (i === 0 ? apply(headSlopeOp, [...inputs, saved, dyOfLosses], withSlope) : null))
     },
   }),
-  accelerated: asKernel(inChunks as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor),
+  accelerated: inChunksKernel,
+  native: (...call) => (hasNativeKernels() ? fusedNative : inChunksKernel)(...call),
 }
 
 /** What `headLoss` reads a head as; the label that means "no label" is -100 by default. */

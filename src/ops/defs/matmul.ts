@@ -1,6 +1,7 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Op } from '../op.ts'
+import { custom, prefersOwnMatmul } from '../native/custom.ts'
 import { tf } from '../tf.ts'
 import { matmulWasm } from '../wasm/matmul.ts'
 import { reshape } from './broadcast.ts'
@@ -26,6 +27,14 @@ const swapLast = (x: Tensor): Tensor => {
 
 /** All rows of a batch of matrices under each other. */
 const flattenRows = (x: Tensor): Tensor => reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!])
+
+/** The product of two matrices on the native engine, by the faster of the two kernels there are. */
+const product = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor => {
+  const [[m, k], [, n]] = [sides(a.shape, transposeA), sides(b.shape, transposeB)]
+  return prefersOwnMatmul(m, k, n, transposeA, transposeB)
+    ? custom('EspalierMatMul', [a, b], { transpose_a: transposeA, transpose_b: transposeB }, { shape: [m, n] })
+    : tf.matMul(a, b, transposeA, transposeB)
+}
 
 const base = define<MatmulAttrs>({
   name: 'matmul',
@@ -72,11 +81,12 @@ const base = define<MatmulAttrs>({
     return out
   },
   native: ({ attrs: { transposeA, transposeB }, output }, a, b) => {
-    if (a.rank === b.rank) return tf.matMul(a, b, transposeA, transposeB)
+    if (a.rank === b.rank)
+      return a.rank === 2 ? product(a, b, transposeA, transposeB) : tf.matMul(a, b, transposeA, transposeB)
     const order = [...Array(a.rank - 2).keys(), a.rank - 1, a.rank - 2]
     const rows = transposeA ? tf.transpose(a, order) : a
     const flat = tf.reshape(rows, [sizeOf(rows.shape.slice(0, -1)), rows.shape.at(-1)!])
-    return tf.reshape(tf.matMul(flat, b, false, transposeB), [...output.shape])
+    return tf.reshape(product(flat, b, false, transposeB), [...output.shape])
   },
   vjp: ({ dy, attrs: { transposeA, transposeB }, needs }, a, b) => [
     needs[0] ? leftGradient(dy, b, transposeA, transposeB) : null,
