@@ -170,7 +170,7 @@ void multiplyCombined(const Threads& threads, const Rows& x, int many, const flo
 // Few rows of A times a transposed B: A is turned once, and each number of B is read where it lies.
 template <class Rows>
 void multiplyStreamed(const Threads& threads, const Product& p, const Rows& b) {
-  const int padded = roundUp(p.rows, kLanes);
+  const int padded = roundUp(p.rows, kLanes < 8 ? 8 : kLanes);  // eight rows are turned at once
   float* x = scratch(kWholeA, static_cast<size_t>(padded) * p.depth + 8);
   // Lanes without a row are computed and thrown away, but denormals and NaN in them would cost time.
   memset(x, 0, static_cast<size_t>(padded) * p.depth * sizeof(float));
