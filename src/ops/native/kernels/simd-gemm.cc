@@ -71,8 +71,9 @@ void multiplyBlocks(const Threads& threads, const Product& p, const Rows& b) {
     }
   }
   const int step = columnsOfTask(p.columns, kBlockColumns, kTileColumns, threads.count);
-  // With few rows a block is used a few times only: one panel at a time leaves the rest of the cache to B itself.
-  const int width = few ? kTileColumns : step;
+  // With few rows a block is used a few times only: one panel at a time leaves the rest of the cache to B itself. Codes
+  // are decoded faster in longer pieces.
+  const int width = few ? smallerOf(b.toRow(1) == 0 ? 4 * kTileColumns : kTileColumns, step) : step;
   parallel(threads, (p.columns + step - 1) / step, [&](int task) {
     const int end = smallerOf((task + 1) * step, p.columns);
     float* panels = scratch(kPanelsOfB, static_cast<size_t>(kDepth) * width + 8);
