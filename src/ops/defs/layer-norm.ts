@@ -1,5 +1,6 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
+import { custom, float, hasNativeKernels } from '../native/custom.ts'
 import type { Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { unbroadcast } from './broadcast.ts'
@@ -56,7 +57,9 @@ const layerNormOp = define<LayerNormAttrs>({
   },
   reference: fresh(normalise),
   wasm: onHeap('layerNorm', normalise),
-  native: ({ attrs }, x, ...rest) => {
+  native: ({ attrs, output }, x, ...rest) => {
+    if (hasNativeKernels())
+      return custom('EspalierLayerNorm', [x, ...rest], { ...attrs, N: rest.length, eps: float(attrs.eps) }, output)
     const [scale, shift] = optional(attrs, rest)
     const centered = tf.sub(x, tf.mean(x, -1, true))
     const spread = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), attrs.eps))
@@ -96,7 +99,8 @@ const layerNormSlopeOp = define<{ readonly eps: number }>({
   infer: (_, { shape, dtype }) => ({ shape, dtype }),
   reference: fresh(slopeLoop),
   wasm: onHeap('layerNormSlope', slopeLoop),
-  native: ({ attrs }, x, g) => {
+  native: ({ attrs, output }, x, g) => {
+    if (hasNativeKernels()) return custom('EspalierLayerNormSlope', [x, g], { eps: float(attrs.eps) }, output)
     const centered = tf.sub(x, tf.mean(x, -1, true))
     const spread = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), attrs.eps))
     const unit = tf.mul(centered, spread)

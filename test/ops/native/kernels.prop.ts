@@ -1,57 +1,16 @@
 import { fc, test } from '@fast-check/vitest'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { headLossOps } from '../../../src/ops/defs/head-loss.ts'
 import { matmulOp } from '../../../src/ops/defs/matmul.ts'
 import { packedOps } from '../../../src/ops/defs/packed.ts'
 import type { PackedScheme } from '../../../src/ops/index.ts'
-import { engine, toHalves } from '../../../src/ops/index.ts'
+import { toHalves } from '../../../src/ops/index.ts'
 import { allowNativeKernels, custom, hasNativeKernels, nativeProcessor } from '../../../src/ops/native/custom.ts'
 import type { Array_, Attrs, Op } from '../../../src/ops/op.ts'
 import { asTensor, asTf, tf } from '../../../src/ops/tf.ts'
+import { best, computed, distance, has, noise, onNative, restrict, there } from './twins.ts'
 
-const has = await engine({ prefer: 'native', quiet: true }).then(hasNativeKernels, () => false)
-if (!has) console.warn('skipped: no native engine is here, or its binding has no kernels of this version')
-
-const variable = 'ESPALIER_NATIVE_ISA'
-const sets = ['base', 'avx2', 'avx512'] as const
-const best = nativeProcessor()?.isa ?? 'base'
-const there = sets.slice(0, sets.indexOf(best) + 1)
-
-beforeAll(() => engine({ prefer: has ? 'native' : 'js', quiet: true }))
-afterAll(() => engine({ prefer: 'js', quiet: true }))
-afterEach(() => void delete process.env[variable])
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1)
-
-/** Numbers in [-1, 1) that only the seed and the place decide. */
-const noise = (shape: readonly number[], seed: number): Array_ => ({
-  shape,
-  data: Float32Array.from(
-    { length: sizeOf(shape) },
-    (_, i) => (Math.imul(i + 1, seed | 1) ^ (i * 0x9e3779b1)) / 2 ** 31,
-  ),
-})
-
-const dtypeOf = ({ data }: Array_): 'float32' | 'int32' => (data instanceof Float32Array ? 'float32' : 'int32')
-
-/** What `run` computes; before it, its memory held nothing but NaN. */
-const computed = (inputs: readonly Array_[], shape: readonly number[], run: (...inputs: tf.Tensor[]) => tf.Tensor) =>
-  tf
-    .tidy(() => {
-      const tensors = inputs.map((x) => tf.tensor(x.data, [...x.shape], dtypeOf(x)))
-      tf.fill([...shape], Number.NaN).dispose()
-      const output = run(...tensors)
-      expect(output.shape).toEqual(shape)
-      return output
-    })
-    .dataSync()
-
-/** The largest difference, with the largest expected number as one. */
-const distance = (found: ArrayLike<number>, expected: ArrayLike<number>): number => {
-  const scale = Array.from(expected).reduce((most, x) => Math.max(most, Math.abs(x)), 1)
-  const off = Array.from(expected, (x, i) => (Object.is(found[i], x) ? 0 : Math.abs(found[i]! - x) / scale))
-  return off.reduce((most, x) => (x <= most ? most : x), 0)
-}
+onNative()
 
 // Sizes around those at which a kernel takes another way, and others.
 const few = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(47, 48, 49, 63, 64, 65, 96, 97))
@@ -61,14 +20,12 @@ describe.runIf(has)('the kernels of our own', () => {
   it('say on what they run, and use less where they are told to', () => {
     expect(nativeProcessor()!.threads).toBeGreaterThan(0)
     const found = there.map((isa) => {
-      process.env[variable] = isa
+      restrict(isa)
       allowNativeKernels(true)
       return nativeProcessor()!.isa
     })
     expect(found).toEqual(there)
-    delete process.env[variable]
-    allowNativeKernels(true)
-    expect(nativeProcessor()!.isa).toBe(best)
+    expect(found.at(-1)).toBe(best)
   })
 
   it('are not called where the binding is that of another version', () => {
@@ -107,12 +64,10 @@ describe.runIf(has)('the kernels of our own', () => {
 })
 
 describe.runIf(has).each(there)('with %s', (isa) => {
-  const with_ = (): void => void (process.env[variable] = isa)
-
   test.prop([few, long, long, fc.boolean(), fc.boolean(), fc.integer()], { numRuns: 150 })(
     'EspalierMatMul is the product',
     (small, k, large, transposeA, transposeB, seed) => {
-      with_()
+      restrict(isa)
       for (const [m, n] of [
         [small, large],
         [large, small],
@@ -140,7 +95,7 @@ describe.runIf(has).each(there)('with %s', (isa) => {
   test.prop([few, long, long, fc.constantFrom(...schemes), fc.boolean(), fc.integer()], { numRuns: 100 })(
     'EspalierMatMulPacked is the product with what the codes mean',
     (m, rows, columns, [scheme, nested], transpose, seed) => {
-      with_()
+      restrict(isa)
       const size = rows * columns
       const words = (count: number, perWord: number, salt: number): Array_ => ({
         shape: [Math.ceil(count / perWord)],
@@ -207,7 +162,7 @@ describe.runIf(has).each(there)('with %s', (isa) => {
     ],
     { numRuns: 80 },
   )('EspalierHeadLoss is the loss and its slope', ({ rows, width, classes, seed, spread, ...flags }) => {
-    with_()
+    restrict(isa)
     const scaled = (x: Array_): Array_ => ({
       ...x,
       data: Float32Array.from(x.data, (v) => (v * spread) / Math.sqrt(width)),

@@ -42,6 +42,16 @@ ESPALIER_INLINE void store(float* to, Floats v, int count) {
   memcpy(to, &v, count * sizeof(float));
 }
 
+// 0, 1, 2, …
+ESPALIER_INLINE Ints laneNumbers() {
+  Ints v{};
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; i++) v[i] = i;
+  return v;
+}
+// The lanes behind the first `count` made 0.
+ESPALIER_INLINE Floats firstLanes(Floats v, int count) { return count >= kLanes ? v : laneNumbers() < count ? v : Floats{}; }
+
 ESPALIER_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 ESPALIER_INLINE Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
 // Each lane added to (compared with) the one half a vector away, a quarter away, …: all lanes then hold the result.
@@ -92,6 +102,19 @@ static void parallel(const Threads& threads, int tasks, const F& f) {
     return;
   }
   threads.run(threads.pool, tasks, [](const void* g, int i) { (*static_cast<const F*>(g))(i); }, &f);
+}
+
+// f(begin, end) for parts of `rows`, several at once where there is enough work: a part has at least 16k elements.
+template <class F>
+static void inPieces(const Threads& threads, int64_t rows, int64_t width, const F& f) {
+  const int64_t least = (16384 + width - 1) / width;
+  // A few parts for each thread, in case that they do not all come equally fast.
+  const int64_t most = (rows + threads.count * 4 - 1) / (threads.count * 4);
+  const int64_t step = least > most ? least : most;
+  parallel(threads, (rows + step - 1) / step, [&](int piece) {
+    const int64_t begin = piece * step, end = begin + step < rows ? begin + step : rows;
+    f(begin, end);
+  });
 }
 
 // Memory for `count` floats on a cache line, kept by the thread from call to call. Each slot is one block: who needs
