@@ -99,3 +99,10 @@ export const prefersOwnMatmul = (
   if (columns <= 32) return rows > 64 && depth > 32
   return transposeB ? rows <= 64 && depth > 64 : rows <= (transposeA ? 8 : 4)
 }
+
+/** Runs a program of the register machine (`kernels/program.h`) with one output; call it where `hasNativeKernels`. */
+export const elementwise = (
+  program: string,
+  inputs: readonly tf.Tensor[],
+  output: Pick<TensorSpec, 'shape'>,
+): tf.Tensor => custom('EspalierElementwise', inputs, { N: inputs.length, outputs: 1, program }, output)

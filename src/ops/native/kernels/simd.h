@@ -77,21 +77,32 @@ ESPALIER_INLINE Floats asFloats(Ints bits) {
   return v;
 }
 
-// e^x to 2 ulp: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (the coefficients of Cephes' expf). Below -87.3 it is
-// 2^-126, above 88.3 about 2^127, and NaN gives NaN.
-ESPALIER_INLINE Floats exponential(Floats x) {
-  const Floats bounded = x > 88.3f ? splat(88.3f) : x < -87.3f ? splat(-87.3f) : x;
+// x as n ln 2 + r: n whole, r on [-ln 2 / 2, ln 2 / 2].
+struct Reduced {
+  Floats n, r;
+};
+ESPALIER_INLINE Reduced reducedByLn2(Floats x) {
   const float toInteger = 12582912.f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-  const Floats n = (bounded * 1.44269504f + toInteger) - toInteger;
-  const Floats r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
+  const Floats n = (x * 1.44269504f + toInteger) - toInteger;
+  return {n, (x - n * 0.693359375f) + n * 2.12194440e-4f};
+}
+// e^r - 1 on [-ln 2 / 2, ln 2 / 2]; the coefficients of Cephes' expf.
+ESPALIER_INLINE Floats exponentialLess1(Floats r) {
   Floats p = splat(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.f;
-  return p * asFloats((__builtin_convertvector(n, Ints) + 127) << 23);
+  return p * r * r + r;
+}
+// 2^n for whole n from -126 to 127.
+ESPALIER_INLINE Floats powerOf2(Floats n) { return asFloats((__builtin_convertvector(n, Ints) + 127) << 23); }
+
+// e^x to 2 ulp. Below -87.3 it is 2^-126, above 88.3 about 2^127, and NaN gives NaN.
+ESPALIER_INLINE Floats exponential(Floats x) {
+  const Reduced of = reducedByLn2(x > 88.3f ? splat(88.3f) : x < -87.3f ? splat(-87.3f) : x);
+  return (exponentialLess1(of.r) + 1.f) * powerOf2(of.n);
 }
 
 // f(0) to f(tasks - 1), several at once.
