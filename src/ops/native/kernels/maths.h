@@ -131,8 +131,9 @@ ESPALIER_INLINE Floats silu(Floats x) { return x * logistic(x); }
 
 // The derivative of x times the logistic function of u, given x times that of u.
 ESPALIER_INLINE Floats gatedSlope(Floats u, Floats slope) {
-  const Floats gate = logistic(u);
-  return gate + slope * gate * (1.f - gate);
+  const Floats e = naturalExponential(-absolute(u));
+  const Floats large = 1.f / (1.f + e), small = e * large;  // the gate and what it lacks of 1, or the other way round
+  return (u > 0.f ? large : small) + slope * (large * small);
 }
 // Far out the gate is 0 or 1 and its slope 0, which an infinite factor would make NaN.
 ESPALIER_INLINE Floats bounded(Floats x) { return x > 100.f ? splat(100) : x < -100.f ? splat(-100) : x; }
