@@ -1,9 +1,12 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { words } from '../../tree/key.ts'
-import type { Array_ } from '../op.ts'
+import { custom, float, hasNativeKernels } from '../native/custom.ts'
+import type { Array_, Kernel } from '../op.ts'
+import { asTensor, asTf, tf } from '../tf.ts'
 import { softCap } from './activation.ts'
 import { reshape } from './broadcast.ts'
-import { dropout, type DropoutAttrs, isKept, keyOf, requireSeed } from './dropout.ts'
+import { convert } from './define.ts'
+import { drawAttrs, dropout, type DropoutAttrs, isKept, keyOf, requireSeed } from './dropout.ts'
 import { mul } from './elementwise.ts'
 import { matmul } from './matmul.ts'
 import { broadcastStrides, describe, mismatch, requireFloat, type Shape, sizeOf, walk } from './shape-rules.ts'
@@ -125,6 +128,23 @@ export const eachRow = (
     visit({ query, key, value: group * keys * depth, chances, kept, bends }, index)
   }
 }
+
+/** An op on the native engine: our kernel of that name, which takes what is shown and the seed after `count` inputs. @internal */
+export const nativeAttention =
+  (name: string, count: number, unfused: Kernel<AttentionAttrs>): Kernel<AttentionAttrs> =>
+  (inputs, attrs, output) => {
+    if (!hasNativeKernels()) return unfused(inputs, attrs, output)
+    const [mask, seed] = extras(attrs, inputs.slice(count))
+    const { scale, cap, rate, masked, seeded } = attrs
+    const drawn = rate === 0 ? { NS: 0 } : drawAttrs(attrs, seeded)
+    return asTensor(
+      tf.tidy(() => {
+        const shown = mask === undefined ? [] : [convert(asTf(mask), 'float32')]
+        const given = [...inputs.slice(0, count).map(asTf), ...shown, ...(drawn['NS'] === 1 ? [asTf(seed!)] : [])]
+        return custom(name, given, { ...drawn, NM: masked ? 1 : 0, scale: float(scale), cap: float(cap) }, output)
+      }),
+    )
+  }
 
 /** Attention in other ops. @internal */
 export const unfusedAttention = (attrs: AttentionAttrs, q: Tensor, k: Tensor, v: Tensor, ...rest: Tensor[]): Tensor => {

@@ -1,7 +1,7 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import type { Op } from '../op.ts'
 import { vjp } from '../tape.ts'
-import { type AttentionAttrs, checkAttention, eachRow, unfusedAttention } from './attention-rows.ts'
+import { type AttentionAttrs, checkAttention, eachRow, nativeAttention, unfusedAttention } from './attention-rows.ts'
 import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
 import { fresh, type Loop } from './heap.ts'
@@ -46,6 +46,8 @@ const unfused = (
   return concat(grads.map((grad) => reshape(grad!, [-1])))
 }
 
+const unfusedKernel = asKernel(unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor)
+
 /**
  * The gradients of q, k and v one after the other, flat, from (q, k, v, output, dy, mask if masked, seed if seeded).
  *
@@ -66,5 +68,6 @@ export const attentionSlopeOp: Op<AttentionAttrs> = {
         unfused(backward.attrs, ...(inputs as [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]])),
       ),
   }),
-  accelerated: asKernel(unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor),
+  accelerated: unfusedKernel,
+  native: nativeAttention('EspalierAttentionSlope', 5, unfusedKernel),
 }

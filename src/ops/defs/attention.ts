@@ -1,7 +1,7 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Op } from '../op.ts'
-import { type AttentionAttrs, checkAttention, eachRow, unfusedAttention } from './attention-rows.ts'
+import { type AttentionAttrs, checkAttention, eachRow, nativeAttention, unfusedAttention } from './attention-rows.ts'
 import { attentionSlopeOp } from './attention-slope.ts'
 import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
@@ -24,6 +24,8 @@ const attend: Loop<AttentionAttrs> = ({ attrs }, out, q, k, v, ...rest) => {
   })
 }
 
+const unfused = asKernel(unfusedAttention as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor)
+
 const attentionOp: Op<AttentionAttrs> = {
   ...define<AttentionAttrs>({
     name: 'attention',
@@ -41,7 +43,8 @@ const attentionOp: Op<AttentionAttrs> = {
       )
     },
   }),
-  accelerated: asKernel(unfusedAttention as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor),
+  accelerated: unfused,
+  native: nativeAttention('EspalierAttention', 3, unfused),
 }
 
 /** How `attention` scores, what it may see, and what it drops. */
