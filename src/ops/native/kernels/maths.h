@@ -167,7 +167,11 @@ ESPALIER_INLINE Floats sineOf(Floats x, int quarters) {
 }
 // Behind 8192 the parts of π/2 have too few digits: those vectors, and infinities, are left to the library.
 ESPALIER_INLINE bool isNear(Floats x) {
-  return largestOf(absolute(x) <= 8192.f ? splat(0) : splat(1)) == 0;
+  const Ints far = !(absolute(x) <= 8192.f);
+  int64_t parts[kLanes / 2], any = 0;
+  memcpy(parts, &far, sizeof parts);
+  for (const int64_t part : parts) any |= part;
+  return any == 0;
 }
 ESPALIER_INLINE Floats eachByLibrary(Floats x, float (*f)(float)) {
   for (int i = 0; i < kLanes; i++) x[i] = f(x[i]);

@@ -8,6 +8,8 @@ namespace espalier::ESPALIER_ISA {
 namespace {
 
 constexpr int kBlock = 1024;
+// From one block to the next: not a multiple of 4 kB, or a load would wait for the store to the block before.
+constexpr int kBlockStride = kBlock + 48;
 
 // Where a block of a value lies; the step from vector to vector is 0 where one vector serves the whole block.
 struct Place {
@@ -77,7 +79,7 @@ struct Machine {
   float* memory;
   Place* places;
 
-  float* blockOf(int place) const { return memory + static_cast<int64_t>(place) * kBlock; }
+  float* blockOf(int place) const { return memory + static_cast<int64_t>(place) * kBlockStride; }
   int firstOutput() const { return job.inputCount; }
   int firstConstant() const { return firstOutput() + job.outputCount; }
   int firstRegister() const { return firstConstant() + job.constantCount; }
@@ -150,7 +152,7 @@ struct Machine {
 void elementwise(const Threads& threads, const Elementwise& job) {
   const int placeCount = job.inputCount + job.outputCount + job.constantCount + job.registerCount;
   inPieces(threads, (job.size + kBlock - 1) / kBlock, kBlock, [&](int64_t first, int64_t last) {
-    float* memory = scratch(0, static_cast<size_t>(placeCount) * kBlock);
+    float* memory = scratch(0, static_cast<size_t>(placeCount) * kBlockStride);
     Machine machine{job, memory, reinterpret_cast<Place*>(scratch(1, placeCount * sizeof(Place) / sizeof(float)))};
     machine.start();
     for (int64_t begin = first * kBlock; begin < last * kBlock; begin += kBlock) {
