@@ -85,7 +85,10 @@ describe.runIf(has).each(there)('with %s', (isa) => {
         const off = ulps(found[i]!, expected[i]!)
         const near = Math.abs(found[i]! - expected[i]!) <= absolute * (name === 'geluSlope' ? 2 : 1)
         const right = Number.isNaN(most) ? off === 0 || near : off <= most || (name.startsWith('gelu') && near)
-        expect(right, `${name} of ${inputs.map(({ data }) => data[i])}: ${found[i]}, not ${expected[i]}`).toBe(true)
+        expect(
+          right,
+          `${name} of ${inputs.map(({ data }) => data[i]).join(', ')}: ${found[i]}, not ${expected[i]}`,
+        ).toBe(true)
       }
     },
   )
@@ -103,7 +106,7 @@ describe.runIf(has).each(there)('with %s', (isa) => {
       pairs.forEach((pair, i) => {
         const near = !(most >= 0 && most < 8) && Math.abs(found[i]! - expected[i]!) <= absolute
         const right = near || ulps(found[i]!, expected[i]!) <= (most >= 0 ? most : 0)
-        expect(right, `${name} of ${pair.slice(0, sources)}: ${found[i]}, not ${expected[i]}`).toBe(true)
+        expect(right, `${name} of ${pair.slice(0, sources).join(', ')}: ${found[i]}, not ${expected[i]}`).toBe(true)
       })
     }
   })

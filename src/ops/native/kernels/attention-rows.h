@@ -99,15 +99,18 @@ static Rows readableRows(const float* from, int rows, int width, int slot) {
   return {copy, stride};
 }
 
-// The transposed matrix in panels of kPanel columns: [panel][i][key of the panel]. What stands behind the last key is not
-// to be used.
+// The transposed matrix in panels of kPanel columns: [panel][i][key of the panel]. What stands behind the last key is
+// not to be used.
 static const float* transposedPanels(const float* from, int keys, int width, int slot) {
   float* const panels = scratch(slot, static_cast<size_t>(wholePanels(keys)) * width);
   float* to = panels;
   for (int j = 0; j < keys; j += kPanel, to += static_cast<int64_t>(kPanel) * width)
     for (int r = 0; r < kPanel && j + r < keys; r += 8) {
       const float* rows[8];
-      for (int i = 0; i < 8; i++) rows[i] = from + static_cast<int64_t>(j + r + i < keys ? j + r + i : keys - 1) * width;
+      for (int i = 0; i < 8; i++) {
+        const int64_t row = j + r + i < keys ? j + r + i : keys - 1;
+        rows[i] = from + row * width;
+      }
       int i = 0;
       for (; i + 8 <= width; i += 8) transposeEight(rows, i, to + i * kPanel + r, kPanel);
       for (; i < width; i++)
@@ -157,8 +160,8 @@ struct Head {
                            panels + static_cast<int64_t>(j) * width, kPanel, scores + j, stride, false);
   }
 
-  // Makes chances, not yet divided by their sum, of the products of a query in the whole panels from `from` to `to`: 0 for
-  // what is hidden. The sum is returned, 0 where nothing is seen. `bends` gets tanh of the capped scores, if it is there.
+  // Makes chances, not yet divided by their sum, of the products of a query in the whole panels from `from` to `to`: 0
+  // for what is hidden. The sum is returned, 0 where nothing is seen; `bends`, if it is there, gets the scores' tanh.
   float chances(int query, int from, int to, float* row, float* bends) const {
     const Span span = spanOf(query);
     if (span.first >= span.end) {

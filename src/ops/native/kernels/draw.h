@@ -6,23 +6,7 @@
 
 namespace espalier {
 
-// Threefry-2x32 for one block; the vectors of threefry.h for all others.
-inline void threefry(uint32_t k0, uint32_t k1, uint32_t* a, uint32_t* b) {
-  const uint32_t keys[3] = {k0, k1, k0 ^ k1 ^ 0x1bd11bda};
-  const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
-  *a += k0, *b += k1;
-  for (int group = 0; group < 5; group++) {
-    for (const int by : rotations[group % 2]) {
-      *a += *b;
-      *b = ((*b << by) | (*b >> (32 - by))) ^ *a;
-    }
-    *a += keys[(group + 1) % 3];
-    *b += keys[(group + 2) % 3] + group + 1;
-  }
-}
-
-// The attrs `dropped`, of 2^32, and the key's words `hi` and `lo`, under which the two words of a seed are drawn if there
-// is one.
+// The attrs `dropped`, of 2^32, and the key's words `hi` and `lo`, under which a seed is drawn if there is one.
 class DrawAttrs {
  public:
   explicit DrawAttrs(tensorflow::OpKernelConstruction* c) {
@@ -38,9 +22,8 @@ class DrawAttrs {
     *draw = {static_cast<uint32_t>(hi_), static_cast<uint32_t>(lo_), dropped_};
     if (seed.size() == 0) return tensorflow::Status();
     if (seed[0].NumElements() != 2) return tensorflow::errors::InvalidArgument("a seed has two words");
-    uint32_t a = seed[0].flat<tensorflow::int32>()(0), b = seed[0].flat<tensorflow::int32>()(1);
-    threefry(draw->hi, draw->lo, &a, &b);
-    draw->hi = a, draw->lo = b;
+    const auto words = seed[0].flat<tensorflow::int32>();
+    ESPALIER_PICK(seedDraw)(draw, words(0), words(1));
     return tensorflow::Status();
   }
 

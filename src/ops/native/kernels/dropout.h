@@ -9,12 +9,14 @@
 namespace espalier {
 
 struct Draw {
-  uint32_t hi, lo;   // the key
-  int64_t dropped;   // an element is dropped when its word is below
+  uint32_t hi, lo;  // the key
+  int64_t dropped;  // an element is dropped when its word is below
   // What is kept is multiplied by this; 2^32 words there are.
   float scale() const { return static_cast<float>(4294967296.0 / (4294967296.0 - static_cast<double>(dropped))); }
 };
 
 }  // namespace espalier
 
-ESPALIER_EACH_ISA(void dropout(const Threads& threads, const Draw& draw, int64_t size, const float* x, float* y);)
+// `seedDraw` replaces the key by the one that a seed's two words draw under it.
+ESPALIER_EACH_ISA(void seedDraw(Draw* draw, uint32_t first, uint32_t second);
+                  void dropout(const Threads& threads, const Draw& draw, int64_t size, const float* x, float* y);)

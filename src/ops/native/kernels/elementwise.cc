@@ -9,8 +9,8 @@ namespace {
 using namespace tensorflow;
 
 // `shape` is that of the outputs; where it is left out, that of the input with most elements. `kinds` tells how each
-// input is spread over them: 0 full, 1 one value, 2 a trailing row, 3 a leading column; where it is left out, the input's
-// size does, which never means a column.
+// input is spread over them: 0 full, 1 one value, 2 a trailing row, 3 a leading column; where it is left out, the
+// input's size does, which never means a column.
 REGISTER_OP("EspalierElementwise")
     .Input("inputs: N * float")
     .Attr("N: int >= 1")
@@ -45,7 +45,7 @@ class ElementwiseOp : public OpKernel {
       const int64_t own = input.NumElements();
       const Spread spread = spreadOf(i, own, size);
       inputs[i] = {floatsOf(input), own, spread};
-      OP_REQUIRES(c, spread == Spread::kFull ? own == size : spread == Spread::kScalar ? own == 1 : own > 0 && size % own == 0,
+      OP_REQUIRES(c, fits(spread, own, size),
                   errors::InvalidArgument("EspalierElementwise: input ", i, " of ", own, " elements for ", size));
     }
     std::vector<float*> outputs(c->num_outputs());
@@ -72,6 +72,10 @@ class ElementwiseOp : public OpKernel {
     for (int i = 1; i < c->num_inputs(); i++)
       if (c->input(i).NumElements() > c->input(most).NumElements()) most = i;
     return c->input(most).shape();
+  }
+  static bool fits(Spread spread, int64_t own, int64_t size) {
+    if (spread == Spread::kFull) return own == size;
+    return spread == Spread::kScalar ? own == 1 : own > 0 && size % own == 0;
   }
   Spread spreadOf(size_t i, int64_t own, int64_t size) const {
     if (!kinds_.empty()) return static_cast<Spread>(kinds_[i]);

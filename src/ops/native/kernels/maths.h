@@ -1,5 +1,6 @@
-// Functions of whole vectors, NaN for NaN, to 4 ulp but for gelu (to 2^-21 of itself above -5) and for sine and cosine (to
-// 2^-22 of 1). Results below 2^-126 are 0, and arguments below may count as 0. The polynomials are least-squares fits on Chebyshev nodes but for those of Cephes (e^x, log, sine and cosine).
+// Functions of whole vectors, NaN for NaN, to 4 ulp but for gelu (to 2^-21 of itself above -5) and for sine and cosine
+// (to 2^-22 of 1). Results below 2^-126 are 0, and arguments below may count as 0. The polynomials are least-squares fits
+// on Chebyshev nodes, but for those of Cephes: the exponential, the logarithm, sine and cosine.
 #pragma once
 
 #include <cmath>
@@ -125,7 +126,8 @@ ESPALIER_INLINE Floats geluSlope(Floats x) {
   return at.distribution + x * at.density;
 }
 
-constexpr float kSteepness = 1.59576912f, kCubic = 0.0713548163f;  // of gelu by tanh: 2√(2/π), and 0.044715 times that
+// Of gelu by tanh: 2√(2/π), and 0.044715 times that.
+constexpr float kSteepness = 1.59576912f, kCubic = 0.0713548163f;
 ESPALIER_INLINE Floats geluTanh(Floats x) { return x * logistic(x * (x * x * kCubic + kSteepness)); }
 ESPALIER_INLINE Floats silu(Floats x) { return x * logistic(x); }
 

@@ -12,8 +12,8 @@
 
 namespace espalier {
 
-// Instructions are separated by ";", each "target operation source [source [source]]": a target is a register `r0` or an
-// output `o0`, a source an input `i0`, a register or a constant `c-0.5`; "=" is the name of a copy.
+// Instructions are separated by ";", each "target operation source [source [source]]": a target is a register `r0` or
+// an output `o0`, a source an input `i0`, a register or a constant `c-0.5`; "=" is the name of a copy.
 struct Program {
   int inputs, outputs;
   std::vector<float> constants;
@@ -33,7 +33,7 @@ struct Program {
   }
 
  private:
-  // While parsing, sources and targets are values: those below `inputs` are the inputs, the others are numbered through.
+  // While parsing, sources and targets are values, which get their places in the end.
   struct Value {
     enum { kInput, kConstant, kResult } kind;
     int index;        // of the input or the constant

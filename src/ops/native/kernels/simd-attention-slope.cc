@@ -12,8 +12,8 @@ struct Target {
   float *dk, *dv;  // [keys, width] and [keys, depth]
 };
 
-// Turns the products in `chances` into the dropped-out chances, and those of dy and the values in `slopes` into the slopes
-// of the products, both 0 for what is hidden.
+// Turns the products in `chances` into the dropped-out chances, and those of dy and the values in `slopes` into the
+// slopes of the products, both 0 for what is hidden.
 void slopesOf(const Head& at, const AttentionSlope& slope, int query, int from, int until, float* chances,
               float* slopes) {
   const Attention& of = at.of;
@@ -99,7 +99,8 @@ void slopesOfHead(const Head& at, const AttentionSlope& slope, const Target& tar
 
 void attentionSlope(const Threads& threads, const AttentionSlope& slope) {
   const Attention& of = slope.of;
-  const int64_t keyNumbers = static_cast<int64_t>(of.keys) * of.width, valueNumbers = static_cast<int64_t>(of.keys) * of.depth;
+  const int64_t keyNumbers = static_cast<int64_t>(of.keys) * of.width;
+  const int64_t valueNumbers = static_cast<int64_t>(of.keys) * of.depth;
   const double work = static_cast<double>(of.batch) * of.heads * of.queries * of.keys * (of.width + of.depth);
   const Threads some = work < 5e4 ? Threads{nullptr, nullptr, 1} : threads;
   const auto target = [&](int head, int group) -> Target {

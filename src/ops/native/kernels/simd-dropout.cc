@@ -2,6 +2,12 @@
 
 namespace espalier::ESPALIER_ISA {
 
+void seedDraw(Draw* draw, uint32_t first, uint32_t second) {
+  Words a = Words{} + first, b = Words{} + second;
+  threefry(draw->hi, draw->lo, a, b);
+  draw->hi = a[0], draw->lo = b[0];
+}
+
 void dropout(const Threads& threads, const Draw& draw, int64_t size, const float* x, float* y) {
   constexpr int kBlock = 1024;
   inPieces(threads, (size + kBlock - 1) / kBlock, kBlock, [&](int64_t first, int64_t last) {

@@ -19,14 +19,13 @@ struct Place {
 
 ESPALIER_INLINE Floats truth(Ints condition) { return condition ? splat(1) : splat(0); }
 
-#define ESPALIER_ELEMENT(name, expression) \
-  struct name {                            \
-    static ESPALIER_INLINE_MEMBER Floats of([[maybe_unused]] Floats a, [[maybe_unused]] Floats b, \
-                                            [[maybe_unused]] Floats c) {                          \
-      return expression;                   \
-    }                                      \
+#define ESPALIER_ELEMENT(name, expression)                                     \
+  struct name {                                                                 \
+    ESPALIER_INLINE Floats of([[maybe_unused]] Floats a, [[maybe_unused]] Floats b, \
+                              [[maybe_unused]] Floats c) {                      \
+      return expression;                                                        \
+    }                                                                           \
   };
-#define ESPALIER_INLINE_MEMBER inline __attribute__((always_inline))
 ESPALIER_ELEMENT(of_copy, a)
 ESPALIER_ELEMENT(of_add, a + b)
 ESPALIER_ELEMENT(of_sub, a - b)

@@ -50,7 +50,9 @@ ESPALIER_INLINE Ints laneNumbers() {
   return v;
 }
 // The lanes behind the first `count` made 0.
-ESPALIER_INLINE Floats firstLanes(Floats v, int count) { return count >= kLanes ? v : laneNumbers() < count ? v : Floats{}; }
+ESPALIER_INLINE Floats firstLanes(Floats v, int count) {
+  return count >= kLanes ? v : laneNumbers() < count ? v : Floats{};
+}
 
 ESPALIER_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 ESPALIER_INLINE Floats smaller(Floats a, Floats b) { return a < b ? a : b; }

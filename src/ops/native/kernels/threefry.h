@@ -17,10 +17,9 @@ ESPALIER_INLINE void fourRounds(Words& a, Words& b, int r0, int r1, int r2, int 
   }
 }
 
-// Words 2i and 2i + 1 for the kLanes blocks from `block` on.
-ESPALIER_INLINE void drawWords(const Draw& draw, uint32_t block, Words* first, Words* second) {
-  const uint32_t k0 = draw.hi, k1 = draw.lo, k2 = k0 ^ k1 ^ 0x1bd11bda;
-  Words a = (Words)laneNumbers() + (block + k0), b = Words{} + k1;
+ESPALIER_INLINE void threefry(uint32_t k0, uint32_t k1, Words& a, Words& b) {
+  const uint32_t k2 = k0 ^ k1 ^ 0x1bd11bda;
+  a += k0, b += k1;
   fourRounds(a, b, 13, 15, 26, 6);
   a += k1, b += k2 + 1;
   fourRounds(a, b, 17, 29, 16, 24);
@@ -31,6 +30,12 @@ ESPALIER_INLINE void drawWords(const Draw& draw, uint32_t block, Words* first, W
   a += k1, b += k2 + 4;
   fourRounds(a, b, 13, 15, 26, 6);
   a += k2, b += k0 + 5;
+}
+
+// Words 2i and 2i + 1 for the kLanes blocks from `block` on.
+ESPALIER_INLINE void drawWords(const Draw& draw, uint32_t block, Words* first, Words* second) {
+  Words a = (Words)laneNumbers() + block, b{};
+  threefry(draw.hi, draw.lo, a, b);
   // The words of a block stand side by side.
   Words low{}, high{};
 #pragma GCC unroll 16
@@ -42,8 +47,8 @@ ESPALIER_INLINE void drawWords(const Draw& draw, uint32_t block, Words* first, W
   *second = __builtin_shuffle(a, b, high);
 }
 
-// What `count` elements from `index` on are multiplied by: 0 or the scale. Up to 2 kLanes + 1 numbers behind them, and one
-// before `to`, are written too.
+// What `count` elements from `index` on are multiplied by: 0 or the scale. Up to 2 kLanes + 1 numbers behind them, and
+// one before `to`, are written too.
 static inline void drawFactors(const Draw& draw, uint32_t index, int count, float* to) {
   const Words least = Words{} + static_cast<uint32_t>(draw.dropped);
   const Floats scale = splat(draw.scale());
