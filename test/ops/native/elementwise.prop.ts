@@ -172,13 +172,14 @@ describe.runIf(has).each(there)('with %s', (isa) => {
       'r0 mul i0 i1; r1 add i0 c0.5; r2 sub r0 r1; r3 mul r2 r2; r4 add r0 r3; r5 max r4 r1; r6 = r5; o0 add r6 r2'
     const found = program([a, b], text)
     const { fround } = Math
-    for (let i = 0; i < size; i++) {
-      const r0 = fround(a.data[i]! * b.data[i]!)
-      const r1 = fround(a.data[i]! + 0.5)
+    const expected = a.data.map((x, i) => {
+      const r0 = fround(x * b.data[i]!)
+      const r1 = fround(x + 0.5)
       const r2 = fround(r0 - r1)
       const r4 = fround(r0 + fround(r2 * r2))
-      if (found[i] !== fround(Math.max(r4, r1) + r2)) expect([i, found[i]]).toEqual([i, fround(Math.max(r4, r1) + r2)])
-    }
+      return fround(Math.max(r4, r1) + r2)
+    })
+    expect(found).toEqual(expected)
   })
 })
 

@@ -49,7 +49,7 @@ export const computed = (
   tf
     .tidy(() => {
       const tensors = inputs.map((x) => tf.tensor(x.data, [...x.shape], dtypeOf(x)))
-      tf.fill([...shape], Number.NaN).dispose()
+      tf.mul(tf.ones([...shape]), Number.NaN).dispose()
       const output = run(...tensors)
       expect(output.shape).toEqual(shape)
       return output
