@@ -133,9 +133,7 @@ const inChunks = (attrs: HeadLossAttrs, hidden: Tensor, weight: Tensor, ...rest:
   return concat([reshape(slopes, [rows * d]), losses])
 }
 
-const inChunksKernel: Kernel<HeadLossAttrs> = asKernel(
-  inChunks as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor,
-)
+const inChunksKernel: Kernel<HeadLossAttrs> = asKernel(inChunks)
 
 const fusedNative: Kernel<HeadLossAttrs> = (inputs, { ignore, transpose, cap, slope, biased }, output) => {
   const classes = inputs[1]!.shape[transpose ? 0 : 1]!

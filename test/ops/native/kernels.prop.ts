@@ -39,7 +39,7 @@ const computed = (inputs: readonly Array_[], shape: readonly number[], run: (...
   tf
     .tidy(() => {
       const tensors = inputs.map((x) => tf.tensor(x.data, [...x.shape], dtypeOf(x)))
-      tf.fill([...shape], Number.NaN).dispose()
+      tf.log(tf.neg(tf.ones([...shape]))).dispose()
       const output = run(...tensors)
       expect(output.shape).toEqual(shape)
       return output
