@@ -66,5 +66,5 @@ export const attentionSlopeOp: Op<AttentionAttrs> = {
         unfused(backward.attrs, ...(inputs as [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]])),
       ),
   }),
-  accelerated: asKernel(unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor),
+  accelerated: asKernel(unfused),
 }

@@ -161,7 +161,7 @@ const headSlopeOp: Op<HeadLossAttrs> = {
         return vjp(() => unfused(backward.attrs, hidden, ...inputs), [hidden], rest.at(-1)!).grads[0]!
       }),
   }),
-  accelerated: asKernel((_, hidden, ...rest) => scaledColumns(hidden!, rest.at(-2)!, rest.at(-1)!)),
+  accelerated: asKernel((_, hidden, ...rest) => scaledColumns(hidden, rest.at(-2)!, rest.at(-1)!)),
 }
 
 const headLossOp: Op<HeadLossAttrs> = {
