@@ -156,7 +156,10 @@ void multiplyCombined(const Threads& threads, const Rows& x, int many, const flo
         for (int s = 0; s < count; s++)
           for (int k = 0; k < part; k++) factors[s][k] = y[(j + s) * strideY + k0 + k];
         float* sum = sums + static_cast<int64_t>(j) * step;
-        count == 2 ? combineGroup<2>(read, factors, width, sum, step) : combineGroup<1>(read, factors, width, sum, step);
+        if (count == 2)
+          combineGroup<2>(read, factors, width, sum, step);
+        else
+          combineGroup<1>(read, factors, width, sum, step);
       }
     }
     for (int j = 0; j < few; j++)
