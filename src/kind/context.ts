@@ -1,5 +1,3 @@
-import { dropout as dropoutOp } from '../ops/index.ts'
-import type { DropoutOptions } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
@@ -50,6 +48,8 @@ export interface Ctx {
   readonly keep?: (own: KeysValues) => void
   /** How rotary attention layers turn the tokens at hand. */
   readonly rotary?: Rotary
+  /** Whether blocks keep nothing of theirs for the backward pass, and run again there. */
+  readonly checkpoint?: boolean
   /** What the output of the sublayer at hand is to be added to; only adapters that are given the sum look at it. */
   readonly residual?: Residual
 }
@@ -126,7 +126,7 @@ export const affineOf = <R extends 'layer' | 'model'>(
   node: R extends 'layer' ? Layer : Model,
   x: Tensor,
   ctx: Ctx,
-): Affine | undefined => kindOf(node, role as 'layer' | 'model', ctx).affine?.(node, x, ctx)
+): Affine | undefined => kindOf(node, role, ctx).affine?.(node, x, ctx)
 
 /**
  * What a sublayer has computed, and what it was given, through whatever joins the two.
@@ -277,48 +277,3 @@ export const shapeOf = (weight: Weight, ctx: Ctx): readonly number[] => kindOf(w
  * ```
  */
 export const materialize = (weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).materialize(weight, ctx)
-
-/**
- * Dropout as the environment has it: on in training, by a mask of its own for each name.
- *
- * @throws EspalierError `NoKey` in training without a key.
- * @example
- * ```ts
- * import { context, dropout, key } from 'espalier'
- * import { ones } from 'espalier/ops'
- * const x = ones([8])
- * dropout(x, 0.5, 'mlp', context()) === x // => true
- * dropout(x, 0.5, 'mlp', context({ train: true, key: key(0) })).shape // => [8]
- * ```
- * @source Srivastava et al. 2014, "Dropout", §4.
- */
-export const dropout = (x: Tensor, rate: number, name: string, ctx: Ctx): Tensor => {
-  const options = dropping(rate, name, ctx)
-  return options === undefined ? x : dropoutOp(x, options)
-}
-
-/**
- * By what `dropout` of this name would drop, for ops that drop on their way; undefined where it would not.
- *
- * @throws EspalierError `NoKey` in training without a key.
- * @example
- * ```ts
- * import { context, dropping, key } from 'espalier'
- * dropping(0.5, 'mlp', context()) // => undefined
- * dropping(0.5, 'mlp', context({ train: true, key: key(0) }))?.rate // => 0.5
- * ```
- */
-export const dropping = (rate: number, name: string, ctx: Ctx): DropoutOptions | undefined => {
-  if (ctx.train !== true || rate === 0) return undefined
-  if (ctx.key === undefined)
-    throw new EspalierError([
-      {
-        _tag: 'NoKey',
-        path: name,
-        expected: 'a key to draw the dropout mask from',
-        found: 'training without one',
-        hint: 'Pass { train: true, key: key(0) } in the context, or the context that `fit` hands to the loss.',
-      },
-    ])
-  return { rate, key: fold(ctx.key, name), ...(ctx.seed === undefined ? {} : { seed: ctx.seed }) }
-}

@@ -1,7 +1,5 @@
 export {
   affineOf,
-  dropout,
-  dropping,
   embed,
   headOf,
   hiddenOf,
@@ -16,7 +14,8 @@ export {
   under,
 } from './context.ts'
 export type { Ctx } from './context.ts'
-export { at, atLayer, positionsOf } from './sequence.ts'
+export { dropout, dropping } from './dropout.ts'
+export { at, atLayer, positionsOf, throughBlocks } from './sequence.ts'
 export { absent, allOnes, allZeros, buffer, fanIn, fixed, gaussian, list, matrix, table, vector } from './field.ts'
 export type {
   AnyField,

@@ -133,6 +133,24 @@ describe('what is done for a gradient', () => {
     for (const i of [0, 1]) expect(distance(read(both.grads[i]!), read(plain.grads[i]!))).toBeLessThan(1e-6)
     expect(distance(read(one.grads[0]!), read(plain.grads[0]!))).toBeLessThan(1e-6)
   })
+
+  test('a loss recorded with the gradient of a frozen head can still be differentiated by that head', () => {
+    const weight = normal(key(2), [2, 3])
+    const spec = (shape: readonly number[]) => ({ shape, dtype: 'float32' }) as const
+    const both = (losses: (h: Tensor, w: Tensor) => Tensor) => (h: Tensor, w: Tensor) => {
+      const { value, grads } = gradients(() => sum(mul(losses(h, w), losses(h, w))), [h])
+      return add(value, sum(mul(grads[0]!, grads[0]!)))
+    }
+    const graph = record(
+      both((h, w) => headLoss(h, w, null, labels)),
+      spec([4, 2]),
+      spec([2, 3]),
+    )
+    const plain = both((h, w) => crossEntropyRows(matmul(h, w), labels))
+    const expected = gradients(() => plain(hidden, weight), [hidden, weight])
+    const found = gradients(() => replay(graph, [hidden, weight])[0]!, [hidden, weight])
+    for (const i of [0, 1]) expect(distance(read(found.grads[i]!), read(expected.grads[i]!))).toBeLessThan(1e-5)
+  })
 })
 
 describe('what does not fit', () => {

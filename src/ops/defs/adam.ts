@@ -42,21 +42,21 @@ type Kept = { readonly kept: number }
 
 const blendOp = pass<Kept>(
   'blend',
-  (old, now) => alike('blend', old!, now!),
+  (old, now) => alike('blend', old, now),
   ({ attrs: { kept } }, out, old, now) => {
     for (let i = 0; i < out.length; i++) out[i] = old.data[i]! * kept + now.data[i]! * (1 - kept)
   },
-  ({ kept }, old, now) => add(mul(old!, kept), mul(now!, 1 - kept)),
+  ({ kept }, old, now) => add(mul(old, kept), mul(now, 1 - kept)),
   ({ kept }) => `r0 mul i0 c${kept}; r1 mul i1 c${1 - kept}; o0 add r0 r1`,
 )
 
 const blendSquareOp = pass<Kept>(
   'blendSquare',
-  (old, now) => alike('blendSquare', old!, now!),
+  (old, now) => alike('blendSquare', old, now),
   ({ attrs: { kept } }, out, old, now) => {
     for (let i = 0; i < out.length; i++) out[i] = old.data[i]! * kept + now.data[i]! ** 2 * (1 - kept)
   },
-  ({ kept }, old, now) => add(mul(old!, kept), mul(squareOf(now!), 1 - kept)),
+  ({ kept }, old, now) => add(mul(old, kept), mul(squareOf(now), 1 - kept)),
   ({ kept }) => `r0 mul i0 c${kept}; r1 square i1; r1 mul r1 c${1 - kept}; o0 add r0 r1`,
 )
 
@@ -66,13 +66,13 @@ const directionOp = pass<Attrs>(
     for (const spec of scalars)
       if (spec.dtype !== 'float32' || spec.shape.length > 0)
         mismatch('adamDirection', 'scale and floor of shape []', describe(spec), 'They are the same for each element.')
-    return alike('adamDirection', mean!, square!)
+    return alike('adamDirection', mean, square)
   },
   (_, out, mean, square, scale, floor) => {
-    const [factor, least] = [scale!.data[0]!, floor!.data[0]!]
+    const [factor, least] = [scale.data[0]!, floor.data[0]!]
     for (let i = 0; i < out.length; i++) out[i] = mean.data[i]! / (Math.sqrt(square.data[i]!) * factor + least)
   },
-  (_, mean, square, scale, floor) => div(mean!, add(mul(sqrt(square!), scale!), floor!)),
+  (_, mean, square, scale, floor) => div(mean, add(mul(sqrt(square), scale), floor)),
   () => 'r0 sqrt i1; r0 mul r0 i2; r0 add r0 i3; o0 div i0 r0',
 )
 

@@ -114,7 +114,7 @@ export const eachRow = (
       for (let i = 0; i < width; i++) product += q.data[query + i]! * k.data[key + j * width + i]!
       const bent = cap === 0 ? 0 : Math.tanh((product * scale) / cap)
       const at = index * keys + j
-      chances[j] = seen && mask!.data[seen[at]!] === 0 ? -Infinity : cap === 0 ? product * scale : bent * cap
+      chances[j] = seen && mask.data[seen[at]!] === 0 ? -Infinity : cap === 0 ? product * scale : bent * cap
       bends[j] = scale * (1 - bent * bent)
       kept[j] = random === undefined ? 1 : isKept(random[at]!, rate) ? 1 / (1 - rate) : 0
       highest = Math.max(highest, chances[j]!)

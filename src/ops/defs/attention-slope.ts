@@ -46,7 +46,7 @@ const unfused = (
   return concat(grads.map((grad) => reshape(grad!, [-1])))
 }
 
-const unfusedKernel = asKernel(unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor)
+const unfusedKernel = asKernel(unfused)
 
 /**
  * The gradients of q, k and v one after the other, flat, from (q, k, v, output, dy, mask if masked, seed if seeded).

@@ -24,14 +24,14 @@ const attend: Loop<AttentionAttrs> = ({ attrs }, out, q, k, v, ...rest) => {
   })
 }
 
-const unfused = asKernel(unfusedAttention as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor)
+const unfused = asKernel(unfusedAttention)
 
 const attentionOp: Op<AttentionAttrs> = {
   ...define<AttentionAttrs>({
     name: 'attention',
     infer: (attrs, q, k, v, ...rest) => {
-      checkAttention('attention', attrs, q!, k!, v!, rest)
-      return { shape: [...q!.shape.slice(0, 3), v!.shape[3]!], dtype: 'float32' }
+      checkAttention('attention', attrs, q, k, v, rest)
+      return { shape: [...q.shape.slice(0, 3), v.shape[3]!], dtype: 'float32' }
     },
     reference: fresh(attend),
     vjp: ({ dy, attrs, inputs, output, needs }) => {

@@ -133,9 +133,7 @@ const inChunks = (attrs: HeadLossAttrs, hidden: Tensor, weight: Tensor, ...rest:
   return concat([reshape(slopes, [rows * d]), losses])
 }
 
-const inChunksKernel: Kernel<HeadLossAttrs> = asKernel(
-  inChunks as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor,
-)
+const inChunksKernel: Kernel<HeadLossAttrs> = asKernel(inChunks)
 
 const fusedNative: Kernel<HeadLossAttrs> = (inputs, { ignore, transpose, cap, slope, biased }, output) => {
   const classes = inputs[1]!.shape[transpose ? 0 : 1]!
@@ -163,7 +161,7 @@ const headSlopeOp: Op<HeadLossAttrs> = {
         return vjp(() => unfused(backward.attrs, hidden, ...inputs), [hidden], rest.at(-1)!).grads[0]!
       }),
   }),
-  accelerated: asKernel((_, hidden, ...rest) => scaledColumns(hidden!, rest.at(-2)!, rest.at(-1)!)),
+  accelerated: asKernel((_, hidden, ...rest) => scaledColumns(hidden, rest.at(-2)!, rest.at(-1)!)),
 }
 
 const headLossOp: Op<HeadLossAttrs> = {

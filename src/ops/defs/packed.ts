@@ -127,7 +127,7 @@ const fusedNative: TfKernel<ProjectAttrs> = ({ attrs: { scheme, shape, transpose
   const floats = [...(nested ? scales.slice(1) : scales), ...maps.map((map) => tf.tensor1d(map))]
   const flat = tf.reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!])
   const attrs = { Q: quantised.length, N: floats.length, scheme, rows: shape[0], columns: shape[1], transpose }
-  return custom('EspalierMatMulPacked', [flat, codes!, ...quantised, ...floats], attrs, output)
+  return custom('EspalierMatMulPacked', [flat, codes, ...quantised, ...floats], attrs, output)
 }
 
 const matmulPackedOp: Op<ProjectAttrs> = define<ProjectAttrs>({

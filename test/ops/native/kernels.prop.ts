@@ -6,6 +6,8 @@ import { packedOps } from '../../../src/ops/defs/packed.ts'
 import type { PackedScheme } from '../../../src/ops/index.ts'
 import { toHalves } from '../../../src/ops/index.ts'
 import { allowNativeKernels, custom, hasNativeKernels, nativeProcessor } from '../../../src/ops/native/custom.ts'
+import { nativePaths } from '../../../src/ops/native/location.ts'
+import { run } from '../../../src/ops/native/process.ts'
 import type { Array_, Attrs, Op } from '../../../src/ops/op.ts'
 import { asTensor, asTf, tf } from '../../../src/ops/tf.ts'
 import { best, computed, distance, has, noise, onNative, restrict, there } from './twins.ts'
@@ -53,6 +55,38 @@ describe.runIf(has)('the kernels of our own', () => {
     expect(() => packed(12, 'int8')).toThrow(/other lengths/)
     expect(() => packed(12, 'int3')).toThrow(/no scheme int3/)
     expect(packed(12, 'f16').shape).toEqual([1, 6])
+  })
+
+  it('gives the same bits with any number of threads', async () => {
+    const program = `
+      const binding = require(process.argv[1])
+      const noise = (...shape) => binding.createTensor(shape, 1, Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(i)))
+      const read = (op, attrs, inputs) => binding.tensorDataSync(binding.executeOp(op, attrs, inputs, 1)[0].id)
+      const flag = (name, value) => ({ name, type: 3, value })
+      const int = (name, value) => ({ name, type: 1, value })
+      const [, threads] = read('EspalierProcessor', [], [])
+      const hash = require('node:crypto').createHash('sha256')
+      const product = (a, b, turned) => hash.update(read('EspalierMatMul', [flag('transpose_b', turned)], [a, b]))
+      for (const rows of [1, 32, 500]) {
+        product(noise(rows, 400), noise(400, 700), false)
+        product(noise(rows, 400), noise(700, 400), true)
+        product(noise(rows, 400), noise(400, 8), false)
+      }
+      const labels = binding.createTensor([300], 3, Int32Array.from({ length: 300 }, (_, i) => 17 * i))
+      const attrs = [int('NB', 0), int('ignore', -100), flag('transpose', true), flag('slope', true)]
+      hash.update(read('EspalierHeadLoss', attrs, [noise(300, 200), noise(5100, 200), labels]))
+      console.log(threads + ' ' + hash.digest('hex'))`
+    const ended = await Promise.all(
+      ['1', '2', '5'].map((count) =>
+        run(
+          { file: process.execPath, args: ['-e', program, nativePaths().binding] },
+          { ...process.env, TF_NUM_INTRAOP_THREADS: count },
+        ),
+      ),
+    )
+    const found = ended.map(({ output }) => output.split(' '))
+    expect(found.map(([threads]) => threads)).toEqual(['1', '2', '5'])
+    expect(new Set(found.map(([, hash]) => hash)).size).toBe(1)
   })
 
   it('gives the same bits whichever thread comes first', () => {
