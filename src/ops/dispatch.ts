@@ -5,7 +5,7 @@ import { reserve } from './budget.ts'
 import { currentEngine } from './engine.ts'
 import { interpreters, observe, under } from './interpreters.ts'
 import { scope } from './memory.ts'
-import type { Array_, Attrs, Data, Kernel, Op } from './op.ts'
+import type { Array_, Attrs, Data, Kernel, Op, OwnNode } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
 import { ownNodeOf, runOwn } from './native/custom.ts'
 import { asTensor, asTf, dataOf, fromData, tf } from './tf.ts'
@@ -76,11 +76,21 @@ const kernelFor = (op: Op, inputs: readonly Tensor[], given: Attrs): Kernel<Attr
   const { composed } = op
   const other = composed && ((all: readonly Tensor[], attrs: Attrs) => hidden(() => composed(attrs, ...all)))
   if (engine === 'wasm') return op.wasm ?? op.accelerated ?? other
+  const kernel = op.native ?? op.accelerated ?? other
   const own = ownNodeOf(op, inputs, given)
-  return own === undefined
-    ? (op.native ?? op.accelerated ?? other)
-    : (all, attrs, output) => runOwn(own, all, attrs, output)
+  return own === undefined ? kernel : refusing(op, own, kernel)
 }
+
+/** What our kernel refuses, such as a label out of range, the other way of the op refuses by name. */
+const refusing =
+  (op: Op, own: OwnNode<Attrs>, kernel: Kernel<Attrs> = (...call) => runReference(op, ...call)): Kernel<Attrs> =>
+  (inputs, attrs, output) => {
+    try {
+      return runOwn(own, inputs, attrs, output)
+    } catch {
+      return kernel(inputs, attrs, output)
+    }
+  }
 
 /** The ops inside of an op are nothing to tapes: they have seen the op itself. */
 const hidden = (f: () => Tensor): Tensor => under({ tapes: [], recorder: undefined }, () => scope(f))

@@ -52,13 +52,20 @@ export type Kernel<A extends Attrs> = (inputs: readonly Tensor[], attrs: A, outp
 /** A value of an attr of a TensorFlow op: whole numbers as they are, others by `float`. */
 export type NodeAttr = boolean | string | number | readonly number[] | { readonly float: number }
 
-/** The op of ours in `native/kernels` that computes an op as one node of TensorFlow. */
+/** What a TensorFlow op is told: also, where its inputs are lists, how long they are. */
+export type NodeAttrs = Readonly<Record<string, NodeAttr>>
+
+/** Writes nodes of TensorFlow: run at once, or into a graph. */
+export interface NodeWriter<V extends TensorSpec> {
+  readonly node: (name: string, inputs: readonly V[], attrs: NodeAttrs, output: TensorSpec) => V
+  readonly cast: (x: V, dtype: DType) => V
+  readonly reshape: (x: V, shape: readonly number[]) => V
+  readonly floats: (data: Float32Array) => V
+}
+
+/** The node of ours, in `native/kernels`, that computes an op. */
 export interface OwnNode<A extends Attrs> {
-  readonly name: string
-  /** What the node is told: also, where its inputs are lists, how long they are. */
-  readonly attrs: (attrs: A, inputs: readonly TensorSpec[], output: TensorSpec) => Readonly<Record<string, NodeAttr>>
-  /** The dtypes that it takes its inputs in; as they are by default. */
-  readonly takes?: (attrs: A) => readonly DType[]
+  readonly write: <V extends TensorSpec>(to: NodeWriter<V>, inputs: readonly V[], attrs: A, output: TensorSpec) => V
   /** Whether it is to be preferred for these inputs, on this processor; always by default. */
   readonly serves?: (inputs: readonly TensorSpec[], attrs: A) => boolean
 }

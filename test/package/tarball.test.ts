@@ -72,6 +72,11 @@ describe('the packed tarball, installed in a project of its own', () => {
     expect(filesOf(installed).filter((file) => /\.(test|prop|test-d)\.|fixtures/.test(file))).toEqual([])
   })
 
+  test('holds the sources that the native binding is compiled from', () => {
+    const kernels = (folder: string): readonly string[] => readdirSync(join(folder, 'ops/native/kernels')).toSorted()
+    expect(kernels(join(installed, 'dist'))).toEqual(kernels(join(root, 'src')))
+  })
+
   test.each(entries)('Node imports %s', (entry) => {
     const program = `import * as m from '${entry}'; console.log(Object.keys(m).length)`
     expect(Number(run(process.execPath, ['--input-type=module', '-e', program], consumer))).toBeGreaterThan(0)

@@ -1,5 +1,6 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
+import { programmed } from '../native/custom.ts'
 import type { Attrs, Op } from '../op.ts'
 import { define } from './define.ts'
 import { add, div, mul } from './elementwise.ts'
@@ -15,12 +16,13 @@ const alike = (name: string, a: TensorSpec, b: TensorSpec): TensorSpec => {
     : mismatch(name, 'two tensors of one shape', `${describe(a)} and ${describe(b)}`, 'Nothing is broadcast here.')
 }
 
-/** A pass over parameters: one loop for the reference and WASM, its twin in other ops for the rest. */
+/** A pass over parameters: one loop for the reference and WASM, a program for native, its twin in other ops for the rest. */
 const pass = <A extends Attrs>(
   name: string,
   infer: (...inputs: TensorSpec[]) => TensorSpec,
   loop: Loop<A>,
   twin: (attrs: A, ...inputs: Tensor[]) => Tensor,
+  program: (attrs: A) => string,
 ): Op<A> =>
   define<A>({
     name,
@@ -28,6 +30,7 @@ const pass = <A extends Attrs>(
     reference: fresh(loop),
     wasm: onHeap(name, loop),
     composed: twin,
+    own: programmed(program),
     vjp: (backward) => throughTwin(backward, (...inputs) => twin(backward.attrs, ...inputs)),
   })
 
@@ -40,6 +43,7 @@ const blendOp = pass<Kept>(
     for (let i = 0; i < out.length; i++) out[i] = old.data[i]! * kept + now.data[i]! * (1 - kept)
   },
   ({ kept }, old, now) => add(mul(old, kept), mul(now, 1 - kept)),
+  ({ kept }) => `r0 mul i0 c${kept}; r1 mul i1 c${1 - kept}; o0 add r0 r1`,
 )
 
 const blendSquareOp = pass<Kept>(
@@ -49,6 +53,7 @@ const blendSquareOp = pass<Kept>(
     for (let i = 0; i < out.length; i++) out[i] = old.data[i]! * kept + now.data[i]! ** 2 * (1 - kept)
   },
   ({ kept }, old, now) => add(mul(old, kept), mul(squareOf(now), 1 - kept)),
+  ({ kept }) => `r0 mul i0 c${kept}; r1 square i1; r1 mul r1 c${1 - kept}; o0 add r0 r1`,
 )
 
 const directionOp = pass<Attrs>(
@@ -64,6 +69,7 @@ const directionOp = pass<Attrs>(
     for (let i = 0; i < out.length; i++) out[i] = mean.data[i]! / (Math.sqrt(square.data[i]!) * factor + least)
   },
   (_, mean, square, scale, floor) => div(mean, add(mul(sqrt(square), scale), floor)),
+  () => 'r0 sqrt i1; r0 mul r0 i2; r0 add r0 i3; o0 div i0 r0',
 )
 
 /**

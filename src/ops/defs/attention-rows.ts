@@ -1,9 +1,10 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { words } from '../../tree/key.ts'
-import type { Array_ } from '../op.ts'
+import { float } from '../native/custom.ts'
+import type { Array_, OwnNode } from '../op.ts'
 import { softCap } from './activation.ts'
 import { reshape } from './broadcast.ts'
-import { dropout, type DropoutAttrs, isKept, keyOf, requireSeed } from './dropout.ts'
+import { drawAttrs, dropout, type DropoutAttrs, isKept, keyOf, requireSeed } from './dropout.ts'
 import { mul } from './elementwise.ts'
 import { matmul } from './matmul.ts'
 import { broadcastStrides, describe, mismatch, requireFloat, type Shape, sizeOf, walk } from './shape-rules.ts'
@@ -125,6 +126,18 @@ export const eachRow = (
     visit({ query, key, value: group * keys * depth, chances, kept, bends }, index)
   }
 }
+
+/** The node of ours of that name, which takes what is shown and the seed after `count` inputs. @internal */
+export const attentionNode = (name: string, count: number): OwnNode<AttentionAttrs> => ({
+  write: (to, inputs, attrs, output) => {
+    const [mask, seed] = extras(attrs, inputs.slice(count))
+    const { scale, cap, rate, masked, seeded } = attrs
+    const drawn = rate === 0 ? { NS: 0 } : drawAttrs(attrs, seeded)
+    const shown = mask === undefined ? [] : [to.cast(mask, 'float32')]
+    const given = [...inputs.slice(0, count), ...shown, ...(rate === 0 || seed === undefined ? [] : [seed])]
+    return to.node(name, given, { ...drawn, NM: masked ? 1 : 0, scale: float(scale), cap: float(cap) }, output)
+  },
+})
 
 /** Attention in other ops. @internal */
 export const unfusedAttention = (attrs: AttentionAttrs, q: Tensor, k: Tensor, v: Tensor, ...rest: Tensor[]): Tensor => {

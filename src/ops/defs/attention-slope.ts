@@ -1,7 +1,7 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import type { Op } from '../op.ts'
 import { vjp } from '../tape.ts'
-import { type AttentionAttrs, checkAttention, eachRow, unfusedAttention } from './attention-rows.ts'
+import { type AttentionAttrs, checkAttention, eachRow, attentionNode, unfusedAttention } from './attention-rows.ts'
 import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
 import { fresh, type Loop } from './heap.ts'
@@ -64,5 +64,6 @@ export const attentionSlopeOp: Op<AttentionAttrs> = define<AttentionAttrs>({
     throughTwin(backward, (...inputs) =>
       unfused(backward.attrs, ...(inputs as [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]])),
     ),
+  own: attentionNode('EspalierAttentionSlope', 5),
   composed: unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor,
 })

@@ -1,7 +1,7 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Op } from '../op.ts'
-import { type AttentionAttrs, checkAttention, eachRow, unfusedAttention } from './attention-rows.ts'
+import { type AttentionAttrs, checkAttention, eachRow, attentionNode, unfusedAttention } from './attention-rows.ts'
 import { attentionSlopeOp } from './attention-slope.ts'
 import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
@@ -38,6 +38,7 @@ const attentionOp: Op<AttentionAttrs> = define<AttentionAttrs>({
       i < 3 && needs[i] ? reshape(slice(flat, [begins[i]!], [input.size]), input.shape) : null,
     )
   },
+  own: attentionNode('EspalierAttention', 3),
   composed: unfusedAttention as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor,
 })
 

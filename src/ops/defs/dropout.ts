@@ -2,7 +2,7 @@ import { fail } from '../../tree/error.ts'
 import { fold, type Key, threefry, words } from '../../tree/key.ts'
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import type { Op } from '../op.ts'
+import type { NodeAttrs, Op } from '../op.ts'
 import { define } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { describe, mismatch, requireFloat, requireInt } from './shape-rules.ts'
@@ -10,17 +10,28 @@ import { describe, mismatch, requireFloat, requireInt } from './shape-rules.ts'
 /** What the masks of dropout are drawn by. @internal */
 export type DropoutAttrs = { readonly rate: number; readonly hi: number; readonly lo: number }
 
-/** The key of a call, with what its seed adds. @internal */
-export const keyOf = ({ hi, lo }: DropoutAttrs, seed: ArrayLike<number> | undefined): Key => {
+/** The key of a call, or that which its seed is drawn under. */
+const baseOf = ({ hi, lo }: DropoutAttrs, seeded: boolean): Key => {
   const own: Key = { _tag: 'Key', hi, lo }
-  if (seed === undefined) return own
-  const base = fold(own, 'dropout seed')
+  return seeded ? fold(own, 'dropout seed') : own
+}
+
+/** The key of a call, with what its seed adds. @internal */
+export const keyOf = (attrs: DropoutAttrs, seed: ArrayLike<number> | undefined): Key => {
+  const base = baseOf(attrs, seed !== undefined)
+  if (seed === undefined) return base
   const [high, low] = threefry(base.hi, base.lo, seed[0]!, seed[1]!)
   return { _tag: 'Key', hi: high, lo: low }
 }
 
 /** Whether dropout at this rate leaves the element that drew this word. @internal */
 export const isKept = (word: number, rate: number): boolean => word >= rate * 2 ** 32
+
+/** What a kernel of ours is told: how many of the 2³² words drop an element, and the key. @internal */
+export const drawAttrs = (attrs: DropoutAttrs, seeded: boolean): NodeAttrs => {
+  const { hi, lo } = baseOf(attrs, seeded)
+  return { NS: seeded ? 1 : 0, dropped: Math.ceil(attrs.rate * 2 ** 32), hi, lo }
+}
 
 const drop: Loop<DropoutAttrs> = ({ attrs }, out, { data }, seed) => {
   const random = words(keyOf(attrs, (seed as typeof seed | undefined)?.data), data.length)
@@ -42,9 +53,12 @@ const dropoutOp: Op<DropoutAttrs> = define<DropoutAttrs>({
     for (const seed of seeds) requireSeed('dropout', seed)
     return { shape: x.shape, dtype: 'float32' }
   },
-  // No engine has a faster way to the same bits, so that native, too, runs the reference.
   reference: fresh(drop),
   wasm: onHeap('dropout', drop),
+  own: {
+    write: (to, inputs, attrs, output) =>
+      to.node('EspalierDropout', inputs, drawAttrs(attrs, inputs.length > 1), output),
+  },
   // Linear in x: the same key gives the same mask, so that nothing has to be saved.
   vjp: ({ dy, attrs, inputs }) =>
     inputs.map((_, i) => (i === 0 ? apply(dropoutOp, [dy, ...inputs.slice(1)], attrs) : null)),

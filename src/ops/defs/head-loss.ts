@@ -3,6 +3,7 @@ import { ones, tensor, zeros } from '../create.ts'
 import { apply } from '../dispatch.ts'
 import { interpreters } from '../interpreters.ts'
 import { scope } from '../memory.ts'
+import { float } from '../native/custom.ts'
 import type { Array_, Op } from '../op.ts'
 import { vjp } from '../tape.ts'
 import { dataOf } from '../tf.ts'
@@ -180,6 +181,12 @@ const headLossOp: Op<HeadLossAttrs> = {
       return inputs.map((_, i) => (i === 0 ? apply(headSlopeOp, [...inputs, saved, dyOfLosses], withSlope) : null))
     },
   }),
+  own: {
+    write: (to, inputs, { ignore, transpose, cap, slope, biased }, output) => {
+      const attrs = { NB: biased ? 1 : 0, ignore, transpose, cap: float(cap), slope }
+      return to.node('EspalierHeadLoss', inputs, attrs, output)
+    },
+  },
   // Recorded, labels have no values yet, and all rows are there at once.
   composed: atOnce as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor,
   accelerated: asKernel(inChunks as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor),

@@ -1,5 +1,6 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
+import { float } from '../native/custom.ts'
 import type { Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { unbroadcast } from './broadcast.ts'
@@ -56,6 +57,10 @@ const layerNormOp = define<LayerNormAttrs>({
   },
   reference: fresh(normalise),
   wasm: onHeap('layerNorm', normalise),
+  own: {
+    write: (to, inputs, attrs, output) =>
+      to.node('EspalierLayerNorm', inputs, { ...attrs, N: inputs.length - 1, eps: float(attrs.eps) }, output),
+  },
   native: ({ attrs }, x, ...rest) => {
     const [scale, shift] = optional(attrs, rest)
     const centered = tf.sub(x, tf.mean(x, -1, true))
@@ -96,6 +101,9 @@ const layerNormSlopeOp = define<{ readonly eps: number }>({
   infer: (_, { shape, dtype }) => ({ shape, dtype }),
   reference: fresh(slopeLoop),
   wasm: onHeap('layerNormSlope', slopeLoop),
+  own: {
+    write: (to, inputs, { eps }, output) => to.node('EspalierLayerNormSlope', inputs, { eps: float(eps) }, output),
+  },
   native: ({ attrs }, x, g) => {
     const centered = tf.sub(x, tf.mean(x, -1, true))
     const spread = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), attrs.eps))

@@ -1,6 +1,7 @@
-import type { Tensor } from '../../tree/tensor.ts'
+import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import type { Op } from '../op.ts'
+import type { Op, OwnNode } from '../op.ts'
+import { prefersOwnMatmul } from '../native/custom.ts'
 import { tf } from '../tf.ts'
 import { matmulWasm } from '../wasm/matmul.ts'
 import { reshape } from './broadcast.ts'
@@ -26,6 +27,30 @@ const swapLast = (x: Tensor): Tensor => {
 
 /** All rows of a batch of matrices under each other. */
 const flattenRows = (x: Tensor): Tensor => reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!])
+
+/** One right factor for all rows, which are then those of one matrix. */
+const asRows = <S extends TensorSpec>(
+  a: S,
+  b: S,
+  transposeA: boolean,
+): readonly [rows: number, depth: number] | undefined => {
+  if (b.shape.length !== 2 || (transposeA && a.shape.length > 2)) return undefined
+  const [m, k] = sides(a.shape, transposeA)
+  return [sizeOf(leading(a.shape)) * m, k]
+}
+
+const matmulNode: OwnNode<MatmulAttrs> = {
+  serves: ([a, b], { transposeA, transposeB }) => {
+    const size = asRows(a!, b!, transposeA)
+    return size !== undefined && prefersOwnMatmul(...size, sides(b!.shape, transposeB)[1], transposeA, transposeB)
+  },
+  write: (to, [a, b], { transposeA, transposeB }, { shape, dtype }) => {
+    const rows = a!.shape.length === 2 ? a! : to.reshape(a!, asRows(a!, b!, transposeA)!)
+    const attrs = { transpose_a: transposeA, transpose_b: transposeB }
+    const flat = { shape: [sizeOf(shape.slice(0, -1)), shape.at(-1)!], dtype }
+    return to.reshape(to.node('EspalierMatMul', [rows, b!], attrs, flat), shape)
+  },
+}
 
 const base = define<MatmulAttrs>({
   name: 'matmul',
@@ -71,8 +96,10 @@ const base = define<MatmulAttrs>({
         }
     return out
   },
+  own: matmulNode,
   native: ({ attrs: { transposeA, transposeB }, output }, a, b) => {
-    if (a.rank === b.rank) return tf.matMul(a, b, transposeA, transposeB)
+    if (a.rank === b.rank)
+      return a.rank === 2 ? tf.matMul(a, b, transposeA, transposeB) : tf.matMul(a, b, transposeA, transposeB)
     const order = [...Array(a.rank - 2).keys(), a.rank - 1, a.rank - 2]
     const rows = transposeA ? tf.transpose(a, order) : a
     const flat = tf.reshape(rows, [sizeOf(rows.shape.slice(0, -1)), rows.shape.at(-1)!])

@@ -1,9 +1,19 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import type { Array_, Data, Op } from '../op.ts'
+import type { Array_, Data, Op, OwnNode } from '../op.ts'
 import { asTensor, asTf, tf } from '../tf.ts'
 import { matmulWasm } from '../wasm/matmul.ts'
-import { BLOCK, codesPerWord, decodeInto, decoder, isHalf, NESTED_BLOCK, type PackedAttrs } from './codebooks.ts'
+import {
+  BLOCK,
+  codesPerWord,
+  decodeInto,
+  decoder,
+  dynamicMap,
+  isHalf,
+  NESTED_BLOCK,
+  nf4Map,
+  type PackedAttrs,
+} from './codebooks.ts'
 import { define, type TfKernel } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { matmulOp } from './matmul.ts'
@@ -54,7 +64,7 @@ const attrsOf = ({ scheme, shape }: PackedMatrix): PackedAttrs => ({ scheme, sha
 
 const unpackLoop: Loop<PackedAttrs> = ({ attrs }, out, ...parts) => decodeInto(attrs, parts, out as Float32Array)
 
-/** The dense matrix on the native engine. Its codes are never given to TensorFlow, so that looking at them copies nothing. */
+/** The dense matrix on the native engine: TensorFlow need not hold the codes for it, where no kernel of ours reads them. */
 const unpackNative: TfKernel<PackedAttrs> = ({ attrs }, ...parts) => {
   const out = new Float32Array(sizeOf(attrs.shape))
   decodeInto(attrs, parts.map(seen), out)
@@ -106,6 +116,23 @@ const rowsTimes = (x: tf.Tensor, dense: tf.Tensor, transposeB: boolean): tf.Tens
   return tf.reshape(tf.matMul(flat, dense, false, transposeB), [...x.shape.slice(0, -1), width])
 }
 
+/** The codes are decoded where the product reads them: no dense matrix is ever there. */
+const packedNode: OwnNode<ProjectAttrs> = {
+  write: (to, [x, codes, ...scales], { scheme, shape, transpose }, output) => {
+    const nested = scales.length > 1
+    const maps = scheme === 'nf4' ? [nf4Map, ...(nested ? [dynamicMap] : [])] : []
+    const quantised = nested ? scales.slice(0, 1) : []
+    const floats = [...(nested ? scales.slice(1) : scales), ...maps.map(to.floats)]
+    const flat = to.reshape(x!, [sizeOf(x!.shape.slice(0, -1)), x!.shape.at(-1)!])
+    const attrs = { Q: quantised.length, N: floats.length, scheme, rows: shape[0], columns: shape[1], transpose }
+    const rows = { shape: [flat.shape[0]!, output.shape.at(-1)!], dtype: 'float32' } as const
+    return to.reshape(
+      to.node('EspalierMatMulPacked', [flat, codes!, ...quantised, ...floats], attrs, rows),
+      output.shape,
+    )
+  },
+}
+
 const matmulPackedOp: Op<ProjectAttrs> = define<ProjectAttrs>({
   name: 'matmulPacked',
   infer: (attrs, x, ...parts) => {
@@ -134,6 +161,7 @@ const matmulPackedOp: Op<ProjectAttrs> = define<ProjectAttrs>({
     )
   }),
   native: timesDense(unpackNative, rowsTimes),
+  own: packedNode,
   // Dequantised anew: between the passes nothing dense is kept.
   vjp: ({ dy, inputs: [, ...parts], attrs }) => [
     apply(matmulPackedOp, [dy, ...parts], { ...attrs, transpose: !attrs.transpose }),
@@ -144,8 +172,8 @@ const matmulPackedOp: Op<ProjectAttrs> = define<ProjectAttrs>({
 /**
  * x [..., rows] times a packed matrix, or x [..., columns] times its transpose.
  *
- * The kernel makes the matrix dense, multiplies and frees it, and so does its derivative: no dense copy lives between the
- * passes. What is packed is a constant to every gradient. Errors: `ShapeMismatch`, `DTypeMismatch`.
+ * The kernel decodes what it multiplies, or makes the matrix dense, multiplies and frees it, and so does its derivative: no
+ * dense copy lives between the passes. What is packed is a constant to every gradient. Errors: `ShapeMismatch`, `DTypeMismatch`.
  *
  * @example
  * ```ts

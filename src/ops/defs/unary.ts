@@ -1,5 +1,6 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
+import { programmed } from '../native/custom.ts'
 import type { Attrs, Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { convert, define } from './define.ts'
@@ -10,6 +11,7 @@ import { cast } from './shape.ts'
 
 /** @internal */
 export interface Unary {
+  /** Also that of the instruction of the native engine's register machine. */
   readonly name: string
   readonly element: (x: number) => number
   readonly accelerated: (x: tf.Tensor) => tf.Tensor
@@ -29,6 +31,7 @@ export const unary = ({ name, element, accelerated, gradient, wholeStaysWhole = 
       return out
     },
     accelerated: ({ output }, x) => accelerated(convert(x, output.dtype)),
+    own: { ...programmed(() => `o0 ${name} i0`), serves: ([x]) => x!.dtype === 'float32' },
     vjp: ({ dy, output }, x) => [x.dtype === 'float32' ? gradient(dy, x, output) : null],
   })
 

@@ -80,7 +80,8 @@ const loadInstalled = (tf: Tfjs, paths: NativePaths): NativeLoad => {
     paths.tfjsNode,
   )
   if (!loaded.ok) return { ok: false, why: `${loaded.why}; delete ${paths.root} and run ${command} again` }
-  return { ...loaded, fresh: isFresh(paths) }
+  // In a program that was bundled into one file, the sources are not there to compare with.
+  return { ...loaded, fresh: attempt(() => isFresh(paths)) ?? false }
 }
 
 const register = (tf: Tfjs, requireTfjsNode: () => unknown, directory: string): NativeLoad => {

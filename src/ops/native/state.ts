@@ -13,15 +13,15 @@ interface Stamp {
   readonly digest: string
 }
 
-const kernelDirectory = fileURLToPath(new URL('kernels', import.meta.url))
+const kernelDirectory = (): string => fileURLToPath(new URL('kernels', import.meta.url))
 
 const kernelFiles = (): readonly string[] =>
-  readdirSync(kernelDirectory)
+  readdirSync(kernelDirectory())
     .filter((name) => /\.(cc|h)$/.test(name))
     .toSorted()
 
 /** The kernels of our own, which lie beside this file. */
-export const kernels = (): readonly Source[] => kernelSources(kernelDirectory, kernelFiles())
+export const kernels = (): readonly Source[] => kernelSources(kernelDirectory(), kernelFiles())
 
 /** Whether the verified binding was made of today's sources: kernels of another version take other inputs. */
 export const isFresh = (paths: NativePaths): boolean => readStamp(paths)?.digest === digest(paths)
@@ -59,7 +59,7 @@ const digest = (paths: NativePaths): string => {
   const hash = createHash('sha256').update(JSON.stringify(versions))
   const file = (path: string): void => void hash.update(basename(path)).update(readFileSync(path))
   for (const source of bindingSources(paths)) file(source.file)
-  for (const name of kernelFiles()) file(join(kernelDirectory, name))
+  for (const name of kernelFiles()) file(join(kernelDirectory(), name))
   // The flags, without the directories: the same sources in another place are the same engine.
   for (const { flags } of [
     { flags: compile('', paths, { file: '', flags: [] }, '').args.filter(isFlag) },

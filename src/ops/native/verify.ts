@@ -38,7 +38,11 @@ const ownProduct = (tf: typeof Tf): string | null => {
   } catch {
     return null
   }
-  return '19,22,43,50'
+  const factors = [tf.tensor2d([1, 2, 3, 4], [2, 2]), tf.tensor2d([5, 6, 7, 8], [2, 2])]
+  const product = backend.executeSingleOutput('EspalierMatMul', [], factors)
+  const values = String(product.dataSync())
+  tf.dispose([...factors, product])
+  return values
 }
 
 verify(process.argv[2] ?? '').then(

@@ -93,6 +93,20 @@ describe.runIf(linuxX64)('an installation that cannot succeed', () => {
     expect(existsSync(paths.stamp)).toBe(false)
   })
 
+  it('goes without the kernels of espalier where they do not compile, and says so', async () => {
+    program('npm', fetchesPackage)
+    mkdirSync(nativePaths(root).tensorflow, { recursive: true })
+    program(
+      'g++',
+      `case "$*" in *simd-gemm*) echo "gemm.h: no such instruction" >&2; exit 1;; esac
+while [ $# -gt 0 ]; do [ "$1" = -o ] && echo "$@" > "$2"; shift; done`,
+    )
+    const { result, lines } = await install()
+    expect(lines).toMatch(/without the kernels of espalier \(exit code 1: gemm\.h: no such instruction\)/)
+    // It came as far as the check, which this binding cannot pass.
+    expect(message(result)).toMatch(/CheckFailed/)
+  })
+
   it('sweeps what killed runs have left', async () => {
     const { signal } = await run({ file: '/bin/sh', args: ['-c', 'kill -9 $$'] }, {})
     expect(signal).toBe('SIGKILL')

@@ -1,6 +1,6 @@
 import { fc, test } from '@fast-check/vitest'
 import { expect } from 'vitest'
-import { neededBytes, obstacles, steps } from '../../../src/ops/native/plan.ts'
+import { kernelSources, neededBytes, obstacles, steps } from '../../../src/ops/native/plan.ts'
 import type { Host } from '../../../src/ops/native/plan.ts'
 
 const program = (name: string): fc.Arbitrary<string | null> => fc.constantFrom(name, null)
@@ -48,3 +48,21 @@ test.prop([host])('a machine without obstacles has everything; every obstacle sa
   for (const issue of issues)
     expect([issue.expected, issue.found, issue.hint].every((text) => text.length > 0)).toBe(true)
 })
+
+test.prop([fc.uniqueArray(fc.stringMatching(/^(simd-)?[a-z]{1,5}\.(cc|h)$/))])(
+  'each kernel is compiled once, and those with SIMD once for each set of instructions',
+  (names) => {
+    const compiled = kernelSources('/k', names).map(({ file, flags }) => [
+      file,
+      flags.find((flag) => flag.startsWith('-D')),
+    ])
+    const expected = names
+      .filter((name) => name.endsWith('.cc'))
+      .flatMap((name) =>
+        name.startsWith('simd-')
+          ? ['base', 'avx2', 'avx512'].map((isa) => [`/k/${name}`, `-DESPALIER_ISA=${isa}`])
+          : [[`/k/${name}`, undefined]],
+      )
+    expect(compiled).toEqual(expected)
+  },
+)

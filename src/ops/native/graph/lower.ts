@@ -1,7 +1,6 @@
-import { constantOp, fillOp, identityOp } from '../../basic.ts'
+import { afterOp, constantOp, fillOp, identityOp } from '../../basic.ts'
 import { allOps } from '../../defs/all.ts'
-import type { TensorSpec } from '../../../tree/tensor.ts'
-import type { Attrs, NodeAttr, Op, OwnNode } from '../../op.ts'
+import type { NodeAttr, NodeWriter, Op } from '../../op.ts'
 import type { Graph, GraphNode } from '../../record.ts'
 import type { Prepare } from '../../compile/executable.ts'
 import { instructions } from './instructions.ts'
@@ -14,7 +13,6 @@ import { stockRules } from './network-rules.ts'
 import { writeProgram } from './program.ts'
 import type { Attr } from './proto.ts'
 import type { Rule } from './rules.ts'
-import type { Writer } from './write.ts'
 import { writer } from './write.ts'
 
 /** A graph of TensorFlow for one of ours. */
@@ -29,6 +27,7 @@ export interface Lowered extends Pick<Draft, 'written' | 'feeds'> {
 const ours: ReadonlySet<Op> = new Set<Op>([
   ...(allOps as unknown as readonly Op[]),
   identityOp,
+  afterOp,
   fillOp as never,
   constantOp as never,
 ])
@@ -73,12 +72,29 @@ export const lower = (graph: Graph): Lowered => {
     outs.set(id, w.input(tensor))
     return outs.get(id)!
   })
+  const nodes: NodeWriter<Out> = {
+    node: (name, inputs, attrs, output) =>
+      w.node(
+        name,
+        inputs,
+        Object.fromEntries(Object.entries(attrs).map(([key, value]) => [key, attrOf(value)])),
+        output,
+      ),
+    cast: w.cast,
+    reshape: w.reshape,
+    floats: (data) => w.constant(data, [data.length], 'float32'),
+  }
   const write = ({ id, op, inputs: operands, attrs, spec }: GraphNode): void => {
     const given = operands.map((operand) => outs.get(operand)!)
     // Kernels of ours are not asked what to do without elements.
     const isEmpty = [...given, spec].some(({ shape }) => shape.includes(0))
     const own = isEmpty && ruleOf(op) !== undefined ? undefined : ownNodeOf(op, given, attrs)
-    outs.set(id, own === undefined ? ruleOf(op)!(w, given, attrs, spec) : writeOwn(w, own, given, attrs, spec))
+    outs.set(
+      id,
+      own === undefined
+        ? ruleOf(op)!(w, given, attrs, spec)
+        : w.reshape(own.write(nodes, given, attrs, spec), spec.shape),
+    )
   }
   const outside = usersOf(graph)
   for (const { nodes, fused } of hasNativeKernels()
@@ -106,13 +122,6 @@ const usersOf = ({ nodes, outputs }: Graph): ((id: number, but: ReadonlySet<numb
   for (const { id, inputs } of nodes) for (const input of inputs) users.set(input, [...(users.get(input) ?? []), id])
   const results = new Set(outputs)
   return (id, but) => results.has(id) || (users.get(id) ?? []).some((user) => !but.has(user))
-}
-
-const writeOwn = (w: Writer, own: OwnNode<Attrs>, inputs: readonly Out[], attrs: Attrs, output: TensorSpec): Out => {
-  const wanted = own.takes?.(attrs) ?? []
-  const given = inputs.map((input, i) => w.cast(input, wanted[i] ?? input.dtype))
-  const told = Object.entries(own.attrs(attrs, inputs, output)).map(([name, value]) => [name, attrOf(value)] as const)
-  return w.node(own.name, given, Object.fromEntries(told), output)
 }
 
 const attrOf = (value: NodeAttr): Attr => {

@@ -9,11 +9,6 @@ import type { Writer } from './write.ts'
 /** The numbers by which the kernel knows how an input goes along with the result. */
 const kinds: Readonly<Record<Along, number>> = { full: 0, scalar: 1, row: 2, column: 3 }
 
-interface Line {
-  readonly op: string
-  readonly operands: readonly Value[]
-}
-
 /**
  * Writes a group of ops on single elements as one node that runs a small program on each block of elements.
  *
@@ -27,7 +22,7 @@ export const writeProgram = (
 ): readonly Out[] => {
   const { shape } = nodes[0]!.spec
   const inputs: Out[] = []
-  const lines: Line[] = []
+  const lines: string[] = []
   const values = new Map<number, Value>()
   const valueOf = (id: number): Value => {
     const known = values.get(id)
@@ -37,7 +32,11 @@ export const writeProgram = (
     return value
   }
   for (const { id, name, inputs: operands, attrs } of nodes) {
-    const emit = (op: string, ...given: readonly Value[]): Value => `v${lines.push({ op, operands: given }) - 1}`
+    const emit = (op: string, ...given: readonly Value[]): Value => {
+      const result = `r${lines.length}`
+      lines.push([result, op, ...given].join(' '))
+      return result
+    }
     values.set(id, instructions[name]!.write(emit, operands.map(valueOf), attrs))
   }
   const results = wanted.map(({ id }) => values.get(id)!)
@@ -46,39 +45,12 @@ export const writeProgram = (
     inputs,
     {
       N: { i: inputs.length },
-      M: { i: results.length },
-      program: { s: new TextEncoder().encode(assemble(lines, results)) },
+      outputs: { i: results.length },
+      program: { s: new TextEncoder().encode([...lines, ...results.map((value, i) => `o${i} = ${value}`)].join('; ')) },
       kinds: { list: { i: inputs.map((input) => kinds[along(input.shape, shape)!]) } },
       shape: { list: { i: shape } },
     },
     results.map(() => ({ shape, dtype: 'float32' })),
   )
   return found.map((out, i) => (wanted[i]!.spec.dtype === 'bool' ? w.cast(out, 'bool') : out))
-}
-
-/** The lines with registers for their results, each free again after its last use; results are handed out as they are made. */
-const assemble = (lines: readonly Line[], results: readonly Value[]): string => {
-  const last = new Map<Value, number>()
-  lines.forEach(({ operands }, at) => operands.forEach((operand) => last.set(operand, at)))
-  const registers = new Map<Value, number>()
-  const free: number[] = []
-  let count = 0
-  const text = (value: Value): string => (registers.has(value) ? `r${registers.get(value)}` : value)
-  const handOut = (value: Value): readonly string[] =>
-    results.flatMap((result, i) => (result === value ? [`o${i} = ${text(value)}`] : []))
-  const body = lines.flatMap(({ op, operands }, at) => {
-    const given = operands.map(text)
-    for (const operand of new Set(operands))
-      if (registers.has(operand) && last.get(operand) === at) free.push(registers.get(operand)!)
-    const own = free.pop() ?? count++
-    const value = `v${at}`
-    registers.set(value, own)
-    const line = `r${own} = ${op} ${given.join(' ')}`
-    const handed = handOut(value)
-    if (!last.has(value)) free.push(own)
-    return [line, ...handed]
-  })
-  // What goes out as it came in has no line of its own.
-  const through = [...new Set(results)].filter((value) => !value.startsWith('v')).flatMap(handOut)
-  return [...body, ...through].join('; ')
 }

@@ -77,6 +77,10 @@ const segmentSum = (w: Writer, rows: Out, ids: Out, count: number): Out =>
 /** Rules for what moves elements, combines them one by one, or multiplies matrices. */
 export const basicRules: Readonly<Record<string, Rule>> = {
   identity: rule((_, [x]) => x!),
+  // An edge that carries nothing: TensorFlow neither starts what follows early nor takes it for an earlier run of the same.
+  after: rule((w, [x, earlier]) =>
+    w.node('Identity', [x!, { ...earlier!, name: `^${earlier!.name.split(':')[0]}` }], typed(x!.dtype), x!),
+  ),
   stopGradient: rule((_, [x]) => x!),
   fill: rule<{ value: number }>((w, _, { value }, { shape, dtype }) =>
     w.broadcast(w.constant(dataOf(value, dtype), [], dtype), shape),

@@ -36,7 +36,8 @@ class HeadLossOp : public OpKernel {
     const Tensor &hidden = c->input(0), &weight = c->input(1), &labels = c->input(c->num_inputs() - 1);
     OpInputList bias;
     OP_REQUIRES_OK(c, c->input_list("bias", &bias));
-    OP_REQUIRES(c, hidden.dims() == 2 && weight.dims() == 2, errors::InvalidArgument("EspalierHeadLoss takes matrices"));
+    OP_REQUIRES(c, hidden.dims() == 2 && weight.dims() == 2,
+                errors::InvalidArgument("EspalierHeadLoss takes matrices"));
     const int64_t rows = hidden.dim_size(0), width = hidden.dim_size(1), classes = weight.dim_size(!transpose_);
     OP_REQUIRES(c, weight.dim_size(transpose_) == width && labels.NumElements() == rows &&
                        (bias.size() == 0 || bias[0].NumElements() == classes),

@@ -19,11 +19,11 @@ struct HeadLoss {
   float* slopes;          // [rows, width], the loss of each row by its hidden numbers, or null
 };
 
-// The classes are divided into parts, each with sums of its own, so that the order of additions, and with it the result,
-// does not depend on which thread comes first.
+// The classes are divided into parts, each with sums of its own, so that the order of additions, and with it the
+// result, does not depend on which thread comes first.
 inline int headParts(int threads) { return threads < 8 ? 8 : threads; }
 
-// For each part and row: the largest logit and the sum of exponentials, and the sum of weighted rows if slopes are asked.
+// For each part and row: the largest logit and the sum of exponentials, and, for slopes, the sum of weighted rows.
 inline int64_t headWorkspace(const HeadLoss& head, int threads) {
   return static_cast<int64_t>(headParts(threads)) * head.rows * (2 + (head.slopes == nullptr ? 0 : head.width));
 }

@@ -52,8 +52,9 @@ REGISTER_OP("EspalierMatMulPacked")
     .Output("y: float")
     .SetShapeFn(unknownShapes);
 
-// nf4 takes as `scales` the scales of its blocks and what its 16 codes mean; where the scales are `quantised` themselves,
-// those of 256 blocks, their offset, and what the codes and the 256 codes of scales mean. int8 takes the scales of its rows.
+// nf4 takes as `scales` the scales of its blocks and what its 16 codes mean; where the scales are `quantised`
+// themselves, those of 256 blocks, their offset, and what the codes and the 256 codes of scales mean. int8 takes the
+// scales of its rows.
 class MatMulPacked : public OpKernel {
  public:
   explicit MatMulPacked(OpKernelConstruction* c) : OpKernel(c) {
@@ -75,7 +76,7 @@ class MatMulPacked : public OpKernel {
     OP_REQUIRES(c, x.dims() == 2 && x.dim_size(1) == depth,
                 errors::InvalidArgument("EspalierMatMulPacked takes x of [any, ", depth, "]"));
     OP_REQUIRES(c, isWhole(c->input(1), quantised, scales),
-                errors::InvalidArgument("EspalierMatMulPacked: codes or scales of other lengths than the matrix needs"));
+                errors::InvalidArgument("EspalierMatMulPacked: codes or scales of other lengths than the matrix has"));
     Held held{coding_, c->input(1).data(), columns_, nullptr, nullptr, 0, nullptr, nullptr};
     if (scales.size() > 0) held.scales = floatsOf(scales[0]);
     if (coding_ == Coding::kNf4) held.values = floatsOf(scales[quantised.size() > 0 ? 2 : 1]);

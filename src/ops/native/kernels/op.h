@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 
 #include "isa.h"
 #include "tensorflow/core/framework/op.h"
@@ -23,23 +24,25 @@ inline tensorflow::Status unknownShapes(tensorflow::shape_inference::InferenceCo
 inline const float* floatsOf(const tensorflow::Tensor& t) { return t.flat<float>().data(); }
 inline float* floatsOf(tensorflow::Tensor* t) { return t->flat<float>().data(); }
 
-// TensorFlow's pool, which its own kernels share: the caller works too, so that a pool that is busy delays nobody.
+// TensorFlow's pool, which its own kernels share. The caller works too, and a helper that comes when all is done only
+// looks at `Work`: so a pool that is busy with another op delays nobody.
 inline void runOnPool(const void* pool, int tasks, void (*task)(const void*, int), const void* argument) {
-  const auto& workers = *static_cast<const tensorflow::DeviceBase::CpuWorkerThreads*>(pool);
-  const int helpers = std::min(workers.num_threads, tasks) - 1;
-  std::atomic<int> next{0};
-  const auto takeTasks = [&] {
-    for (int i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) task(argument, i);
+  struct Work {
+    explicit Work(int tasks) : unfinished(tasks) {}
+    std::atomic<int> next{0};
+    tensorflow::BlockingCounter unfinished;
   };
-  tensorflow::BlockingCounter done(helpers);
-  for (int i = 0; i < helpers; i++) {
-    workers.workers->Schedule([&] {
-      takeTasks();
-      done.DecrementCount();
-    });
-  }
+  const auto work = std::make_shared<Work>(tasks);
+  const auto takeTasks = [=] {
+    for (int i; (i = work->next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      task(argument, i);
+      work->unfinished.DecrementCount();
+    }
+  };
+  const auto& workers = *static_cast<const tensorflow::DeviceBase::CpuWorkerThreads*>(pool);
+  for (int i = 1; i < std::min(workers.num_threads, tasks); i++) workers.workers->Schedule(takeTasks);
   takeTasks();
-  done.Wait();
+  work->unfinished.Wait();
 }
 
 inline Threads threadsOf(tensorflow::OpKernelContext* c) {

@@ -33,21 +33,27 @@ struct F16Rows {
   int64_t stride;
   const float* read(int64_t row, int64_t from, int count, float* buffer) const {
     const uint16_t* codes = data + row * stride + from;
-    for (int i = 0; i < count; i++) {
-      const uint32_t sign = (codes[i] & 0x8000u) << 16, magnitude = (codes[i] & 0x7fffu) << 13;
-      // A subnormal half is made by a subtraction: the threads of TensorFlow take subnormal floats for 0.
-      const uint32_t small = magnitude + (113u << 23), normal = magnitude + (112u << 23);
-      const uint32_t infinite = magnitude | 0x7f800000u;
-      float difference;
-      memcpy(&difference, &small, sizeof small);
-      difference -= 6.103515625e-05f;
-      uint32_t bits;
-      memcpy(&bits, &difference, sizeof bits);
-      bits = magnitude < 0x00800000u ? bits : magnitude >= 0x0f800000u ? infinite : normal;
-      bits |= sign;
-      memcpy(buffer + i, &bits, sizeof bits);
+    int i = 0;
+    for (; i + kLanes <= count; i += kLanes) store(buffer + i, widen(codes + i));
+    if (i < count) {
+      uint16_t rest[kLanes] = {};
+      memcpy(rest, codes + i, (count - i) * sizeof(uint16_t));
+      store(buffer + i, widen(rest), count - i);
     }
     return buffer;
+  }
+  static inline __attribute__((always_inline)) Floats widen(const uint16_t* codes) {
+    typedef uint16_t Halves __attribute__((vector_size(kLanes * 2)));
+    Halves halves;
+    memcpy(&halves, codes, sizeof halves);
+    const Ints half = __builtin_convertvector(halves, Ints);
+    const Ints sign = (half & 0x8000) << 16, magnitude = (half & 0x7fff) << 13;
+    // A subnormal half is made by a subtraction: the threads of TensorFlow take subnormal floats for 0.
+    const Floats difference = asFloats(magnitude + (113 << 23)) - 6.103515625e-05f;
+    Ints small;
+    memcpy(&small, &difference, sizeof small);
+    const Ints normal = magnitude + (112 << 23), infinite = magnitude | 0x7f800000;
+    return asFloats(sign | (magnitude < 0x00800000 ? small : magnitude >= 0x0f800000 ? infinite : normal));
   }
   int64_t toRow(int) const { return 0; }
 };
@@ -86,7 +92,19 @@ struct Nf4Rows {
       const int64_t blockEnd = (block + 1) * kBlock < end ? (block + 1) * kBlock : end;
       const float scale = scaleOf(block);
       if (i % 2 != 0) *to++ = valueAt(i++) * scale;
-      for (; i + 16 <= blockEnd; i += 16, to += 16) sixteen(bytes + i / 2, scale, to);
+#if defined(__AVX2__)
+      if (blockEnd - i == kBlock) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kBlock; v += kLanes) store(to + v, vectorAt(bytes + (i + v) / 2) * scale);
+        i += kBlock, to += kBlock;
+      }
+      for (; i + kLanes <= blockEnd; i += kLanes, to += kLanes) store(to, vectorAt(bytes + i / 2) * scale);
+#else
+      for (; i + 2 <= blockEnd; i += 2, to += 2) {
+        to[0] = held.values[bytes[i / 2] >> 4] * scale;
+        to[1] = held.values[bytes[i / 2] & 15] * scale;
+      }
+#endif
       for (; i < blockEnd; i++) *to++ = valueAt(i) * scale;
     }
     return buffer;
@@ -94,24 +112,25 @@ struct Nf4Rows {
 
   int64_t toRow(int) const { return 0; }
 
-  // Sixteen values of the eight bytes at `from`, the upper half of a byte first.
-  void sixteen(const uint8_t* from, float scale, float* to) const {
+#if defined(__AVX2__)
+  // A vector of values: eight codes lie in each word, the upper half of a byte first.
+  inline __attribute__((always_inline)) Floats vectorAt(const uint8_t* from) const {
+    int32_t words[kLanes / 8];
+    memcpy(words, from, sizeof words);
+    Ints codes = Ints{} + words[0];
 #if defined(__AVX512F__)
-    // One look-up in a table that is one register.
-    typedef uint8_t Bytes __attribute__((vector_size(16)));
-    Bytes pairs{};
-    memcpy(&pairs, from, 8);
-    pairs = __builtin_shuffle(pairs, (Bytes){0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7});
-    const Ints shift = {4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0};
-    const Ints codes = (__builtin_convertvector(pairs, Ints) >> shift) & 15;
-    store(to, __builtin_shuffle(load(held.values), codes) * scale);
+    const Ints shift = {4, 0, 12, 8, 20, 16, 28, 24, 4, 0, 12, 8, 20, 16, 28, 24};
+    const Ints first = {-1, -1, -1, -1, -1, -1, -1, -1};
+    codes = first ? codes : Ints{} + words[1];
+    return __builtin_shuffle(load(held.values), (codes >> shift) & 15);
 #else
-    for (int i = 0; i < 8; i++) {
-      to[2 * i] = held.values[from[i] >> 4] * scale;
-      to[2 * i + 1] = held.values[from[i] & 15] * scale;
-    }
+    const Ints shift = {4, 0, 12, 8, 20, 16, 28, 24};
+    codes = (codes >> shift) & 15;
+    const Floats low = __builtin_shuffle(load(held.values), codes & 7);
+    return codes > 7 ? __builtin_shuffle(load(held.values + 8), codes & 7) : low;
 #endif
   }
+#endif
 };
 
 }  // namespace espalier::ESPALIER_ISA

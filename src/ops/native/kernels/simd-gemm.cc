@@ -1,4 +1,5 @@
-// The matrix product: five ways through the same tiles, chosen by the shape.
+// The matrix product, four ways, chosen by the shape: blocks of tiles; for few rows with a transposed B a stream of B's
+// rows; for very few rows or columns dots or combinations of the rows of the other factor.
 #include "gemm.h"
 
 #include "rows.h"
@@ -9,11 +10,11 @@ namespace espalier::ESPALIER_ISA {
 
 namespace {
 
-constexpr int kDepth = 384;        // of a block of B: a panel of it stays in the first-level cache
-constexpr int kBlockColumns = 384; // of a block of B, which stays in the second-level cache
-constexpr int kFewRows = 64;       // of C, for which B is read once and A is packed as a whole
-constexpr int kFewest = 32;        // rows or columns of C that are no work for tiles
-constexpr int kFewestRows = 8;
+constexpr int kDepth = 384;         // of a block of B: a panel of it stays in the first-level cache
+constexpr int kBlockColumns = 384;  // of a block of B, which stays in the second-level cache
+constexpr int kFewRows = 64;        // of C, for which B is read once and A is packed as a whole
+constexpr int kFewestRows = 8;      // of C, and columns, for which tiles would be mostly empty
+constexpr int kFewestColumns = 32;
 enum Slot { kPanelsOfB, kPanelOfA, kWholeA, kDecoded, kPartial };
 constexpr int kStreamRows = kLanes == 16 ? 12 : 6;
 
@@ -71,30 +72,29 @@ void multiplyBlocks(const Threads& threads, const Product& p, const Rows& b) {
     }
   }
   const int step = columnsOfTask(p.columns, kBlockColumns, kTileColumns, threads.count);
-  // With few rows a block is used a few times only: one panel at a time leaves the rest of the cache to B itself.
-  const int width = few ? kTileColumns : step;
+  // With few rows a block is used a few times only: one panel at a time leaves the rest of the cache to B itself. Codes
+  // are decoded faster in longer pieces.
+  const int width = few ? smallerOf(b.toRow(1) == 0 ? 4 * kTileColumns : kTileColumns, step) : step;
   parallel(threads, (p.columns + step - 1) / step, [&](int task) {
-    const int end = smallerOf((task + 1) * step, p.columns);
+    const int begin = task * step, end = smallerOf(begin + step, p.columns);
     float* panels = scratch(kPanelsOfB, static_cast<size_t>(kDepth) * width + 8);
     float* panelOfA = scratch(kPanelOfA, kDepth * kTileRows + 8);
     for (int k0 = 0; k0 < p.depth; k0 += kDepth) {
       const int depth = smallerOf(kDepth, p.depth - k0);
-      for (int n0 = task * step; n0 < end; n0 += width) {
+      for (int n0 = begin; n0 < end; n0 += width) {
         const int columns = smallerOf(width, end - n0);
         packB(b, p.transposeB, k0, depth, n0, columns, panels);
-        const bool more = n0 + width < end;
-        const float* ahead = p.transposeB || (!more && k0 + kDepth >= p.depth) ? nullptr : b.read(more ? k0 : k0 + kDepth, more ? n0 + width : task * step, 0, nullptr);
-        const int64_t aheadStride = b.toRow(1);
+        // Where B is read as it is held, the first tiles of a panel fetch the next one meanwhile.
+        const bool last = n0 + width >= end;
+        const bool fetch = few && !p.transposeB && !(last && k0 + kDepth >= p.depth);
+        const float* ahead = fetch ? b.read(last ? k0 + kDepth : k0, last ? begin : n0 + width, 0, nullptr) : nullptr;
         for (int m = 0; m < p.rows; m += kTileRows) {
           const int rows = smallerOf(kTileRows, p.rows - m);
-          const float* a = panelOfA;
-          if (few)
-            a = whole + static_cast<int64_t>(k0) * p.rows + static_cast<int64_t>(m) * depth;
-          else
-            packA(rowsOfA(p, m, k0), p.strideA, p.transposeA, rows, depth, panelOfA);
+          const float* a = few ? whole + static_cast<int64_t>(k0) * p.rows + static_cast<int64_t>(m) * depth : panelOfA;
+          if (!few) packA(rowsOfA(p, m, k0), p.strideA, p.transposeA, rows, depth, panelOfA);
           for (int j = 0; j < columns; j += kTileColumns)
             tileOf(rows, depth, a, panels + static_cast<int64_t>(j) * depth, p.c + m * p.strideC + n0 + j, p.strideC,
-                   smallerOf(kTileColumns, columns - j), p.add || k0 > 0, few && m == 0 ? ahead : nullptr, aheadStride);
+                   smallerOf(kTileColumns, columns - j), p.add || k0 > 0, m == 0 ? ahead : nullptr, b.toRow(1));
         }
       }
     }
@@ -156,7 +156,10 @@ void multiplyCombined(const Threads& threads, const Rows& x, int many, const flo
         for (int s = 0; s < count; s++)
           for (int k = 0; k < part; k++) factors[s][k] = y[(j + s) * strideY + k0 + k];
         float* sum = sums + static_cast<int64_t>(j) * step;
-        count == 2 ? combineGroup<2>(read, factors, width, sum, step) : combineGroup<1>(read, factors, width, sum, step);
+        if (count == 2)
+          combineGroup<2>(read, factors, width, sum, step);
+        else
+          combineGroup<1>(read, factors, width, sum, step);
       }
     }
     for (int j = 0; j < few; j++)
@@ -170,7 +173,7 @@ void multiplyCombined(const Threads& threads, const Rows& x, int many, const flo
 // Few rows of A times a transposed B: A is turned once, and each number of B is read where it lies.
 template <class Rows>
 void multiplyStreamed(const Threads& threads, const Product& p, const Rows& b) {
-  const int padded = roundUp(p.rows, kLanes);
+  const int padded = roundUp(p.rows, kLanes < 8 ? 8 : kLanes);  // eight rows are turned at once
   float* x = scratch(kWholeA, static_cast<size_t>(padded) * p.depth + 8);
   // Lanes without a row are computed and thrown away, but denormals and NaN in them would cost time.
   memset(x, 0, static_cast<size_t>(padded) * p.depth * sizeof(float));
@@ -230,7 +233,7 @@ void multiplyBy(const Threads& all, const Product& p, const Rows& b) {
 
 // The other way round, many rows times few columns: only where B is floats, for it is turned as a whole.
 bool multipliedFewColumns(const Threads& threads, const Product& p) {
-  if (p.columns > kFewest || p.rows <= kFewRows || p.b.coding != Coding::kFloat32) return false;
+  if (p.columns > kFewestColumns || p.rows <= kFewRows || p.b.coding != Coding::kFloat32) return false;
   int64_t stride;
   const float* b = fewRows(static_cast<const float*>(p.b.data), p.b.stride, !p.transposeB, p.columns, p.depth, stride);
   const DenseRows a{p.a, p.strideA};

@@ -52,7 +52,8 @@ ESPALIER_INLINE Floats loadOr(const float* from, int count, float rest) {
 }
 
 // Takes a row of logits up: exponentials take their place, times the slope of the cap.
-void takeUp(const HeadLoss& head, const Part& part, int row, float* logits, const float* bias, int classes) {
+void takeUp(const HeadLoss& head, const Part& part, int row, float* logits, int from, int classes) {
+  const float* bias = head.bias == nullptr ? nullptr : head.bias + from;
   Floats most = splat(-INFINITY);
   for (int j = 0; j < classes; j += kLanes) {
     Floats v = load(logits + j, classes - j);
@@ -61,6 +62,9 @@ void takeUp(const HeadLoss& head, const Part& part, int row, float* logits, cons
     store(logits + j, v, classes - j);
     most = larger(most, loadOr(logits + j, classes - j, -INFINITY));
   }
+  // The label is in one block of one part; `finish` makes its logit the loss.
+  const int label = head.labels[row] - from;
+  if (label >= 0 && label < classes) head.losses[row] = logits[label];
   const float before = part.largest[row], largest = largestOf(most) > before ? largestOf(most) : before;
   if (largest > before) {
     part.largest[row] = largest;
@@ -99,27 +103,11 @@ void passClasses(const HeadLoss& head, const Part& part, int begin, int end) {
     multiply(alone, {head.rows, classes, head.width, head.hidden, head.width, false, block, head.transpose, logits,
                      kClasses, false});
     for (int row = 0; row < head.rows; row++)
-      takeUp(head, part, row, logits + static_cast<int64_t>(row) * kClasses,
-             head.bias == nullptr ? nullptr : head.bias + from, classes);
+      takeUp(head, part, row, logits + static_cast<int64_t>(row) * kClasses, from, classes);
     if (head.slopes != nullptr)
       multiply(alone, {head.rows, head.width, classes, logits, kClasses, false, block, !head.transpose, part.weighted,
                        head.width, true});
   }
-}
-
-// The logit of the label, and the number by which the label's row of the weight goes into the slope.
-float logitOfLabel(const HeadLoss& head, int row, float& factor) {
-  const int label = head.labels[row];
-  const float* column = static_cast<const float*>(blockOf(head, label).data);
-  const int64_t step = head.transpose ? 1 : head.weight.stride;
-  double logit = head.bias == nullptr ? 0 : head.bias[label];
-  for (int i = 0; i < head.width; i++)
-    logit += static_cast<double>(head.hidden[static_cast<int64_t>(row) * head.width + i]) * column[i * step];
-  factor = 1;
-  if (head.cap == 0) return logit;
-  const double bent = tanh(logit / head.cap);
-  factor = 1 - bent * bent;
-  return head.cap * bent;
 }
 
 // What the parts have summed up, for one row.
@@ -134,13 +122,14 @@ void finish(const HeadLoss& head, float* workspace, int parts, int row) {
     const Part part = partOf(head, workspace, p);
     total += part.totals[row] * exp(static_cast<double>(part.largest[row]) - largest);
   }
-  float factor;
-  head.losses[row] = log(total) + largest - logitOfLabel(head, row, factor);
+  const float logit = head.losses[row];
+  head.losses[row] = log(total) + largest - logit;
   if (head.slopes == nullptr) return;
+  const float bent = head.cap == 0 ? 0 : logit / head.cap;
   float* slope = head.slopes + static_cast<int64_t>(row) * head.width;
   const float* column = static_cast<const float*>(blockOf(head, head.labels[row]).data);
   const int64_t step = head.transpose ? 1 : head.weight.stride;
-  for (int i = 0; i < head.width; i++) slope[i] = -factor * column[i * step];
+  for (int i = 0; i < head.width; i++) slope[i] = (bent * bent - 1) * column[i * step];
   for (int p = 0; p < parts; p++) {
     const Part part = partOf(head, workspace, p);
     const float share = exp(static_cast<double>(part.largest[row]) - largest) / total;

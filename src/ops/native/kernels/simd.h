@@ -42,6 +42,18 @@ ESPALIER_INLINE void store(float* to, Floats v, int count) {
   memcpy(to, &v, count * sizeof(float));
 }
 
+// 0, 1, 2, …
+ESPALIER_INLINE Ints laneNumbers() {
+  Ints v{};
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; i++) v[i] = i;
+  return v;
+}
+// The lanes behind the first `count` made 0.
+ESPALIER_INLINE Floats firstLanes(Floats v, int count) {
+  return count >= kLanes ? v : laneNumbers() < count ? v : Floats{};
+}
+
 ESPALIER_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 ESPALIER_INLINE Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
 // Each lane added to (compared with) the one half a vector away, a quarter away, …: all lanes then hold the result.
@@ -67,21 +79,32 @@ ESPALIER_INLINE Floats asFloats(Ints bits) {
   return v;
 }
 
-// e^x to 2 ulp: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (the coefficients of Cephes' expf). Below -87.3 it is
-// 2^-126, above 88.3 about 2^127, and NaN gives NaN.
-ESPALIER_INLINE Floats exponential(Floats x) {
-  const Floats bounded = x > 88.3f ? splat(88.3f) : x < -87.3f ? splat(-87.3f) : x;
+// x as n ln 2 + r: n whole, r on [-ln 2 / 2, ln 2 / 2].
+struct Reduced {
+  Floats n, r;
+};
+ESPALIER_INLINE Reduced reducedByLn2(Floats x) {
   const float toInteger = 12582912.f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-  const Floats n = (bounded * 1.44269504f + toInteger) - toInteger;
-  const Floats r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
+  const Floats n = (x * 1.44269504f + toInteger) - toInteger;
+  return {n, (x - n * 0.693359375f) + n * 2.12194440e-4f};
+}
+// e^r - 1 on [-ln 2 / 2, ln 2 / 2]; the coefficients of Cephes' expf.
+ESPALIER_INLINE Floats exponentialLess1(Floats r) {
   Floats p = splat(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.f;
-  return p * asFloats((__builtin_convertvector(n, Ints) + 127) << 23);
+  return p * r * r + r;
+}
+// 2^n for whole n from -126 to 127.
+ESPALIER_INLINE Floats powerOf2(Floats n) { return asFloats((__builtin_convertvector(n, Ints) + 127) << 23); }
+
+// e^x to 2 ulp. Below -87.3 it is 2^-126, above 88.3 about 2^127, and NaN gives NaN.
+ESPALIER_INLINE Floats exponential(Floats x) {
+  const Reduced of = reducedByLn2(x > 88.3f ? splat(88.3f) : x < -87.3f ? splat(-87.3f) : x);
+  return (exponentialLess1(of.r) + 1.f) * powerOf2(of.n);
 }
 
 // f(0) to f(tasks - 1), several at once.
@@ -92,6 +115,19 @@ static void parallel(const Threads& threads, int tasks, const F& f) {
     return;
   }
   threads.run(threads.pool, tasks, [](const void* g, int i) { (*static_cast<const F*>(g))(i); }, &f);
+}
+
+// f(begin, end) for parts of `rows`, several at once where there is enough work: a part has at least 16k elements.
+template <class F>
+static void inPieces(const Threads& threads, int64_t rows, int64_t width, const F& f) {
+  const int64_t least = (16384 + width - 1) / width;
+  // A few parts for each thread, in case that they do not all come equally fast.
+  const int64_t most = (rows + threads.count * 4 - 1) / (threads.count * 4);
+  const int64_t step = least > most ? least : most;
+  parallel(threads, (rows + step - 1) / step, [&](int piece) {
+    const int64_t begin = piece * step, end = begin + step < rows ? begin + step : rows;
+    f(begin, end);
+  });
 }
 
 // Memory for `count` floats on a cache line, kept by the thread from call to call. Each slot is one block: who needs

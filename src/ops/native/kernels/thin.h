@@ -1,4 +1,5 @@
-// Products with few rows or few columns, where B (or A) is read once and tiles would be mostly empty; only for simd-*.cc.
+// Products with few rows or few columns, where B (or A) is read once and tiles would be mostly empty; only for
+// simd-*.cc.
 #pragma once
 
 #include "simd.h"
@@ -46,8 +47,8 @@ static void dotTile(const float* const x[], int64_t ahead, const float* y, int64
 }
 
 template <int xs>
-static void dotRows(const float* const x[], int64_t ahead, const float* y, int64_t strideY, int count, int depth, const Target& to,
-                    int64_t i, bool add) {
+static void dotRows(const float* const x[], int64_t ahead, const float* y, int64_t strideY, int count, int depth,
+                    const Target& to, int64_t i, bool add) {
   int j = 0;
   for (; j + 4 <= count; j += 4) dotTile<xs, 4>(x, ahead, y + j * strideY, strideY, depth, to, i, j, add);
   if (j + 2 <= count) dotTile<xs, 2>(x, ahead, y + j * strideY, strideY, depth, to, i, j, add), j += 2;

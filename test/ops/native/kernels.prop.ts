@@ -1,0 +1,222 @@
+import { fc, test } from '@fast-check/vitest'
+import { describe, expect, it } from 'vitest'
+import { headLossOps } from '../../../src/ops/defs/head-loss.ts'
+import { matmulOp } from '../../../src/ops/defs/matmul.ts'
+import { packedOps } from '../../../src/ops/defs/packed.ts'
+import type { PackedScheme } from '../../../src/ops/index.ts'
+import { toHalves } from '../../../src/ops/index.ts'
+import { allowNativeKernels, custom, hasNativeKernels, nativeProcessor } from '../../../src/ops/native/custom.ts'
+import { nativePaths } from '../../../src/ops/native/location.ts'
+import { run } from '../../../src/ops/native/process.ts'
+import type { Array_, Attrs, Op } from '../../../src/ops/op.ts'
+import { asTensor, asTf, tf } from '../../../src/ops/tf.ts'
+import { best, computed, distance, has, noise, onNative, restrict, there } from './twins.ts'
+
+onNative()
+
+// Sizes around those at which a kernel takes another way, and others.
+const few = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(47, 48, 49, 63, 64, 65, 96, 97))
+const long = fc.oneof(few, fc.constantFrom(383, 384, 385, 500, 769))
+
+describe.runIf(has)('the kernels of our own', () => {
+  it('say on what they run, and use less where they are told to', () => {
+    expect(nativeProcessor()!.threads).toBeGreaterThan(0)
+    const found = there.map((isa) => {
+      restrict(isa)
+      allowNativeKernels(true)
+      return nativeProcessor()!.isa
+    })
+    expect(found).toEqual(there)
+    expect(found.at(-1)).toBe(best)
+  })
+
+  it('are not called where the binding is that of another version', () => {
+    allowNativeKernels(false)
+    expect(hasNativeKernels()).toBe(false)
+    allowNativeKernels(true)
+    expect(hasNativeKernels()).toBe(true)
+  })
+
+  it('refuse what does not fit, and read nothing behind an end', () => {
+    const product = (a: readonly number[], b: readonly number[]) =>
+      tf.tidy(() => custom('EspalierMatMul', [tf.zeros([...a]), tf.zeros([...b])], {}, { shape: [1] }))
+    expect(() => product([2, 3], [2, 3])).toThrow(/inner sizes differ/)
+    expect(() => product([2, 3, 1], [3, 2])).toThrow(/takes matrices/)
+    const packed = (codes: number, scheme: string) =>
+      tf.tidy(() =>
+        custom(
+          'EspalierMatMulPacked',
+          [tf.zeros([1, 4]), tf.zeros([codes], 'int32')],
+          { Q: 0, N: 0, scheme, rows: 4, columns: 6 },
+          { shape: [1, 6] },
+        ),
+      )
+    expect(() => packed(11, 'bf16')).toThrow(/other lengths/)
+    expect(() => packed(12, 'int8')).toThrow(/other lengths/)
+    expect(() => packed(12, 'int3')).toThrow(/no scheme int3/)
+    expect(packed(12, 'f16').shape).toEqual([1, 6])
+  })
+
+  it('gives the same bits with any number of threads', async () => {
+    const program = `
+      const binding = require(process.argv[1])
+      const noise = (...shape) => binding.createTensor(shape, 1, Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(i)))
+      const read = (op, attrs, inputs) => binding.tensorDataSync(binding.executeOp(op, attrs, inputs, 1)[0].id)
+      const flag = (name, value) => ({ name, type: 3, value })
+      const int = (name, value) => ({ name, type: 1, value })
+      const [, threads] = read('EspalierProcessor', [], [])
+      const hash = require('node:crypto').createHash('sha256')
+      const product = (a, b, turned) => hash.update(read('EspalierMatMul', [flag('transpose_b', turned)], [a, b]))
+      for (const rows of [1, 32, 500]) {
+        product(noise(rows, 400), noise(400, 700), false)
+        product(noise(rows, 400), noise(700, 400), true)
+        product(noise(rows, 400), noise(400, 8), false)
+      }
+      const labels = binding.createTensor([300], 3, Int32Array.from({ length: 300 }, (_, i) => 17 * i))
+      const attrs = [int('NB', 0), int('ignore', -100), flag('transpose', true), flag('slope', true)]
+      hash.update(read('EspalierHeadLoss', attrs, [noise(300, 200), noise(5100, 200), labels]))
+      console.log(threads + ' ' + hash.digest('hex'))`
+    const ended = await Promise.all(
+      ['1', '2', '5'].map((count) =>
+        run(
+          { file: process.execPath, args: ['-e', program, nativePaths().binding] },
+          { ...process.env, TF_NUM_INTRAOP_THREADS: count },
+        ),
+      ),
+    )
+    const found = ended.map(({ output }) => output.split(' '))
+    expect(found.map(([threads]) => threads)).toEqual(['1', '2', '5'])
+    expect(new Set(found.map(([, hash]) => hash)).size).toBe(1)
+  })
+
+  it('gives the same bits whichever thread comes first', () => {
+    const [a, b] = [noise([512, 300], 7), noise([300, 500], 9)]
+    const once = () => computed([a, b], [512, 500], (...x) => custom('EspalierMatMul', x, {}, { shape: [512, 500] }))
+    const first = once()
+    for (let i = 0; i < 5; i++) expect(once()).toEqual(first)
+  })
+})
+
+describe.runIf(has).each(there)('with %s', (isa) => {
+  test.prop([few, long, long, fc.boolean(), fc.boolean(), fc.integer()], { numRuns: 150 })(
+    'EspalierMatMul is the product',
+    (small, k, large, transposeA, transposeB, seed) => {
+      restrict(isa)
+      for (const [m, n] of [
+        [small, large],
+        [large, small],
+      ] as const) {
+        const a = noise(transposeA ? [k, m] : [m, k], seed)
+        const b = noise(transposeB ? [n, k] : [k, n], seed + 1)
+        const output = { shape: [m, n], dtype: 'float32' as const }
+        const expected = matmulOp.reference([a, b], { transposeA, transposeB }, output)
+        const attrs = { transpose_a: transposeA, transpose_b: transposeB }
+        const found = computed([a, b], [m, n], (...x) => custom('EspalierMatMul', x, attrs, output))
+        expect(distance(found, expected)).toBeLessThan(1e-5)
+      }
+    },
+  )
+
+  const schemes: readonly (readonly [PackedScheme, boolean])[] = [
+    ['nf4', false],
+    ['nf4', true],
+    ['int8', false],
+    ['bf16', false],
+    ['f16', false],
+  ]
+  const multiplyPacked = packedOps.find(({ name }) => name === 'matmulPacked') as unknown as Op
+
+  test.prop([few, long, long, fc.constantFrom(...schemes), fc.boolean(), fc.integer()], { numRuns: 100 })(
+    'EspalierMatMulPacked is the product with what the codes mean',
+    (m, rows, columns, [scheme, nested], transpose, seed) => {
+      restrict(isa)
+      const size = rows * columns
+      const words = (count: number, perWord: number, salt: number): Array_ => ({
+        shape: [Math.ceil(count / perWord)],
+        data: Int32Array.from({ length: Math.ceil(count / perWord) }, (_, i) => Math.imul(i + salt, 0x9e3779b1)),
+      })
+      const halves = new Uint16Array(2 * Math.ceil(size / 2))
+      // From the subnormal numbers of a half up to large ones.
+      if (scheme === 'f16' || scheme === 'bf16')
+        halves.set(
+          toHalves(
+            Float32Array.from({ length: size }, (_, i) => Math.sin(i + seed) * 2 ** ((i % 30) - 20)),
+            scheme,
+          ),
+        )
+      const blocks = Math.ceil(size / 64)
+      const scales = (count: number): Array_ => ({
+        shape: [count],
+        data: Float32Array.from({ length: count }, (_, i) => 0.25 + (i % 7) / 8),
+      })
+      const parts: readonly Array_[] =
+        scheme === 'nf4'
+          ? [
+              words(size, 8, seed),
+              ...(nested
+                ? [
+                    words(blocks, 4, seed + 1),
+                    scales(Math.ceil(blocks / 256)),
+                    { shape: [], data: Float32Array.of(0.5) },
+                  ]
+                : [scales(blocks)]),
+            ]
+          : scheme === 'int8'
+            ? [words(size, 4, seed), scales(rows)]
+            : [{ shape: [halves.length / 2], data: new Int32Array(halves.buffer) }]
+      const x = noise([m, transpose ? columns : rows], seed)
+      const attrs: Attrs = { scheme, shape: [rows, columns], transpose }
+      const output = { shape: [m, transpose ? rows : columns], dtype: 'float32' as const }
+      const expected = multiplyPacked.reference([x, ...parts], attrs, output)
+      const found = computed([x, ...parts], output.shape, (...inputs) =>
+        asTf(multiplyPacked.native!(inputs.map(asTensor), attrs, output)),
+      )
+      expect(distance(found, expected)).toBeLessThan(1e-5)
+    },
+  )
+
+  const headLoss = headLossOps.find(({ name }) => name === 'headLoss') as unknown as Op
+
+  test.prop(
+    [
+      fc
+        .record({
+          rows: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.constantFrom(64, 65, 530)),
+          width: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(385)),
+          classes: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(383, 384, 385, 1000, 3500)),
+          seed: fc.integer(),
+          // With 8 the logits are so far apart that the largest of a later block takes over.
+          spread: fc.constantFrom(1, 8),
+          transpose: fc.boolean(),
+          biased: fc.boolean(),
+          slope: fc.boolean(),
+          cap: fc.constantFrom(0, 0, 1.5, 30),
+        })
+        .filter(({ rows, width, classes }) => rows * width * classes < 4e6),
+    ],
+    { numRuns: 80 },
+  )('EspalierHeadLoss is the loss and its slope', ({ rows, width, classes, seed, spread, ...flags }) => {
+    restrict(isa)
+    const scaled = (x: Array_): Array_ => ({
+      ...x,
+      data: Float32Array.from(x.data, (v) => (v * spread) / Math.sqrt(width)),
+    })
+    const labels = Int32Array.from({ length: rows }, (_, i) => {
+      const drawn = Math.imul(i + 1, seed | 1) >>> 8
+      return drawn % 5 === 0 ? -100 : drawn % classes
+    })
+    const inputs: readonly Array_[] = [
+      scaled(noise([rows, width], seed)),
+      noise(flags.transpose ? [classes, width] : [width, classes], seed + 1),
+      ...(flags.biased ? [noise([classes], seed + 2)] : []),
+      { shape: [rows], data: labels },
+    ]
+    const attrs: Attrs = { ignore: -100, ...flags }
+    const output = { shape: [flags.slope ? rows * width + rows : rows], dtype: 'float32' as const }
+    const expected = headLoss.reference(inputs, attrs, output)
+    const found = computed(inputs, output.shape, (...x) => asTf(headLoss.native!(x.map(asTensor), attrs, output)))
+    const split = output.shape[0]! - rows
+    expect(distance(found.slice(0, split), expected.slice(0, split))).toBeLessThan(2e-5)
+    expect(distance(found.slice(split), expected.slice(split))).toBeLessThan(4e-6)
+  })
+})
