@@ -1,8 +1,8 @@
 // What the tests of kernels of our own share: the engine if it is there, and a kernel run beside its scalar twin.
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { engine } from '../../../src/ops/index.ts'
-import { hasNativeKernels, nativeProcessor } from '../../../src/ops/native/custom.ts'
-import type { Array_, Attrs, Op } from '../../../src/ops/op.ts'
+import { hasNativeKernels, nativeProcessor, runOwn } from '../../../src/ops/native/custom.ts'
+import type { Array_, Attrs, Kernel, Op } from '../../../src/ops/op.ts'
 import { asTensor, asTf, tf } from '../../../src/ops/tf.ts'
 import type { TensorSpec } from '../../../src/tree/tensor.ts'
 
@@ -26,6 +26,12 @@ export const onNative = (): void => {
   afterAll(() => engine({ prefer: 'js', quiet: true }))
   afterEach(() => void delete process.env[variable])
 }
+
+/** The kernel of our own of an op, which tests call whether it is the faster one or not. */
+export const ownKernel =
+  <A extends Attrs>(op: Op<A>): Kernel<A> =>
+  (inputs, attrs, output) =>
+    runOwn(op.own!, inputs, attrs, output)
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1)
 
@@ -70,7 +76,7 @@ export const both = (
     attrs,
   )
   const expected = op.reference(inputs, attrs, output) as Float32Array
-  const kernel = (op.native ?? op.accelerated)!
+  const kernel = ownKernel(op)
   const found = computed(inputs, output.shape, (...x) => asTf(kernel(x.map(asTensor), attrs, output)))
   return { found, expected }
 }
