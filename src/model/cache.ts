@@ -89,20 +89,21 @@ export interface Cache {
   readonly spare: number
 }
 
-/** How many tokens a text must get before a graph for them is worth its making. */
-const worthwhile = 24
-const fewest = 256
+/** To make a graph takes as long as it saves in about so many tokens, measured with GPT-2 small. */
+const worthwhile = 8
+/** Room for a text of usual length at once; longer ones double theirs when it is full. */
+const usual = 256
 
 /**
  * With room for tokens to come, where steps run as graphs: a graph is for one length of the past, so few lengths there must be.
  *
  * Unused slots come first, hidden by the mask, so that the distance between what is used is what it would be without them.
  */
-const roomy = ({ past, spare }: Cache, further: number, most: number): Cache => {
-  if (spare > 0 || most < worthwhile || preparation() === undefined) return { past, spare }
-  const room = 2 ** Math.ceil(Math.log2(Math.min(past.length + further, Math.max(fewest, 2 * past.length + 1))))
+const roomy = ({ past, spare }: Cache, further: number): Cache => {
+  if (spare > 0 || further < worthwhile || preparation() === undefined) return { past, spare }
+  const room = 2 ** Math.ceil(Math.log2(Math.min(past.length + further, Math.max(usual, 2 * past.length))))
   const own = room - past.length
-  const { mask = ones([1, past.length]) } = past
+  const { mask = ones([past.layers[0]?.keys.shape[0] ?? 1, past.length]) } = past
   const before: Slots = (x, axis) =>
     pad(
       x,
@@ -111,17 +112,17 @@ const roomy = ({ past, spare }: Cache, further: number, most: number): Cache => 
   return { past: mapPast({ ...past, mask: floats(mask) }, room, before), spare: own }
 }
 
-/** The run over one more token of each text, of which `further` are to come with it, and `most` in all. */
+/** The run over one more token of each text; with it, at most `further` are to come. */
 export const advance = (
   model: Model,
   cache: Cache,
   make: () => Tokens,
   environment: Ctx,
-  { further, most }: { readonly further: number; readonly most: number },
+  further: number,
 ): Ran & Cache =>
   scope(() => {
     const { kinds, past: _past, positions: _positions, keep: _keep, ...ctx } = environment
-    const { past, spare } = roomy(cache, further, most)
+    const { past, spare } = roomy(cache, further)
     const step = spare > 0 ? compiledStep(kinds) : stepOf(kinds)
     return { ...step(model, make(), past, spare > 0, ctx), spare: Math.max(0, spare - 1) }
   })

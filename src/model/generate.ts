@@ -175,7 +175,7 @@ export function* generateTokens(
         ...(types === undefined ? {} : { types: column(types) }),
       })
       try {
-        const more = advance(model, cache, make, environment, { further: left, most: maxNewTokens })
+        const more = advance(model, cache, make, environment, left)
         last = stands
         return more
       } catch (error) {
