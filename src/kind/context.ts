@@ -44,8 +44,8 @@ export interface Ctx {
   readonly past?: Past
   /** Whether the texts began in the past, so that nothing is put before the tokens at hand again. */
   readonly continued?: boolean
-  /** Is handed the keys and values of the tokens at hand by each attention layer in turn, as a cache wants them. */
-  readonly keep?: (own: KeysValues) => void
+  /** Is handed the keys and values of the tokens at hand by each attention layer in turn, and those with what came before them. */
+  readonly keep?: (own: KeysValues, seen: KeysValues) => void
   /** How rotary attention layers turn the tokens at hand. */
   readonly rotary?: Rotary
   /** Whether blocks keep nothing of theirs for the backward pass, and run again there. */

@@ -1,16 +1,15 @@
-import { headOf, hiddenOf } from '../kind/index.ts'
-import type { Ctx, KeysValues, Model, Past, RoleOps, Tokens } from '../kind/index.ts'
-import { behind } from '../kind/sequence.ts'
+import type { Ctx, Model, RoleOps, Tokens } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
-import { read, release, scope, slice, tensor } from '../ops/index.ts'
+import { read, release, tensor } from '../ops/index.ts'
 import { EspalierError, explained, issue } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { innermost } from '../tree/wrap.ts'
+import { advance, begin } from './cache.ts'
+import type { Cache, Ran } from './cache.ts'
 import { modelKinds } from './families.ts'
-import { present } from './masks.ts'
 import { requireInput } from './run.ts'
 import { sample } from './sample.ts'
 import type { Sampling } from './sample.ts'
@@ -44,30 +43,6 @@ const optionIssues = (options: GenerateOptions): readonly Issue[] =>
     const value = (options as unknown as Readonly<Record<string, unknown>>)[name]
     const fits = typeof value === 'number' ? good(value) : value === undefined && name !== 'maxNewTokens'
     return fits ? [] : [issue('BadOption', name, expected, value, 'See GenerateOptions.')]
-  })
-
-/** What one run of the model gives: logits [batch, vocab] of the next tokens, and what the cache keeps of all tokens up to them. */
-interface Ran {
-  readonly logits: Tensor
-  readonly past: Past
-  /** How many hidden states there were, those of a soft prompt included. */
-  readonly length: number
-}
-
-const run = (model: Model, make: () => readonly [Tokens, Ctx]): Ran =>
-  scope(() => {
-    const [tokens, ctx] = make()
-    const kept: KeysValues[] = []
-    const embedded = hiddenOf(model, tokens, { ...ctx, keep: (own) => void kept.push(own) })
-    const [batch = 0, length = 0, d = 0] = embedded.hidden.shape
-    const last = slice(embedded.hidden, [0, length - 1, 0], [batch, 1, d])
-    const layers = kept.map(({ keys, values }, i) => {
-      const before = ctx.past?.layers[i]
-      return { keys: behind(before?.keys, keys, 2), values: behind(before?.values, values, 2) }
-    })
-    const mask = present(embedded, ctx)
-    const past = { length: (ctx.past?.length ?? 0) + length, layers, ...(mask === undefined ? {} : { mask }) }
-    return { logits: headOf(model, last, ctx), past, length }
   })
 
 type Values = ReturnType<typeof read> | undefined
@@ -172,36 +147,35 @@ export function* generateTokens(
   const texts = textsOf(tokens.ids, seen)
   const done = texts.map(() => false)
   const given = tokens.positions ?? environment.positions
-  const places = given === undefined ? placesOf(seen, shape, environment.past?.length ?? 0) : undefined
-  const isPlaced = given !== undefined || places !== undefined
+  const before = environment.past?.length ?? 0
+  const places = given === undefined ? placesOf(seen, shape, before) : undefined
   const types = tokens.types === undefined ? undefined : lastColumn(read(tokens.types), shape, batch)
-  let ran = run(model, () => [
-    places === undefined ? tokens : { ...tokens, positions: tensor(places, shape) },
+  const begun = begin(
+    model,
+    () => (places === undefined ? tokens : { ...tokens, positions: tensor(places, shape) }),
     environment,
-  ])
-  const virtual = ran.length - (given?.shape[1] ?? width)
+  )
+  // A prefix moves what tokens say of themselves, and not what the environment says.
+  const ahead = begun.prompt + (tokens.positions === undefined && given !== undefined ? 0 : begun.prefix)
+  const told = given === undefined ? places : read(given)
   // Where the last token of each text stands; when nobody says so, all stand alike.
-  let last = lastColumn(given === undefined ? places : read(given), given?.shape ?? shape, batch).map(
-    (n) => n + virtual,
+  let last = lastColumn(told, given?.shape ?? shape, batch).map(
+    (n) => ahead + (told === undefined ? before + width - 1 : n),
   )
   let overflow: unknown
-  const further = (past: Past, chosen: GeneratedTokens): Ran => {
+  const further = (cache: Cache, chosen: GeneratedTokens, left: number): Ran & Cache => {
     const ids = Int32Array.from(chosen, (token) => token ?? [...ends][0] ?? 0)
     for (;;) {
       // A text at its end stays where it is, or it would need room that only the others have.
       const stands = last.map((at, row) => (done[row] === true ? at : at + 1))
-      const make = (): readonly [Tokens, Ctx] => {
-        const column = (values: Int32Array): Tensor => tensor(values, [batch, 1])
-        const positions = isPlaced ? { positions: column(stands) } : {}
-        const one = { ids: column(ids), ...(types === undefined ? {} : { types: column(types) }) }
-        const ctx = { ...environment, past, continued: true }
-        // A prefix moves what tokens say of themselves, and not what the environment says.
-        return (tokens.positions ?? places) === undefined
-          ? [one, { ...ctx, ...positions }]
-          : [{ ...one, ...positions }, ctx]
-      }
+      const column = (values: Int32Array): Tensor => tensor(values, [batch, 1])
+      const make = (): Tokens => ({
+        ids: column(ids),
+        positions: column(stands),
+        ...(types === undefined ? {} : { types: column(types) }),
+      })
       try {
-        const more = run(model, make)
+        const more = advance(model, cache, make, environment, left)
         last = stands
         return more
       } catch (error) {
@@ -213,6 +187,7 @@ export function* generateTokens(
       }
     }
   }
+  let ran: Ran & Cache = { ...begun, spare: 0 }
   const keep = [model, input, ctx.past]
   try {
     for (let step = 1; ; step++) {
@@ -231,9 +206,9 @@ export function* generateTokens(
       })
       yield next
       if (done.every(Boolean) || step === maxNewTokens) break
-      const before = ran
-      ran = further(before.past, next)
-      release(before, { keep: [ran, ...keep] })
+      const old = ran
+      ran = further(old, next, maxNewTokens - step)
+      release(old, { keep: [ran, ...keep] })
     }
     if (overflow !== undefined) throw overflow
   } finally {

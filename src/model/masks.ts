@@ -12,7 +12,7 @@ export const present = ({ hidden, mask }: Embedded, { past }: Ctx): Tensor | und
 }
 
 /** Masks of tokens are whole numbers or not, as the caller has them; of a past they are numbers of one kind. */
-const floats = (mask: Tensor): Tensor => (mask.dtype === 'float32' ? mask : cast(mask, 'float32'))
+export const floats = (mask: Tensor): Tensor => (mask.dtype === 'float32' ? mask : cast(mask, 'float32'))
 
 const keysOnly = (seen: Tensor): Tensor => reshape(seen, [seen.shape[0] ?? 0, 1, 1, seen.shape[1] ?? 0])
 

@@ -65,9 +65,17 @@ const candidates = (
   })
 }
 
-// A token may be ruled out by -Infinity, but then another one is not.
-const requireFinite = (logits: Float64Array): void => {
-  const highest = logits.reduce((a, b) => Math.max(a, b), -Infinity)
+/** The first of the likeliest tokens. */
+const highestOf = (logits: Float64Array): number => {
+  let [best, isNumber] = [0, true]
+  // A loop: it goes over a whole vocabulary for each token.
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id]!
+    if (logit > logits[best]!) best = id
+    isNumber &&= !Number.isNaN(logit)
+  }
+  const highest = isNumber ? (logits[best] ?? -Infinity) : Number.NaN
+  // A token may be ruled out by -Infinity, but then another one is not.
   if (!Number.isFinite(highest))
     fail({
       _tag: 'NonFinite',
@@ -76,6 +84,7 @@ const requireFinite = (logits: Float64Array): void => {
       found: String(highest),
       hint: 'The model gives no numbers: look for NaN in its weights, and whether its training diverged.',
     })
+  return best
 }
 
 /**
@@ -91,8 +100,8 @@ export const sample = (
 ): number => {
   const logits = new Float64Array(row)
   if (repetitionPenalty !== 1) penalised(logits, seen, repetitionPenalty)
-  requireFinite(logits)
-  if (temperature === 0) return likeliest(logits, 1)[0] ?? 0
+  const best = highestOf(logits)
+  if (temperature === 0) return best
   const all = candidates(logits, temperature, sampling)
   const total = all.reduce((sum, [, weight]) => sum + weight, 0)
   let left = unit(fold(key, 'sample')) * total

@@ -68,11 +68,11 @@ const turned = (x: Tensor, { rotary }: Ctx): Tensor => {
  */
 export const attend = ({ q, k, v, scale, cap = 0, drop = 0 }: Attending, ctx: Ctx): Tensor => {
   const own = { keys: turned(k, ctx), values: v }
-  ctx.keep?.(own)
   const past = ctx.past?.layers[0]
-  const [keys, values] = [behind(past?.keys, own.keys, 2), behind(past?.values, own.values, 2)]
+  const seen = { keys: behind(past?.keys, own.keys, 2), values: behind(past?.values, own.values, 2) }
+  ctx.keep?.(own, seen)
   const dropped = dropping(drop, 'attention', ctx)
-  const read = attention(turned(q, ctx), keys, values, {
+  const read = attention(turned(q, ctx), seen.keys, seen.values, {
     cap,
     ...(scale !== undefined && { scale }),
     ...(ctx.mask && { mask: ctx.mask }),

@@ -57,6 +57,7 @@ export const PrefixedKind: Kind<Prefixed<Model, Weight>, 'model', 'length' | 'wi
   fields: { prefix: table('length', 'width', allZeros), layers: fixed(1), heads: fixed(1) },
   ops: {
     hidden: (n, tokens, ctx) => {
+      if (ctx.continued === true) return hiddenOf(n.base, tokens, ctx)
       const { positions } = tokens
       const [length = 0] = shapeOf(n.prefix, ctx)
       // Whoever says where tokens stand counts the text alone.

@@ -33,15 +33,22 @@ export const layoutOf = (value: unknown): Layout | string => {
   const parts: string[] = []
   const places = new Map<object, number>()
   const tensors: Tensor[] = []
-  // An explicit stack, for deep data; a string on it is written as it is.
+  // An explicit stack, for deep data: what is to be visited, and what is written before it.
   const waiting: unknown[] = [value]
-  const later = (...items: readonly unknown[]): void => {
-    for (let i = items.length - 1; i >= 0; i--) waiting.push(items[i])
+  const before = ['']
+  const later = (text: string, x: unknown): void => {
+    before.push(text)
+    waiting.push(x)
+  }
+  const all = (items: readonly unknown[]): void => {
+    later(')', nothing)
+    for (let i = items.length - 1; i >= 0; i--) later('', items[i])
   }
   while (waiting.length > 0) {
+    parts.push(before.pop()!)
     const x = waiting.pop()
-    if (x instanceof Mark) parts.push(x.text)
-    else if (typeof x !== 'object' || x === null) parts.push(primitive(x))
+    if (x === nothing) continue
+    if (typeof x !== 'object' || x === null) parts.push(primitive(x))
     else if (places.has(x)) parts.push(`@${places.get(x)},`)
     else {
       places.set(x, places.size)
@@ -50,30 +57,28 @@ export const layoutOf = (value: unknown): Layout | string => {
         parts.push(`${x.dtype}[${x.shape.join()}]`)
       } else if (Array.isArray(x)) {
         parts.push('(')
-        later(...(x as readonly unknown[]), new Mark(')'))
+        all(x)
       } else if (ArrayBuffer.isView(x)) {
         const data = x as unknown as ArrayLike<number> & { readonly constructor: { readonly name: string } }
         if (!(data.length <= longest)) return `an array of ${data.length} numbers among its arguments`
         parts.push(`${data.constructor.name}<${Array.from(data, primitive).join('')}>`)
       } else if (x instanceof Map || x instanceof Set) {
         parts.push(x instanceof Map ? 'map(' : 'set(')
-        later(...(x instanceof Map ? [...x].flat() : [...(x as ReadonlySet<unknown>)]), new Mark(')'))
+        all(x instanceof Map ? [...x].flat() : [...x])
       } else if (isPlain(x)) {
         parts.push('{')
-        later(...Object.entries(x).flatMap(([key, child]) => [new Mark(JSON.stringify(key)), child]), new Mark('}'))
+        later('}', nothing)
+        const keys = Object.keys(x)
+        for (let i = keys.length - 1; i >= 0; i--)
+          later(JSON.stringify(keys[i]), (x as Readonly<Record<string, unknown>>)[keys[i]!])
       } else parts.push(`#${identityOf(x)},`)
     }
   }
   return { signature: parts.join(''), tensors, objects: [...places.keys()] }
 }
 
-/** Text that is written to a signature as it is. */
-class Mark {
-  readonly text: string
-  constructor(text: string) {
-    this.text = text
-  }
-}
+/** Stands where only text is to be written. */
+const nothing = Symbol('nothing')
 
 const primitive = (x: unknown): string => {
   if (typeof x === 'function') return `#${identityOf(x)},`
