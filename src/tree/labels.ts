@@ -1,5 +1,6 @@
 import { TransformFailure } from './error.ts'
 import type { Issue } from './error.ts'
+import { isLeaf } from './leaf.ts'
 import type { Constant, Hole, Param } from './leaf.ts'
 import { find } from './select.ts'
 import type { Selector } from './select.ts'
@@ -7,10 +8,12 @@ import { isTensor } from './tensor.ts'
 import { isBranch, isLeafOrHole, leafPlaces, mapLeaves, places, replaceAt, showPath } from './walk.ts'
 import type { Place } from './walk.ts'
 
-/** The leaf places of a tree grouped by label. */
-const byLabel = (tree: unknown): ReadonlyMap<string, readonly Place<Param | Constant>[]> => {
+/** Leaf places grouped by label. */
+const byLabel = (
+  leafPlaces: readonly Place<Param | Constant>[],
+): ReadonlyMap<string, readonly Place<Param | Constant>[]> => {
   const groups = new Map<string, Place<Param | Constant>[]>()
-  for (const p of leafPlaces(tree)) {
+  for (const p of leafPlaces) {
     const group = groups.get(p.node.label)
     if (group) group.push(p)
     else groups.set(p.node.label, [p])
@@ -31,27 +34,22 @@ const byLabel = (tree: unknown): ReadonlyMap<string, readonly Place<Param | Cons
  */
 export const ties = (tree: unknown): Readonly<Record<string, readonly string[]>> =>
   Object.fromEntries(
-    [...byLabel(tree)].filter(([, at]) => at.length > 1).map(([label, at]) => [label, at.map((p) => showPath(p.path))]),
+    [...byLabel(leafPlaces(tree))]
+      .filter(([, at]) => at.length > 1)
+      .map(([label, at]) => [label, at.map((p) => showPath(p.path))]),
   )
 
 /** What of a tree can be neither looked into nor rebuilt: Maps, dates, instances of classes. */
-const opaque = (tree: unknown): readonly Issue[] => {
-  const check = (path: string, x: unknown): readonly Issue[] =>
-    typeof x !== 'object' || x === null || isBranch(x) || isLeafOrHole(x) || isTensor(x)
-      ? []
-      : [
-          {
-            _tag: 'NotPlain',
-            path,
-            expected: 'plain records, arrays, leaves and plain data',
-            found: `a ${(x.constructor as { name?: string } | undefined)?.name ?? 'object'}`,
-            hint: 'Parameters in there would be missed: write it as a record, or keep it outside of the tree.',
-          },
-        ]
-  const inside = ({ node, path }: Place): readonly Issue[] =>
-    isBranch(node) ? Object.entries(node).flatMap(([k, v]) => check(showPath([...path, k]), v)) : []
-  return [...check('', tree), ...[...places(tree)].flatMap(inside)]
-}
+const isOpaque = (x: unknown): x is object =>
+  typeof x === 'object' && x !== null && !isBranch(x) && !isLeafOrHole(x) && !isTensor(x)
+
+const notPlain = (path: readonly string[], x: object): Issue => ({
+  _tag: 'NotPlain',
+  path: showPath(path),
+  expected: 'plain records, arrays, leaves and plain data',
+  found: `a ${(x.constructor as { name?: string } | undefined)?.name ?? 'object'}`,
+  hint: 'Parameters in there would be missed: write it as a record, or keep it outside of the tree.',
+})
 
 /**
  * What is wrong with a tree: one label on two different leaves, a leaf without a tensor or whose tensor is gone,
@@ -65,8 +63,15 @@ const opaque = (tree: unknown): readonly Issue[] => {
  * ```
  */
 export const unsound = (tree: unknown): readonly Issue[] => {
-  const issues: Issue[] = [...opaque(tree)]
-  for (const [label, at] of byLabel(tree)) {
+  const issues: Issue[] = isOpaque(tree) ? [notPlain([], tree)] : []
+  const leafPlaces: Place<Param | Constant>[] = []
+  // One walk, and no path is written out unless something is wrong there: every transform comes by here, twice.
+  for (const place of places(tree))
+    if (isLeaf(place.node)) leafPlaces.push(place as Place<Param | Constant>)
+    else if (isBranch(place.node))
+      for (const [key, value] of Object.entries(place.node))
+        if (isOpaque(value)) issues.push(notPlain([...place.path, key], value))
+  for (const [label, at] of byLabel(leafPlaces)) {
     const other = at.find((p) => p.node !== at[0]?.node)
     if (at[0] && other)
       issues.push({
@@ -154,7 +159,7 @@ export const nest = <M>(name: string, tree: M): M => relabel(tree, (label) => `$
  * ```
  */
 export const untie = <M>(tree: M, at: Selector): M => {
-  const counts = byLabel(tree)
+  const counts = byLabel(leafPlaces(tree))
   const tied = find(tree, at)
     .flatMap((place) => leafPlaces(place.node).map((l) => ({ ...l, ...joined(place, l) })))
     .filter((p) => (counts.get(p.node.label)?.length ?? 0) > 1)
