@@ -1,19 +1,17 @@
 import { TransformFailure } from './error.ts'
 import type { Issue } from './error.ts'
 import { isLeaf } from './leaf.ts'
-import type { Constant, Hole, Param } from './leaf.ts'
+import type { Constant, Hole, Leaf, Param } from './leaf.ts'
 import { find } from './select.ts'
 import type { Selector } from './select.ts'
 import { isTensor } from './tensor.ts'
-import { isBranch, isLeafOrHole, leafPlaces, mapLeaves, places, replaceAt, showPath } from './walk.ts'
-import type { Place } from './walk.ts'
+import { isBranch, isLeafOrHole, leafPlaces, mapLeaves, pathOf, replaceAt, showPath, visit } from './walk.ts'
+import type { Place, Trail } from './walk.ts'
 
-/** Leaf places grouped by label. */
-const byLabel = (
-  leafPlaces: readonly Place<Param | Constant>[],
-): ReadonlyMap<string, readonly Place<Param | Constant>[]> => {
-  const groups = new Map<string, Place<Param | Constant>[]>()
-  for (const p of leafPlaces) {
+/** Where leaves are, grouped by label. */
+const byLabel = <P extends { readonly node: Leaf }>(all: readonly P[]): ReadonlyMap<string, readonly P[]> => {
+  const groups = new Map<string, P[]>()
+  for (const p of all) {
     const group = groups.get(p.node.label)
     if (group) group.push(p)
     else groups.set(p.node.label, [p])
@@ -43,9 +41,9 @@ export const ties = (tree: unknown): Readonly<Record<string, readonly string[]>>
 const isOpaque = (x: unknown): x is object =>
   typeof x === 'object' && x !== null && !isBranch(x) && !isLeafOrHole(x) && !isTensor(x)
 
-const notPlain = (path: readonly string[], x: object): Issue => ({
+const notPlain = (trail: Trail, x: object): Issue => ({
   _tag: 'NotPlain',
-  path: showPath(path),
+  path: showPath(pathOf(trail)),
   expected: 'plain records, arrays, leaves and plain data',
   found: `a ${(x.constructor as { name?: string } | undefined)?.name ?? 'object'}`,
   hint: 'Parameters in there would be missed: write it as a record, or keep it outside of the tree.',
@@ -63,29 +61,27 @@ const notPlain = (path: readonly string[], x: object): Issue => ({
  * ```
  */
 export const unsound = (tree: unknown): readonly Issue[] => {
-  const issues: Issue[] = isOpaque(tree) ? [notPlain([], tree)] : []
-  const leafPlaces: Place<Param | Constant>[] = []
-  // One walk, and no path is written out unless something is wrong there: every transform comes by here, twice.
-  for (const place of places(tree))
-    if (isLeaf(place.node)) leafPlaces.push(place as Place<Param | Constant>)
-    else if (isBranch(place.node))
-      for (const [key, value] of Object.entries(place.node))
-        if (isOpaque(value)) issues.push(notPlain([...place.path, key], value))
-  for (const [label, at] of byLabel(leafPlaces)) {
+  const issues: Issue[] = []
+  const found: { readonly node: Leaf; readonly trail: Trail }[] = []
+  visit(tree, (node, trail) => {
+    if (isLeaf(node)) found.push({ node, trail })
+    else if (isOpaque(node)) issues.push(notPlain(trail, node))
+  })
+  for (const [label, at] of byLabel(found)) {
     const other = at.find((p) => p.node !== at[0]?.node)
     if (at[0] && other)
       issues.push({
         _tag: 'LabelClash',
-        path: showPath(other.path),
+        path: showPath(pathOf(other.trail)),
         expected: `the label "${label}" to name one leaf`,
-        found: `another leaf under the same label at ${showPath(at[0].path)}`,
+        found: `another leaf under the same label at ${showPath(pathOf(at[0].trail))}`,
         hint: 'Give each model a name with nest("name", model), or part a tie with untie(model, path).',
       })
     for (const p of at)
       if (!isTensor(p.node.value))
         issues.push({
           _tag: 'BadLeaf',
-          path: showPath(p.path),
+          path: showPath(pathOf(p.trail)),
           expected: 'a leaf that holds a tensor',
           found: typeof p.node.value,
           hint: 'Make leaves with param(form, label, value) or constant(label, value).',
@@ -93,7 +89,7 @@ export const unsound = (tree: unknown): readonly Issue[] => {
       else if (p.node.value.isDisposed)
         issues.push({
           _tag: 'Disposed',
-          path: showPath(p.path),
+          path: showPath(pathOf(p.trail)),
           expected: 'a live tensor',
           found: 'a tensor whose memory was given back',
           hint: 'Something called release on a tree that shares this leaf; name this model in its `keep`.',

@@ -89,6 +89,35 @@ export const childPlaces = ({ node, path, route }: Place<Branch>): readonly Plac
   }))
 }
 
+/** The keys from the root to a position, the last first: a path that is written out only where someone asks for it. */
+export type Trail = { readonly key: string; readonly above: Trail } | undefined
+
+/** The path of a trail. */
+export const pathOf = (trail: Trail): readonly string[] => {
+  const path: string[] = []
+  for (let at = trail; at !== undefined; at = at.above) if (at.key !== BASE) path.push(at.key)
+  return path.toReversed()
+}
+
+/**
+ * Calls `f` with every value of a tree, parents before children: its positions, and what stands beside them.
+ *
+ * @throws EspalierError `TooDeep`.
+ */
+export const visit = (tree: unknown, f: (value: unknown, trail: Trail) => void): void => {
+  const go = (value: unknown, trail: Trail, depth: number): void => {
+    f(value, trail)
+    if (!isBranch(value)) return
+    if (depth > DEEPEST) requireShallow(pathOf(trail), depth)
+    for (const [key, child] of entries(value)) {
+      const here = { key, above: trail }
+      if (isChild(key, child)) go(child, here, depth + 1)
+      else f(child, here)
+    }
+  }
+  go(tree, undefined, 0)
+}
+
 const DEEPEST = 500
 
 const requireShallow = (path: readonly string[], depth: number): void => {
