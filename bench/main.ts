@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { compareProducts, compareSteps } from './compare.ts'
 import { report } from './report.ts'
-import { machine, tableText, writeResults } from './results.ts'
+import { busy, machine, tableText, writeResults } from './results.ts'
 import type { Chart, Table } from './results.ts'
 import { scaling } from './scaling.ts'
 import { transforms } from './transforms.ts'
@@ -40,6 +40,9 @@ const name = positionals[0] ?? ''
 const results = join(root, 'bench', 'results')
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string }
 
+const load = busy()
+if (load > machine().cores / 4) console.error(`The machine is busy (load ${load}): these figures will not say much.`)
+
 const made: Table[] = []
 const charts: Chart[] = []
 /** Each table is told and kept as soon as it is there: a run that is broken off has not been for nothing. */
@@ -51,6 +54,7 @@ const tell = (table: Table, chart?: Chart): void => {
     name,
     date: new Date().toISOString(),
     machine: machine(),
+    load,
     versions: Object.assign(
       { espalier: version, node: process.versions.node },
       ...made.map((t) => t.versions ?? {}),

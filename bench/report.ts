@@ -8,11 +8,13 @@ import type { Chart, Results } from './results.ts'
 const [begin, end] = ['<!-- figures: written by `npm run bench -- report` -->', '<!-- end of figures -->']
 const order = ['lora', 'qlora', 'full', 'forward', 'generation', 'matmul', 'transforms', 'scaling']
 
-const aboutOf = ({ name, date, machine: m, versions }: Results): string =>
+const aboutOf = ({ name, date, machine: m, load = 0, versions }: Results): string =>
   [
     `### ${name}`,
     '',
-    `${date.slice(0, 10)}, ${m.cpu}, ${m.cores} cores, ${m.memoryGb} GB, ${m.system}; ${Object.entries(versions)
+    `${date.slice(0, 10)}, ${m.cpu}, ${m.cores} cores, ${m.memoryGb} GB, ${m.system}, load ${load} before; ${Object.entries(
+      versions,
+    )
       .map(([what, version]) => `${what} ${version}`)
       .join(', ')}.`,
   ].join('\n')

@@ -1,6 +1,6 @@
 /** Results as data: what a run writes, and what `report` makes pages of. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { arch, cpus, platform, release, totalmem } from 'node:os'
+import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { dirname } from 'node:path'
 
 /** One table: of numbers, texts, or nothing where a contestant could not take part. */
@@ -27,6 +27,8 @@ export interface Results {
   readonly name: string
   readonly date: string
   readonly machine: Machine
+  /** The load of the machine before the run. */
+  readonly load?: number
   readonly versions: Readonly<Record<string, string>>
   readonly tables: readonly Table[]
   readonly charts?: readonly Chart[]
@@ -45,6 +47,9 @@ export const machine = (): Machine => ({
   memoryGb: Math.round(totalmem() / 2 ** 30),
   system: `${platform()} ${release()} ${arch()}`,
 })
+
+/** What else the machine does, in cores; what takes part with a barrier between its threads suffers from that most. */
+export const busy = (): number => Math.round((loadavg()[0] ?? 0) * 10) / 10
 
 export const readResults = (file: string): Results | undefined =>
   existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : undefined

@@ -27,27 +27,25 @@ const jaxJs = () => {
   return pathToFileURL(entry).href
 }
 
-/** What takes part besides us, by the variable that tells where it is, how it is got, and in which comparisons it is. */
-const others = [
-  [
-    'torch',
-    'ESPALIER_PYTHON',
-    () => pythonWith('interop', join(root, 'scripts/interop/requirements.txt')),
-    [...steps, 'matmul'],
-  ],
-  [
-    'jax',
-    'ESPALIER_JAX',
-    () => pythonWith('jax', join(root, 'bench/python/requirements-jax.txt')),
-    ['lora', 'full', 'forward'],
-  ],
-  ['jax-js', 'ESPALIER_JAX_JS', jaxJs, ['matmul']],
-]
+/** What takes part besides us: the variable that tells where it is, how it is got, and the comparisons it is in. */
+const others = {
+  torch: {
+    variable: 'ESPALIER_PYTHON',
+    get: () => pythonWith('interop', join(root, 'scripts/interop/requirements.txt')),
+    where: [...steps, 'matmul'],
+  },
+  jax: {
+    variable: 'ESPALIER_JAX',
+    get: () => pythonWith('jax', join(root, 'bench/python/requirements-jax.txt')),
+    where: ['lora', 'full', 'forward'],
+  },
+  'jax-js': { variable: 'ESPALIER_JAX_JS', get: jaxJs, where: ['matmul'] },
+}
 
 /** What of that there is; what cannot be had is told, and the rest goes on without it. */
 const found = () =>
   Object.fromEntries(
-    others.flatMap(([what, variable, get, where]) => {
+    Object.entries(others).flatMap(([what, { variable, get, where }]) => {
       if (process.env[variable] !== undefined || !against.includes(what) || !where.includes(name)) return []
       try {
         return [[variable, get()]]
