@@ -15,27 +15,34 @@ path { fill: none; stroke-linejoin: round; stroke-width: 2 }
 
 const round = (x: number): number => Math.round(x * 10) / 10
 
-/** Powers of ten, or of two where these are too few, that lie in a range. */
-const ticks = (low: number, high: number): readonly number[] => {
-  const step = high / low > 30 ? 10 : high / low > 5 ? 4 : 2
-  const first = Math.ceil(Math.log(low) / Math.log(step) - 1e-9)
-  const count = Math.floor(Math.log(high) / Math.log(step) + 1e-9) - first + 1
-  return Array.from({ length: Math.max(0, count) }, (_, i) => step ** (first + i))
+/** Round numbers in a range, some for each power of ten. */
+const ticks = ({ low, high }: Range): readonly number[] => {
+  const first = Math.floor(Math.log10(low))
+  const powers = Array.from({ length: Math.ceil(Math.log10(high)) - first + 1 }, (_, i) => 10 ** (first + i))
+  const steps = high / low > 200 ? [1, 3] : [1, 2, 5]
+  return powers.flatMap((power) => steps.map((step) => step * power)).filter((v) => v >= low && v <= high)
 }
 
-const chartSvg = ({ title, x, series }: Chart): string => {
+interface Range {
+  readonly low: number
+  readonly high: number
+}
+
+const rangeOf = (values: readonly number[]): Range => ({ low: Math.min(...values), high: Math.max(...values) })
+
+const chartSvg = ({ title, x, series }: Chart, heights: Range): string => {
   const all = series.flatMap(({ points }) => points)
-  const scale = (at: 0 | 1, from: number, to: number) => {
-    const values = all.map((p) => p[at])
-    const [low, high] = [Math.min(...values), Math.max(...values)]
-    const place = (v: number): number => round(from + (Math.log(v / low) / Math.log(high / low || 2)) * (to - from))
-    return { low, high, place }
-  }
-  const [across, up] = [scale(0, box.left, box.right), scale(1, box.bottom, box.top)]
-  const rows = ticks(up.low, up.high).map(
+  const scale = ({ low, high }: Range, from: number, to: number) => ({
+    low,
+    high,
+    place: (v: number): number => round(from + (Math.log(v / low) / Math.log(high / low || 2)) * (to - from)),
+  })
+  const across = scale(rangeOf(all.map(([v]) => v)), box.left, box.right)
+  const up = scale(heights, box.bottom, box.top)
+  const rows = ticks(up).map(
     (v) =>
       `<path class="grid" d="M${box.left} ${up.place(v)}H${box.right}"/>` +
-      `<text x="${box.left - 6}" y="${up.place(v) + 4}" text-anchor="end">${Number(v.toPrecision(2))}</text>`,
+      `<text x="${box.left - 6}" y="${up.place(v) + 4}" text-anchor="end">${Number(v.toPrecision(1))}</text>`,
   )
   const marks = [...new Set(all.map(([v]) => v))].map(
     (v) => `<text x="${across.place(v)}" y="${box.bottom + 14}" text-anchor="middle">${v}</text>`,
@@ -51,16 +58,19 @@ const chartSvg = ({ title, x, series }: Chart): string => {
     ...rows,
     ...marks,
     `<text x="${(box.left + box.right) / 2}" y="${box.bottom + 28}" text-anchor="middle">${x}</text>`,
+    `<text x="${box.left - 6}" y="18" text-anchor="end">ms</text>`,
     ...lines,
   ].join('\n')
 }
 
 /** The charts as one picture, in milliseconds. */
 export const pictureSvg = (charts: readonly Chart[]): string => {
+  // One height for all, so that what hardly matters looks as flat as it is.
+  const heights = rangeOf(charts.flatMap(({ series }) => series.flatMap(({ points }) => points.map(([, ms]) => ms))))
   const [w, h] = [width * columns, height * Math.ceil(charts.length / columns)]
   const cells = charts.map(
     (chart, i) =>
-      `<g transform="translate(${(i % columns) * width} ${Math.floor(i / columns) * height})">\n${chartSvg(chart)}\n</g>`,
+      `<g transform="translate(${(i % columns) * width} ${Math.floor(i / columns) * height})">\n${chartSvg(chart, heights)}\n</g>`,
   )
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img">`,

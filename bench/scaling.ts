@@ -37,16 +37,6 @@ const config = ({ depth, width }: Point): object => ({
   attn_pdrop: 0,
 })
 
-const timed = (f: () => void, rounds: number): readonly number[] => {
-  f()
-  f()
-  return Array.from({ length: rounds }, () => {
-    const start = performance.now()
-    f()
-    return performance.now() - start
-  })
-}
-
 const caseOf = ({ depth, width, rank, length }: Point): Case => ({
   task: 'lora',
   model: 'gpt2',
@@ -58,15 +48,19 @@ const caseOf = ({ depth, width, rank, length }: Point): Case => ({
   sizes: { layers: depth, d: width, heads: width / 32, wide: width, inner: 4 * width, vocab: 2000 },
 })
 
+/** Something to time again and again, and to free afterwards. */
+interface Work {
+  readonly step: () => void
+  readonly end: () => void
+}
+
 /** A LoRA step of one text; with several adapters a forward pass, since those serve and are not trained together. */
-const cost = (point: Point, rounds: number, serves: boolean): readonly number[] => {
+const workOf = (point: Point, serves: boolean): Work => {
   const base = freeze(gpt2.init(config(point), key(0)))
   const bench = caseOf(point)
   if (!serves) {
     const step = training(withLora(base, bench), bench, base)
-    const ms = timed(() => void step(), rounds)
-    release(base, { keep: [] })
-    return ms
+    return { step: () => void step(), end: () => release(base, { keep: [] }) }
   }
   const names = Array.from({ length: point.adapters }, (_, i) => `a${i}`)
   const put = (i: number) => lora({ at: '**.c_attn', rank: point.rank, key: key(i) })(base)
@@ -74,12 +68,27 @@ const cost = (point: Point, rounds: number, serves: boolean): readonly number[] 
   const rows = 16
   const ids = tensor(idsOf({ ...bench, batch: rows, length: 8 }), [rows, 8], 'int32')
   const each = Array.from({ length: rows }, (_, i) => names[i % names.length]!)
-  const ms = timed(
-    () => scope(() => void item(slice(gpt2.apply(model as never, ids, { rows: each }), [0, 0, 0], [1, 1, 1]))),
-    rounds,
-  )
-  release([base, model], { keep: [] })
-  return ms
+  return {
+    step: () => scope(() => void item(slice(gpt2.apply(model as never, ids, { rows: each }), [0, 0, 0], [1, 1, 1]))),
+    end: () => release([base, model, ids], { keep: [] }),
+  }
+}
+
+const milliseconds = (f: () => void): number => {
+  const start = performance.now()
+  f()
+  return performance.now() - start
+}
+
+/** All in turn, forward and backward: whatever slows the machine for a while slows every point of a curve. */
+const inTurn = (works: readonly Work[], rounds: number): readonly (readonly number[])[] => {
+  const all = works.map((): number[] => [])
+  const indices = works.map((_, i) => i)
+  for (const { step } of [...works, ...works]) step()
+  for (let round = 0; round < rounds; round++)
+    for (const i of round % 2 === 0 ? indices : indices.toReversed()) all[i]!.push(milliseconds(works[i]!.step))
+  for (const { end } of works) end()
+  return all
 }
 
 /** A table and a chart for each size that grows. */
@@ -91,7 +100,8 @@ export const scaling = async (
   await engine({ prefer: name, quiet: true })
   for (const axis of Object.keys(axes) as (keyof Point)[]) {
     const serves = axis === 'adapters'
-    const measured = axes[axis].map((at) => [at, cost({ ...middle, [axis]: at }, rounds, serves)] as const)
+    const works = axes[axis].map((at) => workOf({ ...middle, [axis]: at }, serves))
+    const measured = inTurn(works, rounds).map((ms, i) => [axes[axis][i]!, ms] as const)
     const { [axis]: _, ...others } = middle
     const rest = Object.entries(serves ? { ...others, length: 8, rows: 16 } : others)
     const at = rest.filter(([key]) => key !== 'adapters').map(([key, value]) => `${key} ${value}`)
