@@ -2,12 +2,11 @@
 // One way, the logits that our command line computes are compared with theirs; the other way, they load what it writes.
 // The packages are installed once into the cache of this user; ESPALIER_PYTHON names an interpreter that has them already.
 // The last line is `N passed, N failed`.
-import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pythonWith, run as runIn } from './python.mjs'
 
 // The commands as `espalier NAME …` takes them, called within this process: there are more than a thousand calls.
 const commands = {
@@ -29,29 +28,10 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const here = join(root, 'scripts', 'interop')
 
 /** @param {string} command @param {readonly string[]} args */
-const run = (command, args) => {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? `exit code ${status}`}`)
-}
+const run = (command, args) => runIn(command, args, root)
 
 /** An interpreter with the pinned packages. */
-const python = () => {
-  if (process.env.ESPALIER_PYTHON) return process.env.ESPALIER_PYTHON
-  const requirements = join(here, 'requirements.txt')
-  const pinned = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
-  const folder = join(cache, 'espalier', `interop-${pinned}`)
-  const interpreter = join(folder, 'bin', 'python')
-  const complete = join(folder, 'complete')
-  if (!existsSync(complete)) {
-    rmSync(folder, { recursive: true, force: true })
-    mkdirSync(folder, { recursive: true })
-    run('python3', ['-m', 'venv', folder])
-    run(interpreter, ['-m', 'pip', 'install', '--quiet', '--requirement', requirements])
-    writeFileSync(complete, '')
-  }
-  return interpreter
-}
+const python = () => process.env.ESPALIER_PYTHON ?? pythonWith('interop', join(here, 'requirements.txt'))
 
 /** The command line of the build, as `espalier(name, …)`. */
 const built = async () => {

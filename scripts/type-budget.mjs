@@ -1,6 +1,7 @@
 // How much work a program costs the compiler. Each test/types/budget/*.ts is compiled as a user's program, and the number of
 // type instantiations, which is the same on every machine, must stay under its number in thresholds.json.
 // `node scripts/type-budget.mjs` prints a table; with --update it writes thresholds a tenth above what was measured.
+// What the same costs with the declarations of the package, in a project of a user's, is measured by test/package.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -18,8 +19,13 @@ export const fixtures = readdirSync(folder)
 /** @returns {Record<string, number>} */
 export const thresholds = () => JSON.parse(readFileSync(thresholdsFile, 'utf8'))
 
-const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (file) => ts.sys.readFile(file))
-const { options } = ts.parseJsonConfigFileContent(config, { ...ts.sys, readDirectory: () => [] }, root)
+/** @param {string} project */
+const optionsOf = (project) => {
+  const { config } = ts.readConfigFile(join(project, 'tsconfig.json'), (file) => ts.sys.readFile(file))
+  return ts.parseJsonConfigFileContent(config, { ...ts.sys, readDirectory: () => [] }, project).options
+}
+
+const options = optionsOf(root)
 
 const host = ts.createCompilerHost(options)
 const parsed = new Map()
@@ -41,6 +47,23 @@ export const measure = (name) => {
   const diagnostics = program.getSemanticDiagnostics(program.getSourceFile(file))
   const errors = diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
   return { instantiations: program.getInstantiationCount(), errors }
+}
+
+/**
+ * The same of a program in a project that depends on the package, and the milliseconds of computing time that checking it took.
+ *
+ * @param {string} project
+ * @param {string} file
+ * @returns {{ instantiations: number, milliseconds: number, errors: string[] }}
+ */
+export const measureIn = (project, file) => {
+  const program = ts.createProgram([join(project, file)], optionsOf(project))
+  program.getTypeChecker()
+  const start = process.cpuUsage()
+  const diagnostics = program.getSemanticDiagnostics(program.getSourceFile(join(project, file)))
+  const milliseconds = process.cpuUsage(start).user / 1000
+  const errors = diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
+  return { instantiations: program.getInstantiationCount(), milliseconds, errors }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

@@ -1,16 +1,17 @@
 import { TransformFailure } from './error.ts'
 import type { Issue } from './error.ts'
-import type { Constant, Hole, Param } from './leaf.ts'
+import { isLeaf } from './leaf.ts'
+import type { Constant, Hole, Leaf, Param } from './leaf.ts'
 import { find } from './select.ts'
 import type { Selector } from './select.ts'
 import { isTensor } from './tensor.ts'
-import { isBranch, isLeafOrHole, leafPlaces, mapLeaves, places, replaceAt, showPath } from './walk.ts'
-import type { Place } from './walk.ts'
+import { isBranch, isLeafOrHole, leafPlaces, mapLeaves, pathOf, replaceAt, showPath, visit } from './walk.ts'
+import type { Place, Trail } from './walk.ts'
 
-/** The leaf places of a tree grouped by label. */
-const byLabel = (tree: unknown): ReadonlyMap<string, readonly Place<Param | Constant>[]> => {
-  const groups = new Map<string, Place<Param | Constant>[]>()
-  for (const p of leafPlaces(tree)) {
+/** Where leaves are, grouped by label. */
+const byLabel = <P extends { readonly node: Leaf }>(all: readonly P[]): ReadonlyMap<string, readonly P[]> => {
+  const groups = new Map<string, P[]>()
+  for (const p of all) {
     const group = groups.get(p.node.label)
     if (group) group.push(p)
     else groups.set(p.node.label, [p])
@@ -31,27 +32,22 @@ const byLabel = (tree: unknown): ReadonlyMap<string, readonly Place<Param | Cons
  */
 export const ties = (tree: unknown): Readonly<Record<string, readonly string[]>> =>
   Object.fromEntries(
-    [...byLabel(tree)].filter(([, at]) => at.length > 1).map(([label, at]) => [label, at.map((p) => showPath(p.path))]),
+    [...byLabel(leafPlaces(tree))]
+      .filter(([, at]) => at.length > 1)
+      .map(([label, at]) => [label, at.map((p) => showPath(p.path))]),
   )
 
 /** What of a tree can be neither looked into nor rebuilt: Maps, dates, instances of classes. */
-const opaque = (tree: unknown): readonly Issue[] => {
-  const check = (path: string, x: unknown): readonly Issue[] =>
-    typeof x !== 'object' || x === null || isBranch(x) || isLeafOrHole(x) || isTensor(x)
-      ? []
-      : [
-          {
-            _tag: 'NotPlain',
-            path,
-            expected: 'plain records, arrays, leaves and plain data',
-            found: `a ${(x.constructor as { name?: string } | undefined)?.name ?? 'object'}`,
-            hint: 'Parameters in there would be missed: write it as a record, or keep it outside of the tree.',
-          },
-        ]
-  const inside = ({ node, path }: Place): readonly Issue[] =>
-    isBranch(node) ? Object.entries(node).flatMap(([k, v]) => check(showPath([...path, k]), v)) : []
-  return [...check('', tree), ...[...places(tree)].flatMap(inside)]
-}
+const isOpaque = (x: unknown): x is object =>
+  typeof x === 'object' && x !== null && !isBranch(x) && !isLeafOrHole(x) && !isTensor(x)
+
+const notPlain = (trail: Trail, x: object): Issue => ({
+  _tag: 'NotPlain',
+  path: showPath(pathOf(trail)),
+  expected: 'plain records, arrays, leaves and plain data',
+  found: `a ${(x.constructor as { name?: string } | undefined)?.name ?? 'object'}`,
+  hint: 'Parameters in there would be missed: write it as a record, or keep it outside of the tree.',
+})
 
 /**
  * What is wrong with a tree: one label on two different leaves, a leaf without a tensor or whose tensor is gone,
@@ -65,22 +61,27 @@ const opaque = (tree: unknown): readonly Issue[] => {
  * ```
  */
 export const unsound = (tree: unknown): readonly Issue[] => {
-  const issues: Issue[] = [...opaque(tree)]
-  for (const [label, at] of byLabel(tree)) {
+  const issues: Issue[] = []
+  const found: { readonly node: Leaf; readonly trail: Trail }[] = []
+  visit(tree, (node, trail) => {
+    if (isLeaf(node)) found.push({ node, trail })
+    else if (isOpaque(node)) issues.push(notPlain(trail, node))
+  })
+  for (const [label, at] of byLabel(found)) {
     const other = at.find((p) => p.node !== at[0]?.node)
     if (at[0] && other)
       issues.push({
         _tag: 'LabelClash',
-        path: showPath(other.path),
+        path: showPath(pathOf(other.trail)),
         expected: `the label "${label}" to name one leaf`,
-        found: `another leaf under the same label at ${showPath(at[0].path)}`,
+        found: `another leaf under the same label at ${showPath(pathOf(at[0].trail))}`,
         hint: 'Give each model a name with nest("name", model), or part a tie with untie(model, path).',
       })
     for (const p of at)
       if (!isTensor(p.node.value))
         issues.push({
           _tag: 'BadLeaf',
-          path: showPath(p.path),
+          path: showPath(pathOf(p.trail)),
           expected: 'a leaf that holds a tensor',
           found: typeof p.node.value,
           hint: 'Make leaves with param(form, label, value) or constant(label, value).',
@@ -88,7 +89,7 @@ export const unsound = (tree: unknown): readonly Issue[] => {
       else if (p.node.value.isDisposed)
         issues.push({
           _tag: 'Disposed',
-          path: showPath(p.path),
+          path: showPath(pathOf(p.trail)),
           expected: 'a live tensor',
           found: 'a tensor whose memory was given back',
           hint: 'Something called release on a tree that shares this leaf; name this model in its `keep`.',
@@ -154,7 +155,7 @@ export const nest = <M>(name: string, tree: M): M => relabel(tree, (label) => `$
  * ```
  */
 export const untie = <M>(tree: M, at: Selector): M => {
-  const counts = byLabel(tree)
+  const counts = byLabel(leafPlaces(tree))
   const tied = find(tree, at)
     .flatMap((place) => leafPlaces(place.node).map((l) => ({ ...l, ...joined(place, l) })))
     .filter((p) => (counts.get(p.node.label)?.length ?? 0) > 1)

@@ -117,8 +117,9 @@ export const find = (tree: unknown, selector: Selector): readonly Place[] => {
   const excluded = parseAll(except)
   const ofKind = (p: Place): boolean => kind === undefined || tagOf(p.node) === kind
   if (sources.length === 0) throw new TransformFailure([noHit('at least one pattern', 'an empty list', tree, '')])
+  const found = match(tree, globs, ofKind, excluded)
   // Each alone, since all that one pattern hits may lie inside the hits of another.
-  const missed = globs.filter((g) => match(tree, [g], ofKind, excluded).length === 0)
+  const missed = globs.filter((g) => (globs.length === 1 ? found : match(tree, [g], ofKind, excluded)).length === 0)
   if (missed.length > 0) throw new TransformFailure(missed.map((g) => noMatch(tree, g, kind, excluded)))
   const idle = excluded.filter((g) => match(tree, [g], () => true, []).length === 0)
   if (idle.length > 0)
@@ -127,7 +128,7 @@ export const find = (tree: unknown, selector: Selector): readonly Place[] => {
         noHit('a pattern of `except` that matches this model', `no match for "${g.source}"`, tree, g.source),
       ),
     )
-  return match(tree, globs, ofKind, excluded)
+  return found
 }
 
 const everywhere = parseAll(['**'])

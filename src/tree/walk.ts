@@ -37,12 +37,16 @@ const isPlain = (x: object): boolean => {
   return Array.isArray(x) || prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
+/** Whether what a branch has under a key is a part of the tree: `_tag` and phantom fields are not, nor is what holds no tree. */
+const isChild = (key: string, value: unknown): boolean =>
+  typeof value === 'object' && key !== '_tag' && !key.startsWith('~') && (isLeafOrHole(value) || isBranch(value))
+
 const entries = (x: Branch): readonly (readonly [string, unknown])[] =>
   Array.isArray(x) ? x.map((child: unknown, i) => [String(i), child] as const) : Object.entries(x)
 
-/** The children of a branch in path order; `_tag` and phantom fields are no children, nor is what holds no tree. */
+/** The children of a branch in path order. */
 export const childrenOf = (x: Branch): readonly (readonly [string, unknown])[] =>
-  entries(x).filter(([k, v]) => k !== '_tag' && !k.startsWith('~') && (isLeafOrHole(v) || isBranch(v)))
+  entries(x).filter(([key, value]) => isChild(key, value))
 
 /**
  * Every position of a tree, parents before children, in path order.
@@ -62,8 +66,12 @@ export function* places(tree: unknown): Generator<Place> {
 
 /** A position and every position under it. */
 export function* below(place: Place): Generator<Place> {
-  yield place
-  if (isBranch(place.node)) for (const child of childPlaces(place as Place<Branch>)) yield* below(child)
+  // A generator within a generator would hand each position up through all levels above it.
+  const waiting = [place]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    yield next
+    if (isBranch(next.node)) waiting.push(...childPlaces(next as Place<Branch>).toReversed())
+  }
 }
 
 /**
@@ -79,6 +87,35 @@ export const childPlaces = ({ node, path, route }: Place<Branch>): readonly Plac
     route: [...route, key],
     ...(Array.isArray(node) ? { siblings: node.length } : {}),
   }))
+}
+
+/** The keys from the root to a position, the last first: a path that is written out only where someone asks for it. */
+export type Trail = { readonly key: string; readonly above: Trail } | undefined
+
+/** The path of a trail. */
+export const pathOf = (trail: Trail): readonly string[] => {
+  const path: string[] = []
+  for (let at = trail; at !== undefined; at = at.above) if (at.key !== BASE) path.push(at.key)
+  return path.toReversed()
+}
+
+/**
+ * Calls `f` with every value of a tree, parents before children: its positions, and what stands beside them.
+ *
+ * @throws EspalierError `TooDeep`.
+ */
+export const visit = (tree: unknown, f: (value: unknown, trail: Trail) => void): void => {
+  const go = (value: unknown, trail: Trail, depth: number): void => {
+    f(value, trail)
+    if (!isBranch(value)) return
+    if (depth > DEEPEST) requireShallow(pathOf(trail), depth)
+    for (const [key, child] of entries(value)) {
+      const here = { key, above: trail }
+      if (isChild(key, child)) go(child, here, depth + 1)
+      else f(child, here)
+    }
+  }
+  go(tree, undefined, 0)
 }
 
 const DEEPEST = 500
@@ -182,10 +219,12 @@ export const rebuild = (x: Branch, f: (child: unknown, key: string) => unknown):
     return after
   }
   // Array.from, since the gaps of a sparse array hold the places of what follows them.
-  const next: Branch = Array.isArray(x)
-    ? Array.from(x, (child: unknown, i) => visit(child, String(i)))
-    : Object.fromEntries(Object.entries(x).map(([key, child]) => [key, visit(child, key)]))
-  return changed ? next : x
+  if (Array.isArray(x)) {
+    const next = Array.from(x, (child: unknown, i) => visit(child, String(i)))
+    return changed ? next : x
+  }
+  const values = Object.entries(x).map(([key, child]) => visit(child, key))
+  return changed ? Object.fromEntries(Object.keys(x).map((key, i) => [key, values[i]])) : x
 }
 
 /**
@@ -218,8 +257,7 @@ export const mapLeaves = (
     if (!isBranch(node)) return node
     const seen = done.get(node)
     if (seen !== undefined) return seen
-    const keys = new Set(childrenOf(node).map(([k]) => k))
-    const after = rebuild(node, (c, k) => (keys.has(k) ? go(c, k === BASE ? path : [...path, k], depth + 1) : c))
+    const after = rebuild(node, (c, k) => (isChild(k, c) ? go(c, k === BASE ? path : [...path, k], depth + 1) : c))
     done.set(node, after)
     return after
   }

@@ -7,6 +7,11 @@ import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { measureIn } from '../../scripts/type-budget.mjs'
+
+const budget = JSON.parse(readFileSync(new URL('budget.json', import.meta.url), 'utf8')) as Readonly<
+  Record<string, { readonly instantiations: number; readonly milliseconds: number }>
+>
 
 interface Manifest {
   readonly name: string
@@ -62,6 +67,20 @@ beforeAll(() => {
   cpSync(join(root, 'test/package/consumer'), join(consumer, 'src'), { recursive: true })
   const everyEntry = entries.map((entry, k) => `export * as entry${k} from '${entry}'\n`).join('')
   writeFileSync(join(consumer, 'src/entries.ts'), everyEntry)
+  const compilerOptions = {
+    strict: true,
+    target: 'es2022',
+    lib: ['es2023'],
+    module: 'nodenext',
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    skipLibCheck: false,
+    types: ['node'],
+    rootDir: 'src',
+    outDir: 'out',
+    declaration: true,
+  }
+  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src'] }))
   run('npm', ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund'], consumer)
 })
 
@@ -112,22 +131,16 @@ describe('the packed tarball, installed in a project of its own', () => {
   })
 
   test("a strict TypeScript project compiles against it, its libraries' declarations included", () => {
-    const compilerOptions = {
-      strict: true,
-      target: 'es2022',
-      lib: ['es2023'],
-      module: 'nodenext',
-      exactOptionalPropertyTypes: true,
-      noUncheckedIndexedAccess: true,
-      skipLibCheck: false,
-      types: ['node'],
-      rootDir: 'src',
-      outDir: 'out',
-      declaration: true,
-    }
-    writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src'] }))
     const compiler = join(root, 'node_modules/typescript/bin/tsc')
     expect(run(process.execPath, [compiler, '-p', consumer, '--pretty', 'false'], consumer)).toBe('')
+  })
+
+  // What the compiler does is the same on every machine; how long it takes is bounded for the slowest of them.
+  test.each(Object.entries(budget))('checking %s.ts keeps to its budget', (name, limit) => {
+    const { errors, ...cost } = measureIn(consumer, `src/${name}.ts`)
+    expect(errors).toEqual([])
+    expect(cost.instantiations).toBeLessThanOrEqual(limit.instantiations)
+    expect(cost.milliseconds).toBeLessThanOrEqual(limit.milliseconds)
   })
 
   test('what it compiled runs under plain Node', () => {
