@@ -1,72 +1,36 @@
-import type { DType } from '../../tree/tensor.ts'
 import { fail } from '../../tree/error.ts'
+import type { TensorSpec } from '../../tree/tensor.ts'
 import { tf } from '../tf.ts'
-import { moduleBase64 } from './module.ts'
+import type { Arguments, KernelName, WasmExports } from './exports.ts'
+import {
+  addressOf,
+  allocate,
+  asWasmBackend,
+  memoryOf,
+  type Stored,
+  unavailable,
+  type WasmBackend,
+  webAssembly,
+} from './host.ts'
+import { modules } from './module.ts'
 
-/**
- * What we use of tfjs's WASM backend. Only `getMemoryOffset` and `makeOutput` are documented; the rest was read in
- * version 4.22.0, which is why the peer dependency names exactly that one and why each part is checked before use.
- *
- * @internal
- */
-export interface WasmBackend {
-  readonly wasm: {
-    readonly HEAPU8: Uint8Array
-    readonly _malloc: (bytes: number) => number
-    readonly _free: (address: number) => void
-    /** Set by the build with threads, which imports its memory. */
-    readonly wasmMemory?: unknown
-    /** The exports of the build without threads, which makes its own memory. */
-    readonly asm?: { readonly memory?: unknown }
-  }
-  readonly getMemoryOffset: (dataId: object) => number
-  readonly makeOutput: (shape: number[], dtype: DType, memoryOffset?: number) => TensorInfo
-}
-
-interface TensorInfo {
-  readonly dataId: object
-  readonly shape: number[]
-  readonly dtype: DType
-}
-
-interface Stored {
-  readonly dataId: object
-  readonly size: number
-}
-
-/** The functions of the compiled module: `kernels/matmul.ts`. @internal */
-export interface WasmExports {
-  readonly scratchBytes: () => number
-  readonly matmul: (
-    batch: number,
-    rows: number,
-    columns: number,
-    depth: number,
-    ...operands: readonly [
-      ...a: readonly [address: number, batchStride: number, rowStride: number, depthStride: number],
-      ...b: readonly [address: number, batchStride: number, depthStride: number, columnStride: number],
-      c: number,
-      scratch: number,
-    ]
-  ) => void
-}
+export { addressOf, allocate, type WasmBackend } from './host.ts'
 
 /** The kernels at work on the memory of one backend. @internal */
-export interface WasmKernels extends WasmExports {
+export interface WasmKernels {
   readonly backend: WasmBackend
+  readonly exports: WasmExports
   /** Address of `scratchBytes()` bytes that every kernel may overwrite. */
   readonly scratch: number
+  /** Whether products are fused with sums (relaxed SIMD), which changes the last bits of a result. */
+  readonly fused: boolean
 }
 
-/* The types of the compiler know WebAssembly only together with the whole DOM. */
-interface WebAssemblyApi {
-  readonly Memory: abstract new () => object
-  readonly instantiate: (
-    bytes: Uint8Array,
-    imports: { readonly env: { readonly memory: object } },
-  ) => Promise<{ readonly instance: { readonly exports: unknown } }>
+/** How the kernels are to run. @internal */
+export interface WasmOptions {
+  /** Never fuse: the same bits on every machine. */
+  readonly reproducible?: boolean
 }
-const { WebAssembly: webAssembly } = globalThis as unknown as { readonly WebAssembly: WebAssemblyApi }
 
 const installed = new WeakMap<object, WasmKernels>()
 
@@ -78,9 +42,9 @@ const installed = new WeakMap<object, WasmKernels>()
  *
  * @internal
  */
-export const installWasmKernels = async (): Promise<void> => {
+export const installWasmKernels = async (options: WasmOptions = {}): Promise<void> => {
   const backend: object = tf.backend()
-  if (!installed.has(backend)) installed.set(backend, await install(backend))
+  if (!installed.has(backend)) installed.set(backend, await install(backend, options))
 }
 
 /** The kernels of the current backend; throws `EngineNotReady` when they were not installed on it. @internal */
@@ -95,71 +59,69 @@ export const wasmKernels = (): WasmKernels =>
   })
 
 /**
- * Reserves memory of the backend; throws `OutOfMemory` instead of returning what cannot be used.
+ * The tensor that `run` writes: it is told where the result goes and where the inputs lie.
  *
- * Never by growing the memory ourselves: tfjs would go on with views of the old one.
+ * To add a kernel: write `kernels/<name>.ts`, export it in `kernels/index.ts`, type it in `exports.ts`, `npm run build:wasm`,
+ * and call it by `parallel` (below) from `produce`, in the `wasm` field of the op:
+ *
+ *     wasm: ({ output }, x) =>
+ *       produce('double', [x], output, (out, from) =>
+ *         parallel('double', x.size, 1, (first, count) => [count, from + 4 * first, out + 4 * first]))
  *
  * @internal
  */
-export const allocate = ({ wasm }: WasmBackend, bytes: number, path: string): number => {
-  // Sizes are taken modulo 4 GiB over there, and addresses above 2 GiB come back as negative numbers.
-  const address = bytes < 2 ** 32 ? wasm._malloc(Math.max(bytes, 1)) >>> 0 : 0
-  if (address !== 0 && address + bytes <= wasm.HEAPU8.length) return address
-  if (address !== 0) wasm._free(address)
-  return outOfMemory(wasm.HEAPU8.length, bytes, path)
+export const produce = (
+  op: string,
+  inputs: readonly Stored[],
+  { shape, dtype }: TensorSpec,
+  run: (out: number, ...inputs: number[]) => void,
+): tf.Tensor => {
+  const { backend } = wasmKernels()
+  // Before the output is allocated: asking for an input may move it here from another backend.
+  const addresses = inputs.map((input) => addressOf(backend, input, op))
+  const size = shape.reduce((product, length) => product * length, 1)
+  const out = allocate(backend, size * (dtype === 'bool' ? 1 : 4), op)
+  const output = tf.engine().makeTensorFromTensorInfo(backend.makeOutput([...shape], dtype, out))
+  try {
+    run(out, ...addresses)
+  } catch (error) {
+    output.dispose()
+    throw error
+  }
+  return output
 }
 
 /**
- * Where the elements of a tensor lie, now: the address holds until the tensor is disposed, a typed array over it only until
- * the memory grows. A tensor of another backend is moved here by the call.
+ * Runs a kernel over `items` pieces of work that do not touch each other, each of about `cost` multiplications, on as many
+ * threads as that is worth. `task` gives the arguments, without the scratch memory, for `count` pieces from `first` on;
+ * `first` is a multiple of `step`, for kernels that work on several pieces at a time.
  *
  * @internal
  */
-export const addressOf = (backend: WasmBackend, { dataId, size }: Stored, path: string): number => {
-  const address = backend.getMemoryOffset(dataId) >>> 0
-  // The backend never looks at what its own allocation returned: 0 means that it failed.
-  return address === 0 && size > 0 ? outOfMemory(backend.wasm.HEAPU8.length, size * 4, path) : address
+export const parallel = <K extends KernelName>(
+  kernel: K,
+  items: number,
+  _cost: number,
+  task: (first: number, count: number) => Arguments<NoInfer<K>>,
+  _step = 1,
+): void => {
+  const { exports, scratch } = wasmKernels()
+  const run = exports[kernel] as (...given: number[]) => void
+  run(...(task(0, items) as number[]), scratch)
 }
 
-const install = async (backend: object): Promise<WasmKernels> => {
-  const host = asWasmBackend(backend)
-  const memory = host.wasm.wasmMemory ?? host.wasm.asm?.memory
-  if (!(memory instanceof webAssembly.Memory)) return unavailable('a backend whose memory is not where 4.22.0 keeps it')
-  const module = Uint8Array.from(atob(moduleBase64), (character) => character.charCodeAt(0))
-  const { instance } = await webAssembly
-    .instantiate(module, { env: { memory } })
+const install = async (object: object, { reproducible = false }: WasmOptions): Promise<WasmKernels> => {
+  const backend = asWasmBackend(object)
+  const memory = memoryOf(backend)
+  const relaxed = decode(modules.relaxed)
+  const fused = !reproducible && webAssembly.validate(relaxed)
+  const exports = await webAssembly
+    .compile(fused ? relaxed : decode(modules.plain))
+    // The module is built from our own source and its exports are asserted in a test.
+    .then((module) => new webAssembly.Instance(module, { env: { memory } }).exports as WasmExports)
     .catch((error: unknown) => unavailable(`a module that does not load here: ${String(error)}`))
-  // The module is built from our own source and its exports are asserted in a test.
-  const exports = instance.exports as WasmExports
-  const scratch = allocate(host, exports.scratchBytes(), 'wasm')
-  return { backend: host, matmul: exports.matmul, scratchBytes: exports.scratchBytes, scratch }
+  const scratch = allocate(backend, exports.scratchBytes(), 'wasm')
+  return { backend, exports, scratch, fused }
 }
 
-const asWasmBackend = (backend: object): WasmBackend => {
-  const { wasm, getMemoryOffset, makeOutput } = backend as Partial<WasmBackend>
-  return typeof wasm?._malloc === 'function' &&
-    typeof wasm._free === 'function' &&
-    wasm.HEAPU8 instanceof Uint8Array &&
-    typeof getMemoryOffset === 'function' &&
-    typeof makeOutput === 'function'
-    ? (backend as WasmBackend)
-    : unavailable(`the backend "${tf.getBackend()}"`)
-}
-
-const unavailable = (found: string): never =>
-  fail({
-    _tag: 'WasmKernelsUnavailable',
-    path: 'wasm',
-    expected: 'the WASM backend of @tensorflow/tfjs-backend-wasm 4.22.0 on a machine with WebAssembly SIMD',
-    found,
-    hint: 'Install exactly that version beside espalier, or choose another engine: `await engine({ prefer: "js" })`.',
-  })
-
-const outOfMemory = (heap: number, bytes: number, path: string): never =>
-  fail({
-    _tag: 'OutOfMemory',
-    path,
-    expected: `${bytes} bytes of WASM memory`,
-    found: `a memory of ${Math.round(heap / 2 ** 20)} MiB (4096 at most) with no free block of that size`,
-    hint: 'Dispose tensors that are no longer needed (`scope`, `release`), take smaller batches, or use the native engine.',
-  })
+const decode = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))

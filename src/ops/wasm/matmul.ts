@@ -1,8 +1,8 @@
 import { fail } from '../../tree/error.ts'
 import type { MatmulAttrs } from '../defs/matmul.ts'
 import type { Kernel } from '../op.ts'
-import { asTensor, asTf, tf } from '../tf.ts'
-import { addressOf, allocate, wasmKernels } from './index.ts'
+import { asTensor, asTf } from '../tf.ts'
+import { parallel, produce } from './index.ts'
 
 /**
  * The matrix product on the WASM engine, in every transpose and batch at one speed.
@@ -22,15 +22,22 @@ export const matmulWasm: Kernel<MatmulAttrs> = ([a, b], attrs, output) => {
       hint: "Convert with `cast(x, 'float32')`.",
     })
   }
-  const { backend, matmul, scratch } = wasmKernels()
   const { batch, rows, columns, depth, left, right } = plan(a.shape, b.shape, attrs)
-  // Before the output is allocated: asking for an operand may move it here from another backend.
-  const aAddress = addressOf(backend, asTf(a), 'matmul')
-  const bAddress = addressOf(backend, asTf(b), 'matmul')
-  const c = allocate(backend, batch * rows * columns * 4, 'matmul')
-  matmul(batch, rows, columns, depth, aAddress, ...left, bAddress, ...right, c, scratch)
-  const info = backend.makeOutput([...output.shape], 'float32', c)
-  return asTensor(tf.engine().makeTensorFromTensorInfo(info))
+  return asTensor(
+    produce('matmul', [asTf(a), asTf(b)], output, (c, aAt = 0, bAt = 0) =>
+      parallel('matmul', batch, rows * columns * depth, (first, count) => [
+        count,
+        rows,
+        columns,
+        depth,
+        aAt + 4 * first * left[0],
+        ...left,
+        bAt + 4 * first * right[0],
+        ...right,
+        c + 4 * first * rows * columns,
+      ]),
+    ),
+  )
 }
 
 /** One call of the kernel, except for the addresses. */

@@ -1,32 +1,17 @@
 import { packPanel } from './pack'
 import { multiplyRow } from './row'
+import { A_BLOCK, B_BLOCK, COLUMN_BLOCK, DEPTH_BLOCK, ROW_BLOCK } from './scratch'
 import { A_STEP, B_STEP, multiplyTile, TILE_COLUMNS, TILE_ROWS } from './tile'
 
 /*
  * Matrix product in the blocking of Goto and van de Geijn: a block of B is packed once and stays in the L2/L3 cache, a
  * block of A is packed and stays in L2, a panel of B stays in L1 while all panels of A pass by, and the tile stays in
- * registers. Sizes: 256 deep (a panel of B is 8 kB), 130 rows = 26 tiles (A: 130 kB), 1024 columns (B: 1 MB).
- *
- * This module lives in memory that belongs to another program. It must not own a byte there: no strings, arrays, classes
- * or tables (each would become a data segment, or a heap), only addresses that the caller hands in.
+ * registers. Sizes: 256 deep (a panel of B is 8 kB), about 130 rows of whole tiles (A: 130 kB), 1024 columns (B: 1 MB).
  */
-const DEPTH_BLOCK: i32 = 256
-const ROW_BLOCK: i32 = 130
-const COLUMN_BLOCK: i32 = 1024
 
 /** Up to here reading B anew for each row is cheaper than packing it. */
 const FEW_ROWS: i32 = 4
 const STRIP_COLUMNS: i32 = 32
-
-/* The scratch memory: one tile for the edges, then the packed block of A, then that of B. */
-const A_BLOCK: usize = 256
-const B_BLOCK: usize = 256 + 130 * 256 * 4
-const SCRATCH: usize = 256 + 130 * 256 * 4 + 1024 * 256 * 4
-
-/** Bytes of scratch memory that `matmul` needs. */
-export function scratchBytes(): usize {
-  return SCRATCH
-}
 
 /**
  * C[i] = A[i] B[i] for each i of the batch; all float32, C contiguous.

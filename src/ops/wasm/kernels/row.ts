@@ -1,3 +1,5 @@
+import { madd } from './madd'
+
 /*
  * Few rows, as in generation, where one token meets a weight: packing B costs more than multiplying it, so B is read where
  * it lies. Every element of C is summed in the very order of the packed way (depth after depth from zero, block after
@@ -62,14 +64,14 @@ function wideNeighbours(
   let sum7 = f32x4.splat(0)
   for (let k = 0; k < depth; k++) {
     const value = v128.load32_splat(a)
-    sum0 = f32x4.add(sum0, f32x4.mul(value, v128.load(b)))
-    sum1 = f32x4.add(sum1, f32x4.mul(value, v128.load(b, 16)))
-    sum2 = f32x4.add(sum2, f32x4.mul(value, v128.load(b, 32)))
-    sum3 = f32x4.add(sum3, f32x4.mul(value, v128.load(b, 48)))
-    sum4 = f32x4.add(sum4, f32x4.mul(value, v128.load(b, 64)))
-    sum5 = f32x4.add(sum5, f32x4.mul(value, v128.load(b, 80)))
-    sum6 = f32x4.add(sum6, f32x4.mul(value, v128.load(b, 96)))
-    sum7 = f32x4.add(sum7, f32x4.mul(value, v128.load(b, 112)))
+    sum0 = madd(value, v128.load(b), sum0)
+    sum1 = madd(value, v128.load(b, 16), sum1)
+    sum2 = madd(value, v128.load(b, 32), sum2)
+    sum3 = madd(value, v128.load(b, 48), sum3)
+    sum4 = madd(value, v128.load(b, 64), sum4)
+    sum5 = madd(value, v128.load(b, 80), sum5)
+    sum6 = madd(value, v128.load(b, 96), sum6)
+    sum7 = madd(value, v128.load(b, 112), sum7)
     a += aDepthStep
     b += bDepthStep
   }
@@ -94,7 +96,7 @@ function fourNeighbours(
 ): void {
   let sum = f32x4.splat(0)
   for (let k = 0; k < depth; k++) {
-    sum = f32x4.add(sum, f32x4.mul(v128.load32_splat(a), v128.load(b)))
+    sum = madd(v128.load32_splat(a), v128.load(b), sum)
     a += aDepthStep
     b += bDepthStep
   }
@@ -124,8 +126,8 @@ function eightColumns(
   }
   for (; k < depth; k++) {
     const value = v128.load32_splat(a)
-    low = f32x4.add(low, f32x4.mul(value, fourApart(b + offset, bColumnStep)))
-    high = f32x4.add(high, f32x4.mul(value, fourApart(highColumns + offset, bColumnStep)))
+    low = madd(value, fourApart(b + offset, bColumnStep), low)
+    high = madd(value, fourApart(highColumns + offset, bColumnStep), high)
     a += aDepthStep
     offset += 4
   }
@@ -143,13 +145,13 @@ function addFourDepths(sum: v128, a: usize, aDepthStep: usize, b: usize, bColumn
   const low23 = v128.shuffle<f32>(column2, column3, 0, 4, 1, 5)
   const high01 = v128.shuffle<f32>(column0, column1, 2, 6, 3, 7)
   const high23 = v128.shuffle<f32>(column2, column3, 2, 6, 3, 7)
-  sum = f32x4.add(sum, f32x4.mul(v128.load32_splat(a), v128.shuffle<f64>(low01, low23, 0, 2)))
+  sum = madd(v128.load32_splat(a), v128.shuffle<f64>(low01, low23, 0, 2), sum)
   a += aDepthStep
-  sum = f32x4.add(sum, f32x4.mul(v128.load32_splat(a), v128.shuffle<f64>(low01, low23, 1, 3)))
+  sum = madd(v128.load32_splat(a), v128.shuffle<f64>(low01, low23, 1, 3), sum)
   a += aDepthStep
-  sum = f32x4.add(sum, f32x4.mul(v128.load32_splat(a), v128.shuffle<f64>(high01, high23, 0, 2)))
+  sum = madd(v128.load32_splat(a), v128.shuffle<f64>(high01, high23, 0, 2), sum)
   a += aDepthStep
-  return f32x4.add(sum, f32x4.mul(v128.load32_splat(a), v128.shuffle<f64>(high01, high23, 1, 3)))
+  return madd(v128.load32_splat(a), v128.shuffle<f64>(high01, high23, 1, 3), sum)
 }
 
 function fourApart(from: usize, step: usize): v128 {
@@ -168,12 +170,14 @@ function oneColumn(
   c: usize,
   accumulate: bool,
 ): void {
-  let sum: f32 = 0
+  // In a vector, because only there a product is fused with its sum.
+  let lanes = f32x4.splat(0)
   for (let k = 0; k < depth; k++) {
-    sum += load<f32>(a) * load<f32>(b)
+    lanes = madd(v128.load32_splat(a), v128.load32_splat(b), lanes)
     a += aDepthStep
     b += bDepthStep
   }
+  const sum = f32x4.extract_lane(lanes, 0)
   store<f32>(c, accumulate ? load<f32>(c) + sum : sum)
 }
 

@@ -1,0 +1,2 @@
+export { matmul } from './matmul'
+export { scratchBytes } from './scratch'
