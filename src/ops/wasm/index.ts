@@ -1,7 +1,7 @@
 import { fail } from '../../tree/error.ts'
 import type { TensorSpec } from '../../tree/tensor.ts'
 import { tf } from '../tf.ts'
-import type { Arguments, KernelName, WasmExports } from './exports.ts'
+import type { KernelName, Kernels, WasmExports } from './exports.ts'
 import {
   addressOf,
   allocate,
@@ -102,12 +102,12 @@ export const parallel = <K extends KernelName>(
   kernel: K,
   items: number,
   _cost: number,
-  task: (first: number, count: number) => Arguments<NoInfer<K>>,
+  task: (first: number, count: number) => Kernels[K],
   _step = 1,
 ): void => {
   const { exports, scratch } = wasmKernels()
   const run = exports[kernel] as (...given: number[]) => void
-  run(...(task(0, items) as number[]), scratch)
+  run(...task(0, items), scratch)
 }
 
 const install = async (object: object, { reproducible = false }: WasmOptions): Promise<WasmKernels> => {
