@@ -1,14 +1,14 @@
 /*
- * The matrix product of the WASM engine beside tfjs's own, best of several rounds, interleaved. One thread.
+ * The matrix product of the WASM engine beside tfjs's own (one thread), best of several rounds, interleaved.
  *
  *   npx tsc -p tsconfig.json --noEmit false --outDir node_modules/.cache/bench
- *   node node_modules/.cache/bench/bench/matmul.js
+ *   node node_modules/.cache/bench/bench/matmul.js [threads] [reproducible]
  */
 import * as tf from '@tensorflow/tfjs'
 import '@tensorflow/tfjs-backend-wasm'
 import type { Tensor } from '../src/tree/tensor.ts'
-import { installWasmKernels } from '../src/ops/wasm/index.ts'
 import { matmulWasm } from '../src/ops/wasm/matmul.ts'
+import { startWasm } from '../src/ops/wasm/start.ts'
 
 interface Case {
   readonly name: string
@@ -30,14 +30,23 @@ const cases: readonly Case[] = [
   { name: 'one token 1x768 x 3072x768, b transposed', a: [1, 768], b: [3072, 768], transposeB: true },
   { name: 'four tokens 4x768 x 768x3072', a: [4, 768], b: [768, 3072] },
   { name: 'four tokens, b transposed', a: [4, 768], b: [3072, 768], transposeB: true },
+  { name: 'eight tokens 8x768 x 768x3072', a: [8, 768], b: [768, 3072] },
+  { name: '32 tokens 32x768 x 768x3072', a: [32, 768], b: [768, 3072] },
+  { name: '32 tokens, b transposed', a: [32, 768], b: [3072, 768], transposeB: true },
   { name: '512x768x3072', a: [512, 768], b: [768, 3072] },
+  { name: 'LoRA down 512x768 x 768x8', a: [512, 768], b: [768, 8] },
+  { name: 'LoRA up 512x8 x 8x2304', a: [512, 8], b: [8, 2304] },
+  { name: 'LoRA dA 768x512 x 512x8', a: [512, 768], b: [512, 8], transposeA: true },
+  { name: 'LoRA dB 8x512 x 512x2304', a: [512, 8], b: [512, 2304], transposeA: true },
+  { name: 'LoRA dx 512x2304 x (8x2304)^T', a: [512, 2304], b: [8, 2304], transposeB: true },
+  { name: 'one column 512x768 x 768x1', a: [512, 768], b: [768, 1] },
 ]
 const rounds = 7
 
 const main = async (): Promise<void> => {
   tf.env().set('PROD', true)
-  await tf.setBackend('wasm')
-  await installWasmKernels()
+  const [threads = '1', build] = process.argv.slice(2)
+  console.log(await startWasm({ threads: Number(threads), reproducible: build === 'reproducible' }))
   console.log(`${'case'.padEnd(42)}${'tfjs ms (GFLOP/s)'.padStart(20)}${'ours ms (GFLOP/s)'.padStart(20)}   ratio`)
   for (const { name, a, b, transposeA = false, transposeB = false } of cases) {
     const left = tf.randomUniform([...a], -1, 1, 'float32', 1)

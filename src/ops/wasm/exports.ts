@@ -19,6 +19,7 @@ export interface Kernels {
     bDepthStride: number,
     bColumnStride: number,
     c: number,
+    cRowStride: number,
   ]
 }
 

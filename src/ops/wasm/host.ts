@@ -34,18 +34,21 @@ export interface Stored {
   readonly size: number
 }
 
+interface MemoryLimits {
+  readonly initial: number
+  readonly maximum: number
+  readonly shared: boolean
+}
+
 /* The types of the compiler know WebAssembly only together with the whole DOM. */
 interface WebAssemblyApi {
-  readonly Memory: new (limits: {
-    readonly initial: number
-    readonly maximum: number
-    readonly shared: boolean
-  }) => WasmMemory
+  readonly Memory: new (limits: MemoryLimits) => WasmMemory
   readonly Module: new (bytes: Uint8Array) => WasmModule
   readonly Instance: new (
     module: WasmModule,
     imports: { readonly env: { readonly memory: WasmMemory } },
   ) => { readonly exports: unknown }
+  readonly RuntimeError: new (message: string) => Error
   readonly compile: (bytes: Uint8Array) => Promise<WasmModule>
   readonly validate: (bytes: Uint8Array) => boolean
 }

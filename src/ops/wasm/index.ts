@@ -2,49 +2,59 @@ import { fail } from '../../tree/error.ts'
 import type { TensorSpec } from '../../tree/tensor.ts'
 import { tf } from '../tf.ts'
 import type { KernelName, Kernels, WasmExports } from './exports.ts'
-import {
-  addressOf,
-  allocate,
-  asWasmBackend,
-  memoryOf,
-  type Stored,
-  unavailable,
-  type WasmBackend,
-  webAssembly,
-} from './host.ts'
-import { modules } from './module.ts'
+import { addressOf, allocate, asWasmBackend, memoryOf, type Stored, type WasmBackend, webAssembly } from './host.ts'
+import { type Build, loadKernels } from './load.ts'
+import { startThread, type Thread } from './pool.ts'
 
 export { addressOf, allocate, type WasmBackend } from './host.ts'
 
 /** The kernels at work on the memory of one backend. @internal */
-export interface WasmKernels {
+export interface WasmKernels extends Build {
   readonly backend: WasmBackend
   readonly exports: WasmExports
   /** Address of `scratchBytes()` bytes that every kernel may overwrite. */
   readonly scratch: number
-  /** Whether products are fused with sums (relaxed SIMD), which changes the last bits of a result. */
-  readonly fused: boolean
+  readonly helpers: readonly Helper[]
+  /** Why there are fewer threads than asked for, if so. */
+  readonly fewer: string | null
+  /** What was asked for. */
+  readonly options: Required<WasmOptions>
+}
+
+/** A thread besides ours, and its own scratch memory. */
+interface Helper {
+  readonly thread: Thread
+  readonly scratch: number
 }
 
 /** How the kernels are to run. @internal */
 export interface WasmOptions {
-  /** Never fuse: the same bits on every machine. */
+  /** Threads, the calling one among them. */
+  readonly threads?: number
+  /** Never fuse products with sums: the same bits on every machine. */
   readonly reproducible?: boolean
 }
 
 const installed = new WeakMap<object, WasmKernels>()
 
 /**
- * Compiles our kernels onto the memory of tfjs's WASM backend, which must be the current one; a second call does nothing.
+ * Compiles our kernels onto the memory of tfjs's WASM backend, which must be the current one. A second call changes what
+ * its options say, and keeps the rest; first it is one thread, and the fastest build.
  *
  * Fails with `WasmKernelsUnavailable` when the backend is another one, hides its memory, or the machine lacks SIMD, and
  * with `OutOfMemory` when the 1.2 MB of scratch memory cannot be had. The backend itself is not touched by a failure.
  *
  * @internal
  */
-export const installWasmKernels = async (options: WasmOptions = {}): Promise<void> => {
+export const installWasmKernels = async (options: WasmOptions = {}): Promise<WasmKernels> => {
   const backend: object = tf.backend()
-  if (!installed.has(backend)) installed.set(backend, await install(backend, options))
+  const before = installed.get(backend)
+  const { threads = 1, reproducible = false } = { ...before?.options, ...options }
+  if (before?.options.threads === threads && before.options.reproducible === reproducible) return before
+  const kernels = await install(asWasmBackend(backend), { threads, reproducible })
+  installed.set(backend, kernels)
+  if (before !== undefined) uninstall(before)
+  return kernels
 }
 
 /** The kernels of the current backend; throws `EngineNotReady` when they were not installed on it. @internal */
@@ -101,27 +111,73 @@ export const produce = (
 export const parallel = <K extends KernelName>(
   kernel: K,
   items: number,
-  _cost: number,
+  cost: number,
   task: (first: number, count: number) => Kernels[K],
-  _step = 1,
+  step = 1,
 ): void => {
-  const { exports, scratch } = wasmKernels()
-  const run = exports[kernel] as (...given: number[]) => void
-  run(...task(0, items), scratch)
+  const { exports, scratch, helpers } = wasmKernels()
+  const parts = Math.max(1, Math.min(helpers.length + 1, Math.floor((items * cost) / worthwhile)))
+  const size = Math.ceil(items / parts / step) * step
+  const run = (first: number): void => {
+    const call = exports[kernel] as (...given: readonly number[]) => void
+    call(...task(first, Math.min(size, items - first)), scratch)
+  }
+  const busy = helpers.filter(({ thread, scratch }, i) => {
+    const first = (i + 1) * size
+    if (first < items) thread.post(kernel, [...task(first, Math.min(size, items - first)), scratch])
+    return first < items
+  })
+  const start = performance.now()
+  try {
+    run(0)
+  } finally {
+    // Whatever has become of our own part: a thread must be done before it is given the next.
+    const patience = leastPatience + 100 * (performance.now() - start)
+    const outcomes = busy.map(({ thread }) => thread.wait(patience))
+    if (outcomes.some((outcome) => outcome !== 'done')) stopped(kernel, outcomes)
+  }
 }
 
-const install = async (object: object, { reproducible = false }: WasmOptions): Promise<WasmKernels> => {
-  const backend = asWasmBackend(object)
+/** Multiplications that take as long as to wake a thread; milliseconds that any part of a kernel may take. */
+const worthwhile = 100_000
+const leastPatience = 60_000
+
+const stopped = (kernel: string, outcomes: readonly string[]): never => {
+  // As an instruction of WASM that traps in our own thread does.
+  throw new webAssembly.RuntimeError(`${kernel}: a thread ${outcomes.includes('failed') ? 'trapped' : 'fell silent'}`)
+}
+
+const install = async (backend: WasmBackend, options: Required<WasmOptions>): Promise<WasmKernels> => {
   const memory = memoryOf(backend)
-  const relaxed = decode(modules.relaxed)
-  const fused = !reproducible && webAssembly.validate(relaxed)
-  const exports = await webAssembly
-    .compile(fused ? relaxed : decode(modules.plain))
-    // The module is built from our own source and its exports are asserted in a test.
-    .then((module) => new webAssembly.Instance(module, { env: { memory } }).exports as WasmExports)
-    .catch((error: unknown) => unavailable(`a module that does not load here: ${String(error)}`))
-  const scratch = allocate(backend, exports.scratchBytes(), 'wasm')
-  return { backend, exports, scratch, fused }
+  const shared = typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer
+  const build = await loadKernels(shared, options.reproducible)
+  // The module is built from our own source and its exports are asserted in a test.
+  const exports = new webAssembly.Instance(build.module, { env: { memory } }).exports as WasmExports
+  const bytes = exports.scratchBytes()
+  const scratch = allocate(backend, bytes, 'wasm')
+  const names = Object.keys(exports) as KernelName[]
+  const obstacle = shared ? (canWait() ? null : 'this thread may not wait for others') : 'its memory is not shared'
+  const start = async (): Promise<Helper> => {
+    const thread = await startThread(build.module, memory, names)
+    return { thread, scratch: allocate(backend, bytes, 'wasm') }
+  }
+  const started = await Promise.allSettled(Array.from({ length: obstacle === null ? options.threads - 1 : 0 }, start))
+  const helpers = started.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  const failure = started.find((outcome) => outcome.status === 'rejected')
+  const why = obstacle ?? (failure === undefined ? null : String(failure.reason))
+  return { ...build, backend, exports, scratch, helpers, options, fewer: options.threads === 1 ? null : why }
 }
 
-const decode = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
+/** The thread of a page in a browser may not; that of a worker, and every one of Node, may. */
+const canWait = (): boolean => {
+  try {
+    return Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1) === 'not-equal'
+  } catch {
+    return false
+  }
+}
+
+const uninstall = ({ backend, scratch, helpers }: WasmKernels): void => {
+  for (const { thread } of helpers) thread.stop()
+  for (const address of [scratch, ...helpers.map((helper) => helper.scratch)]) backend.wasm._free(address)
+}

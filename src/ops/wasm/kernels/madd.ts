@@ -6,8 +6,6 @@
 export const FUSED: bool = isDefined(RELAXED)
 
 /** a b + c: rounded once where the machine can and the build may, else twice. */
-// @ts-ignore: a decorator of AssemblyScript
-@inline
 export function madd(a: v128, b: v128, c: v128): v128 {
   if (FUSED) return f32x4.relaxed_madd(a, b, c)
   return f32x4.add(f32x4.mul(a, b), c)

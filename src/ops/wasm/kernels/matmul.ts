@@ -14,7 +14,8 @@ const FEW_ROWS: i32 = 4
 const STRIP_COLUMNS: i32 = 32
 
 /**
- * C[i] = A[i] B[i] for each i of the batch; all float32, C contiguous.
+ * C[i] = A[i] B[i] for each i of the batch; all float32. C may be a part of the columns of a wider matrix, whose rows are
+ * `cRowStride` apart; the products of a batch follow each other.
  *
  * Strides are in elements. One of the two inside a matrix is 1; a transpose is both exchanged, and a matrix shared by the
  * whole batch has a batch stride of 0. C is written before it is read, so it may hold anything.
@@ -33,8 +34,10 @@ export function matmul(
   bDepthStride: i32,
   bColumnStride: i32,
   c: usize,
+  cRowStride: i32,
   scratch: usize,
 ): void {
+  const cRowStep = bytes(cRowStride)
   const cBytes = ((rows as usize) * (columns as usize)) << 2
   if (depth == 0) {
     memory.fill(c, 0, (batch as usize) * cBytes)
@@ -46,9 +49,9 @@ export function matmul(
   const bColumnStep = bytes(bColumnStride)
   for (let i = 0; i < batch; i++) {
     if (rows <= FEW_ROWS) {
-      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c)
+      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep)
     } else {
-      multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, scratch)
+      multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
     }
     a += bytes(aBatchStride)
     b += bytes(bBatchStride)
@@ -67,6 +70,7 @@ function multiplyFewRows(
   bDepthStep: usize,
   bColumnStep: usize,
   c: usize,
+  cRowStep: usize,
 ): void {
   for (let k = 0; k < depth; k += DEPTH_BLOCK) {
     const deep = min(DEPTH_BLOCK, depth - k)
@@ -78,7 +82,7 @@ function multiplyFewRows(
       const strip = bFrom + (column as usize) * bColumnStep
       for (let i = 0; i < rows; i++) {
         const row = aFrom + (i as usize) * aRowStep
-        const to = c + bytes(i * columns + column)
+        const to = c + (i as usize) * cRowStep + bytes(column)
         multiplyRow(width, deep, row, aDepthStep, strip, bDepthStep, bColumnStep, to, k > 0)
       }
     }
@@ -97,9 +101,9 @@ function multiply(
   bDepthStep: usize,
   bColumnStep: usize,
   c: usize,
+  cRowStep: usize,
   scratch: usize,
 ): void {
-  const cRowStep = bytes(columns)
   for (let column = 0; column < columns; column += COLUMN_BLOCK) {
     const width = min(COLUMN_BLOCK, columns - column)
     for (let k = 0; k < depth; k += DEPTH_BLOCK) {

@@ -1,0 +1,84 @@
+import * as tf from '@tensorflow/tfjs'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { allocate, installWasmKernels, parallel, wasmKernels } from '../../../src/ops/wasm/index.ts'
+import { compute, definition, type Product, startWasm } from './product.ts'
+
+const product: Product = {
+  batch: [],
+  rightBatched: false,
+  m: 256,
+  n: 256,
+  k: 256,
+  transposeA: false,
+  transposeB: false,
+  seed: 1,
+}
+
+const active = (): readonly string[] =>
+  process.getActiveResourcesInfo().filter((name) => /Worker|MessagePort/.test(name))
+const alive = active()
+
+beforeAll(() => startWasm({ threads: 2 }))
+beforeEach(() => installWasmKernels({ threads: 2, reproducible: false }))
+
+describe('threads of the WASM engine', () => {
+  test('do not keep the program running, and leave no trace in its globals', () => {
+    expect(wasmKernels().helpers.length).toBe(1)
+    expect(active()).toEqual(alive)
+    expect('Worker' in globalThis).toBe(false)
+  })
+
+  test('each run one part: together all pieces, in steps', () => {
+    const parts: (readonly [number, number])[] = []
+    const { backend, scratch } = wasmKernels()
+    const c = allocate(backend, 1000 * 4, 'test')
+    // A product of one column and one depth: c[i] = 1 * 1.
+    const one = tf.ones([1])
+    const at = backend.getMemoryOffset(one.dataId)
+    parallel(
+      'matmul',
+      1000,
+      1e6,
+      (first, count) => {
+        parts.push([first, count])
+        return [1, count, 1, 1, at, 0, 0, 1, at, 0, 1, 1, c + 4 * first, 1]
+      },
+      16,
+    )
+    expect(parts.toSorted(([a], [b]) => a - b)).toEqual([
+      [0, 512],
+      [512, 488],
+    ])
+    expect([...new Float32Array(backend.wasm.HEAPU8.buffer, c, 1000)]).toEqual(Array.from({ length: 1000 }, () => 1))
+    expect(scratch).toBeGreaterThan(0)
+    backend.wasm._free(c)
+  })
+
+  test('that trap are an error here, at once, and the next product is right', () => {
+    const beyond = 2 ** 32 - 65536
+    const start = performance.now()
+    expect(() =>
+      parallel('matmul', 2, 1e9, (first, count) =>
+        first === 0
+          ? [0, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 1]
+          : [count, 8, 8, 8, beyond, 0, 8, 1, beyond, 0, 8, 1, beyond, 8],
+      ),
+    ).toThrow(expect.objectContaining({ name: 'RuntimeError', message: expect.stringMatching(/matmul.*trapped/) }))
+    expect(performance.now() - start).toBeLessThan(5000)
+    const { value } = definition(product)
+    compute(product).data.forEach((x, i) => Math.abs(x - value[i]!) < 1e-3 || expect(x).toBe(value[i]))
+  })
+
+  test('can be more or fewer later; the memory of those that go comes back', async () => {
+    const { backend } = wasmKernels()
+    const cycle = async (): Promise<number> => {
+      for (const threads of [4, 1, 2]) {
+        await installWasmKernels({ threads })
+        expect(wasmKernels().helpers.length).toBe(threads - 1)
+      }
+      return backend.wasm.HEAPU8.length
+    }
+    const heap = await cycle()
+    for (let i = 0; i < 8; i++) expect(await cycle()).toBe(heap)
+  })
+})
