@@ -41,6 +41,16 @@ export interface Kernels {
     offset: number,
     to: number,
   ]
+  readonly gatherRows: readonly [count: number, width: number, ids: number, table: number, to: number]
+  readonly scatterRows: readonly [
+    rows: number,
+    first: number,
+    count: number,
+    width: number,
+    ids: number,
+    dy: number,
+    table: number,
+  ]
 }
 
 /** A packed matrix: how it is coded, where, and in rows of how many. @internal */

@@ -1,5 +1,5 @@
 import { packBlock, packPanel, panelStep } from './pack'
-import { multiplyRow } from './row'
+import { multiplyFewRows } from './row'
 import { A_BLOCK, B_BLOCK, COLUMN_BLOCK, DEPTH_BLOCK, ROW_BLOCK } from './scratch'
 import { A_STEP, B_STEP, multiplyTile, TILE_COLUMNS, TILE_ROWS } from './tile'
 
@@ -10,8 +10,7 @@ import { A_STEP, B_STEP, multiplyTile, TILE_COLUMNS, TILE_ROWS } from './tile'
  */
 
 /** Up to here reading B anew for each row is cheaper than packing it. */
-const FEW_ROWS: i32 = 4
-const STRIP_COLUMNS: i32 = 32
+export const FEW_ROWS: i32 = 2
 
 /**
  * C[i] = A[i] B[i] for each i of the batch; all float32. C may be a part of the columns of a wider matrix, whose rows are
@@ -49,7 +48,7 @@ export function matmul(
   const bColumnStep = bytes(bColumnStride)
   for (let i = 0; i < batch; i++) {
     if (rows <= FEW_ROWS) {
-      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep)
+      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
     } else {
       multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
     }
@@ -59,34 +58,9 @@ export function matmul(
   }
 }
 
-function multiplyFewRows(
-  rows: i32,
-  columns: i32,
-  depth: i32,
-  a: usize,
-  aRowStep: usize,
-  aDepthStep: usize,
-  b: usize,
-  bDepthStep: usize,
-  bColumnStep: usize,
-  c: usize,
-  cRowStep: usize,
-): void {
-  for (let k = 0; k < depth; k += DEPTH_BLOCK) {
-    const deep = min(DEPTH_BLOCK, depth - k)
-    const aFrom = a + (k as usize) * aDepthStep
-    const bFrom = b + (k as usize) * bDepthStep
-    // All rows pass by before the next columns are read: those of one strip stay in the L1 cache.
-    for (let column = 0; column < columns; column += STRIP_COLUMNS) {
-      const width = min(STRIP_COLUMNS, columns - column)
-      const strip = bFrom + (column as usize) * bColumnStep
-      for (let i = 0; i < rows; i++) {
-        const row = aFrom + (i as usize) * aRowStep
-        const to = c + (i as usize) * cRowStep + bytes(column)
-        multiplyRow(width, deep, row, aDepthStep, strip, bDepthStep, bColumnStep, to, k > 0)
-      }
-    }
-  }
+/** For a low A, little enough of B to be multiplied while it is still near: there packing is most of the work. */
+export function columnBlock(rows: i32): i32 {
+  return rows <= 64 ? 128 : COLUMN_BLOCK
 }
 
 /** One product; steps in bytes. */
@@ -104,8 +78,9 @@ function multiply(
   cRowStep: usize,
   scratch: usize,
 ): void {
-  for (let column = 0; column < columns; column += COLUMN_BLOCK) {
-    const width = min(COLUMN_BLOCK, columns - column)
+  const block = columnBlock(rows)
+  for (let column = 0; column < columns; column += block) {
+    const width = min(block, columns - column)
     for (let k = 0; k < depth; k += DEPTH_BLOCK) {
       const deep = min(DEPTH_BLOCK, depth - k)
       const bFrom = b + (k as usize) * bDepthStep + (column as usize) * bColumnStep
