@@ -53,7 +53,7 @@ export const installWasmKernels = async (options: WasmOptions = {}): Promise<Was
   if (before?.options.threads === threads && before.options.reproducible === reproducible) return before
   const kernels = await install(asWasmBackend(backend), { threads, reproducible })
   installed.set(backend, kernels)
-  if (before !== undefined) uninstall(before)
+  if (before !== undefined) await uninstall(before)
   return kernels
 }
 
@@ -119,7 +119,7 @@ export const parallel = <K extends KernelName>(
   const parts = Math.max(1, Math.min(helpers.length + 1, Math.floor((items * cost) / worthwhile)))
   const size = Math.ceil(items / parts / step) * step
   const run = (first: number): void => {
-    const call = exports[kernel] as (...given: readonly number[]) => void
+    const call: (...given: readonly number[]) => void = exports[kernel]
     call(...task(first, Math.min(size, items - first)), scratch)
   }
   const busy = helpers.filter(({ thread, scratch }, i) => {
@@ -177,7 +177,7 @@ const canWait = (): boolean => {
   }
 }
 
-const uninstall = ({ backend, scratch, helpers }: WasmKernels): void => {
-  for (const { thread } of helpers) thread.stop()
+const uninstall = async ({ backend, scratch, helpers }: WasmKernels): Promise<void> => {
+  await Promise.all(helpers.map(({ thread }) => thread.stop()))
   for (const address of [scratch, ...helpers.map((helper) => helper.scratch)]) backend.wasm._free(address)
 }

@@ -1,3 +1,7 @@
+import type * as NodeModule from 'node:module'
+import type * as Os from 'node:os'
+import type * as V8 from 'node:v8'
+import type * as Threads from 'node:worker_threads'
 import { type WasmModule, unavailable, webAssembly } from './host.ts'
 import { modules } from './module.ts'
 
@@ -37,10 +41,10 @@ export const nodeModule = <K extends keyof NodeModules>(name: K): NodeModules[K]
     : (process.getBuiltinModule(name) as NodeModules[K] | undefined)
 
 interface NodeModules {
-  readonly 'node:v8': typeof import('node:v8')
-  readonly 'node:os': typeof import('node:os')
-  readonly 'node:module': typeof import('node:module')
-  readonly 'node:worker_threads': typeof import('node:worker_threads')
+  readonly 'node:v8': typeof V8
+  readonly 'node:os': typeof Os
+  readonly 'node:module': typeof NodeModule
+  readonly 'node:worker_threads': typeof Threads
 }
 
 /** `memory` as the end of an import: the name, its length before it, and the kind (2) after it. */

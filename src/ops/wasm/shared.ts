@@ -63,7 +63,7 @@ const withoutWorkers = <T>(start: () => T): T => {
   const before = Object.getOwnPropertyDescriptor(globalThis, 'Worker')
   const listeners = processEvents.map((event) => process.listeners(event as 'exit') as unknown[])
   // The module assigns Node's own class to this name before it uses it.
-  Object.defineProperty(globalThis, 'Worker', { configurable: true, get: () => Idle, set: () => undefined })
+  Object.defineProperty(globalThis, 'Worker', { configurable: true, get: () => Idle, set: () => {} })
   try {
     return start()
   } finally {
