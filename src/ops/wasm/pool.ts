@@ -65,7 +65,7 @@ const within = (milliseconds: number, promise: Promise<void>): Promise<void> =>
   })
 
 const spawn = (data: WorkerData): Spawned => {
-  const threads = nodeModule('node:worker_threads')
+  const threads = nodeModule?.('node:worker_threads')
   return threads === undefined ? spawnInBrowser(data) : spawnInNode(threads, data)
 }
 

@@ -25,7 +25,7 @@ type Factory = (options: {
  * @internal
  */
 export const shareMemory = async (): Promise<string | null> => {
-  const node = nodeModule('node:module')
+  const node = nodeModule?.('node:module')
   if (node === undefined) return null
   // It may hold tensors already.
   if (tf.getBackend() === 'wasm' || 'wasm' in tf.engine().registry) return 'the backend was at work before'
