@@ -32,7 +32,8 @@ const knowsRelaxed = (relaxed: Uint8Array): boolean => {
 
 /** Gives a module of Node, in Node; not by an import, which a bundler for browsers would trip over. @internal */
 export const nodeModule: typeof process.getBuiltinModule | undefined =
-  typeof process === 'undefined' ? undefined : process.getBuiltinModule
+  // A bundler may put a `process` without it into a page.
+  typeof process === 'undefined' ? undefined : process.getBuiltinModule?.bind(process)
 
 /** `memory` as the end of an import: the name, its length before it, and the kind (2) after it. */
 const importOfMemory = [6, ...new TextEncoder().encode('memory'), 2]
