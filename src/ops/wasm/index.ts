@@ -122,18 +122,20 @@ export const parallel = <K extends KernelName>(
     const call: (...given: readonly number[]) => void = exports[kernel]
     call(...task(first, Math.min(size, items - first)), scratch)
   }
-  const busy = helpers.filter(({ thread, scratch }, i) => {
-    const first = (i + 1) * size
-    if (first < items) thread.post(kernel, [...task(first, Math.min(size, items - first)), scratch])
-    return first < items
-  })
+  const handed = helpers
+    .map(({ thread, scratch }, i) => ({ thread, scratch, first: (i + 1) * size }))
+    .filter(({ first }) => first < items)
+  for (const { thread, scratch, first } of handed)
+    thread.post(kernel, [...task(first, Math.min(size, items - first)), scratch])
   const start = performance.now()
   try {
     run(0)
+    // A thread that has not begun by now sleeps, or its core is busy with something else.
+    for (const { thread, first } of handed) if (thread.takeBack()) run(first)
   } finally {
-    // Whatever has become of our own part: a thread must be done before it is given the next.
     const patience = leastPatience + 100 * (performance.now() - start)
-    const outcomes = busy.map(({ thread }) => thread.wait(patience))
+    // Whatever has become of our own part: a thread must be done before it is given the next.
+    const outcomes = handed.map(({ thread }) => (thread.takeBack() ? 'done' : thread.wait(patience)))
     if (outcomes.some((outcome) => outcome !== 'done')) stopped(kernel, outcomes)
   }
 }

@@ -5,13 +5,14 @@ import { nodeModule } from './load.ts'
 import { layout, work, type WorkerData } from './worker.ts'
 
 /**
- * Threads besides the caller's. `post` hands one a job, which must be waited for before its next; `wait` comes back when it
- * is done, and tells how it went.
+ * Threads besides the caller's. `post` hands one a job, which must be taken back or waited for before its next. `takeBack`
+ * tells whether the job was not begun, and then never will be; `wait` comes back when it is done, and tells how it went.
  *
  * @internal
  */
 export interface Thread {
   readonly post: (kernel: KernelName, given: readonly number[]) => void
+  readonly takeBack: () => boolean
   readonly wait: (milliseconds: number) => 'done' | 'failed' | 'silent'
   readonly stop: () => Promise<void>
 }
@@ -45,6 +46,14 @@ export const startThread = async (
       word[layout.count] = given.length
       Atomics.add(word, layout.posted, 1)
       Atomics.notify(word, layout.posted)
+    },
+    takeBack: () => {
+      const job = word[layout.posted]!
+      const before = (job - 1) | 0
+      if (Atomics.compareExchange(word, layout.taken, before, job) !== before) return false
+      word[layout.failed] = 0
+      Atomics.store(word, layout.done, job)
+      return true
     },
     wait: (milliseconds) => {
       for (let i = 0; i < layout.spins && !isDone(); i++);
