@@ -160,8 +160,12 @@ const install = async (backend: WasmBackend, options: Required<WasmOptions>): Pr
   const names = Object.keys(exports) as KernelName[]
   const obstacle = shared ? (canWait() ? null : 'this thread may not wait for others') : 'its memory is not shared'
   const start = async (): Promise<Helper> => {
-    const thread = await startThread(build.module, memory, names)
-    return { thread, scratch: allocate(backend, bytes, 'wasm') }
+    const scratch = allocate(backend, bytes, 'wasm')
+    const thread = await startThread(build.module, memory, names).catch((error: unknown) => {
+      backend.wasm._free(scratch)
+      throw error
+    })
+    return { thread, scratch }
   }
   const started = await Promise.allSettled(Array.from({ length: obstacle === null ? options.threads - 1 : 0 }, start))
   const helpers = started.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
