@@ -9,7 +9,7 @@ export type EngineName = 'native' | 'wasm' | 'js'
 /** What `engine()` chose, and why nothing faster. */
 export interface EngineInfo {
   readonly name: EngineName
-  /** For people: `WASM engine (SIMD)`. */
+  /** For people: `WASM engine (relaxed SIMD, 2 threads)`. */
   readonly describe: string
   readonly skipped: readonly { readonly name: EngineName; readonly why: string }[]
 }
@@ -20,6 +20,13 @@ export interface EngineOptions {
   readonly prefer?: EngineName
   /** Do not say on stderr which engine was taken. */
   readonly quiet?: boolean
+  /**
+   * Threads of the WASM engine, the calling one among them: all cores up to 8 by default, or what the environment variable
+   * ESPALIER_WASM_THREADS says. A page of a browser has one: train in a Worker of a cross-origin isolated page for more.
+   */
+  readonly threads?: number
+  /** WASM without relaxed SIMD, up to a quarter slower, for the same bits on every machine; threads change none. */
+  readonly reproducible?: boolean
 }
 
 type Attempt =
@@ -49,8 +56,8 @@ export const currentEngine = (): EngineName => current.name
  * Chooses the engine, native before WASM before plain JavaScript, and says on stderr in one line which and why.
  *
  * Everything is synchronous once the promise is kept, and tensors made earlier move to the new engine on first use. A
- * second call changes nothing, unless it prefers another engine. Errors: `EngineUnavailable` when the preferred engine
- * cannot be had; the previous one then stays.
+ * second call changes nothing, unless it prefers another engine or says how WASM is to run. Errors: `EngineUnavailable`
+ * when the preferred engine cannot be had; the previous one then stays.
  *
  * @example
  * ```ts
@@ -69,8 +76,10 @@ export const engine = (options: EngineOptions = {}): Promise<EngineInfo> => {
   return result
 }
 
-const choose = async ({ prefer, quiet = false }: EngineOptions): Promise<EngineInfo> => {
-  if (chosen && (prefer === undefined || prefer === current.name)) return current
+const choose = async (options: EngineOptions): Promise<EngineInfo> => {
+  const { prefer, quiet = false, threads, reproducible } = options
+  const asksHow = threads !== undefined || reproducible !== undefined
+  if (chosen && (prefer === undefined || prefer === current.name) && !asksHow) return current
   if (prefer !== undefined && !Object.hasOwn(attempts, prefer))
     return fail({
       _tag: 'EngineUnavailable',
@@ -79,10 +88,19 @@ const choose = async ({ prefer, quiet = false }: EngineOptions): Promise<EngineI
       found: `"${prefer}"`,
       hint: 'Leave "prefer" out to take the fastest engine there is.',
     })
-  const wanted: readonly EngineName[] = prefer === undefined ? ['native', 'wasm', 'js'] : [prefer]
-  const skipped: { name: EngineName; why: string }[] = []
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256))
+    return fail({
+      _tag: 'EngineUnavailable',
+      path: 'engine',
+      expected: 'a whole number of threads from 1 to 256',
+      found: String(threads),
+      hint: 'Leave "threads" out to use all cores.',
+    })
+  const all: readonly EngineName[] = chosen ? [current.name] : ['native', 'wasm', 'js']
+  const wanted = prefer === undefined ? all : [prefer]
+  const skipped: { name: EngineName; why: string }[] = chosen && prefer === undefined ? [...current.skipped] : []
   for (const name of wanted) {
-    const attempt = await attempts[name]().catch(toFailure)
+    const attempt = await attempts[name](options).catch(toFailure)
     if (!attempt.ok) {
       skipped.push({ name, why: attempt.why })
       continue
@@ -125,13 +143,11 @@ const native = async (): Promise<Attempt> => {
   return { ok: true, describe: `native engine (${loaded.describe})`, prepare: graphs }
 }
 
-const wasm = async (): Promise<Attempt> => {
+const wasm = async (options: EngineOptions): Promise<Attempt> => {
   await import('@tensorflow/tfjs-backend-wasm')
-  if (!(await tf.setBackend(tfBackend.wasm))) return notStarted
-  const { installWasmKernels } = await import('./wasm/index.ts')
-  await installWasmKernels()
-  const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')
-  return { ok: true, describe: simd ? 'WASM engine (SIMD)' : 'WASM engine (without SIMD: slow)' }
+  const { startWasm } = await import('./wasm/start.ts')
+  const how = await startWasm(options)
+  return how === null ? notStarted : { ok: true, describe: `WASM engine (${how})` }
 }
 
 const js = async (): Promise<Attempt> => {
@@ -139,4 +155,4 @@ const js = async (): Promise<Attempt> => {
   return { ok: true, describe: 'plain JavaScript engine (slow)' }
 }
 
-const attempts: Readonly<Record<EngineName, () => Promise<Attempt>>> = { native, wasm, js }
+const attempts: Readonly<Record<EngineName, (options: EngineOptions) => Promise<Attempt>>> = { native, wasm, js }

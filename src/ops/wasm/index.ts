@@ -1,86 +1,60 @@
-import type { DType } from '../../tree/tensor.ts'
 import { fail } from '../../tree/error.ts'
+import type { TensorSpec } from '../../tree/tensor.ts'
 import { tf } from '../tf.ts'
-import { moduleBase64 } from './module.ts'
+import type { KernelName, Kernels, WasmExports } from './exports.ts'
+import { addressOf, allocate, asWasmBackend, memoryOf, type Stored, type WasmBackend, webAssembly } from './host.ts'
+import { type Build, loadKernels } from './load.ts'
+import { startThread, type Thread } from './pool.ts'
 
-/**
- * What we use of tfjs's WASM backend. Only `getMemoryOffset` and `makeOutput` are documented; the rest was read in
- * version 4.22.0, which is why the peer dependency names exactly that one and why each part is checked before use.
- *
- * @internal
- */
-export interface WasmBackend {
-  readonly wasm: {
-    readonly HEAPU8: Uint8Array
-    readonly _malloc: (bytes: number) => number
-    readonly _free: (address: number) => void
-    /** Set by the build with threads, which imports its memory. */
-    readonly wasmMemory?: unknown
-    /** The exports of the build without threads, which makes its own memory. */
-    readonly asm?: { readonly memory?: unknown }
-  }
-  readonly getMemoryOffset: (dataId: object) => number
-  readonly makeOutput: (shape: number[], dtype: DType, memoryOffset?: number) => TensorInfo
-}
-
-interface TensorInfo {
-  readonly dataId: object
-  readonly shape: number[]
-  readonly dtype: DType
-}
-
-interface Stored {
-  readonly dataId: object
-  readonly size: number
-}
-
-/** The functions of the compiled module: `kernels/matmul.ts`. @internal */
-export interface WasmExports {
-  readonly scratchBytes: () => number
-  readonly matmul: (
-    batch: number,
-    rows: number,
-    columns: number,
-    depth: number,
-    ...operands: readonly [
-      ...a: readonly [address: number, batchStride: number, rowStride: number, depthStride: number],
-      ...b: readonly [address: number, batchStride: number, depthStride: number, columnStride: number],
-      c: number,
-      scratch: number,
-    ]
-  ) => void
-}
+export { addressOf, allocate, type WasmBackend } from './host.ts'
 
 /** The kernels at work on the memory of one backend. @internal */
-export interface WasmKernels extends WasmExports {
+export interface WasmKernels extends Build {
   readonly backend: WasmBackend
+  readonly exports: WasmExports
   /** Address of `scratchBytes()` bytes that every kernel may overwrite. */
+  readonly scratch: number
+  readonly helpers: readonly Helper[]
+  /** Why there are fewer threads than asked for, if so. */
+  readonly fewer: string | null
+  /** What was asked for. */
+  readonly options: Required<WasmOptions>
+}
+
+/** A thread besides ours, and its own scratch memory. */
+interface Helper {
+  readonly thread: Thread
   readonly scratch: number
 }
 
-/* The types of the compiler know WebAssembly only together with the whole DOM. */
-interface WebAssemblyApi {
-  readonly Memory: abstract new () => object
-  readonly instantiate: (
-    bytes: Uint8Array,
-    imports: { readonly env: { readonly memory: object } },
-  ) => Promise<{ readonly instance: { readonly exports: unknown } }>
+/** How the kernels are to run. @internal */
+export interface WasmOptions {
+  /** Threads, the calling one among them. */
+  readonly threads?: number
+  /** Never fuse products with sums: the same bits on every machine. */
+  readonly reproducible?: boolean
 }
-const { WebAssembly: webAssembly } = globalThis as unknown as { readonly WebAssembly: WebAssemblyApi }
 
 const installed = new WeakMap<object, WasmKernels>()
 
 /**
- * Compiles our kernels onto the memory of tfjs's WASM backend, which must be the current one; a second call does nothing.
+ * Compiles our kernels onto the memory of tfjs's WASM backend, which must be the current one. A second call changes what
+ * its options say, and keeps the rest; first it is one thread, and the fastest build.
  *
  * Fails with `WasmKernelsUnavailable` when the backend is another one, hides its memory, or the machine lacks SIMD, and
  * with `OutOfMemory` when the 1.2 MB of scratch memory cannot be had. The backend itself is not touched by a failure.
  *
  * @internal
  */
-export const installWasmKernels = async (): Promise<void> => {
+export const installWasmKernels = async (options: WasmOptions = {}): Promise<WasmKernels> => {
   const backend: object = tf.backend()
-  if (!installed.has(backend)) installed.set(backend, await install(backend))
+  const before = installed.get(backend)
+  const { threads = 1, reproducible = false } = { ...before?.options, ...options }
+  if (before?.options.threads === threads && before.options.reproducible === reproducible) return before
+  const kernels = await install(asWasmBackend(backend), { threads, reproducible })
+  installed.set(backend, kernels)
+  if (before !== undefined) await uninstall(before)
+  return kernels
 }
 
 /** The kernels of the current backend; throws `EngineNotReady` when they were not installed on it. @internal */
@@ -95,71 +69,121 @@ export const wasmKernels = (): WasmKernels =>
   })
 
 /**
- * Reserves memory of the backend; throws `OutOfMemory` instead of returning what cannot be used.
+ * The tensor that `run` writes: it is told where the result goes and where the inputs lie.
  *
- * Never by growing the memory ourselves: tfjs would go on with views of the old one.
+ * To add a kernel: write `kernels/<name>.ts`, export it in `kernels/index.ts`, type it in `exports.ts`, `npm run build:wasm`,
+ * and call it by `parallel` (below) from `produce`, in the `wasm` field of the op:
+ *
+ *     wasm: ({ output }, x) =>
+ *       produce('double', [x], output, (out, from) =>
+ *         parallel('double', x.size, 1, (first, count) => [count, from + 4 * first, out + 4 * first]))
  *
  * @internal
  */
-export const allocate = ({ wasm }: WasmBackend, bytes: number, path: string): number => {
-  // Sizes are taken modulo 4 GiB over there, and addresses above 2 GiB come back as negative numbers.
-  const address = bytes < 2 ** 32 ? wasm._malloc(Math.max(bytes, 1)) >>> 0 : 0
-  if (address !== 0 && address + bytes <= wasm.HEAPU8.length) return address
-  if (address !== 0) wasm._free(address)
-  return outOfMemory(wasm.HEAPU8.length, bytes, path)
+export const produce = (
+  op: string,
+  inputs: readonly Stored[],
+  { shape, dtype }: TensorSpec,
+  run: (out: number, ...inputs: number[]) => void,
+): tf.Tensor => {
+  const { backend } = wasmKernels()
+  // Before the output is allocated: asking for an input may move it here from another backend.
+  const addresses = inputs.map((input) => addressOf(backend, input, op))
+  const size = shape.reduce((product, length) => product * length, 1)
+  const out = allocate(backend, size * (dtype === 'bool' ? 1 : 4), op)
+  const output = tf.engine().makeTensorFromTensorInfo(backend.makeOutput([...shape], dtype, out))
+  try {
+    run(out, ...addresses)
+  } catch (error) {
+    output.dispose()
+    throw error
+  }
+  return output
 }
 
 /**
- * Where the elements of a tensor lie, now: the address holds until the tensor is disposed, a typed array over it only until
- * the memory grows. A tensor of another backend is moved here by the call.
+ * Runs a kernel over `items` pieces of work that do not touch each other, each of about `cost` multiplications, on as many
+ * threads as that is worth. `task` gives the arguments, without the scratch memory, for `count` pieces from `first` on;
+ * `first` is a multiple of `step`, for kernels that work on several pieces at a time.
  *
  * @internal
  */
-export const addressOf = (backend: WasmBackend, { dataId, size }: Stored, path: string): number => {
-  const address = backend.getMemoryOffset(dataId) >>> 0
-  // The backend never looks at what its own allocation returned: 0 means that it failed.
-  return address === 0 && size > 0 ? outOfMemory(backend.wasm.HEAPU8.length, size * 4, path) : address
+export const parallel = <K extends KernelName>(
+  kernel: K,
+  items: number,
+  cost: number,
+  task: (first: number, count: number) => Kernels[K],
+  step = 1,
+): void => {
+  const { exports, scratch, helpers } = wasmKernels()
+  const parts = Math.max(1, Math.min(helpers.length + 1, Math.floor((items * cost) / worthwhile)))
+  const size = Math.ceil(items / parts / step) * step
+  const run = (first: number): void => {
+    const call: (...given: readonly number[]) => void = exports[kernel]
+    call(...task(first, Math.min(size, items - first)), scratch)
+  }
+  const handed = helpers
+    .map(({ thread, scratch }, i) => ({ thread, scratch, first: (i + 1) * size }))
+    .filter(({ first }) => first < items)
+  for (const { thread, scratch, first } of handed)
+    thread.post(kernel, [...task(first, Math.min(size, items - first)), scratch])
+  const start = performance.now()
+  try {
+    run(0)
+    // A thread that has not begun by now sleeps, or its core is busy with something else.
+    for (const { thread, first } of handed) if (thread.takeBack()) run(first)
+  } finally {
+    const patience = leastPatience + 100 * (performance.now() - start)
+    // Whatever has become of our own part: a thread must be done before it is given the next.
+    const outcomes = handed.map(({ thread }) => (thread.takeBack() ? 'done' : thread.wait(patience)))
+    if (outcomes.some((outcome) => outcome !== 'done')) stopped(kernel, outcomes)
+  }
 }
 
-const install = async (backend: object): Promise<WasmKernels> => {
-  const host = asWasmBackend(backend)
-  const memory = host.wasm.wasmMemory ?? host.wasm.asm?.memory
-  if (!(memory instanceof webAssembly.Memory)) return unavailable('a backend whose memory is not where 4.22.0 keeps it')
-  const module = Uint8Array.from(atob(moduleBase64), (character) => character.charCodeAt(0))
-  const { instance } = await webAssembly
-    .instantiate(module, { env: { memory } })
-    .catch((error: unknown) => unavailable(`a module that does not load here: ${String(error)}`))
+/** Multiplications that take as long as to wake a thread; milliseconds that any part of a kernel may take. */
+const worthwhile = 100_000
+const leastPatience = 60_000
+
+const stopped = (kernel: string, outcomes: readonly string[]): never => {
+  // As an instruction of WASM that traps in our own thread does.
+  throw new webAssembly.RuntimeError(`${kernel}: a thread ${outcomes.includes('failed') ? 'trapped' : 'fell silent'}`)
+}
+
+const install = async (backend: WasmBackend, options: Required<WasmOptions>): Promise<WasmKernels> => {
+  const memory = memoryOf(backend)
+  const shared = typeof SharedArrayBuffer !== 'undefined' && memory.buffer instanceof SharedArrayBuffer
+  const build = await loadKernels(shared, options.reproducible)
   // The module is built from our own source and its exports are asserted in a test.
-  const exports = instance.exports as WasmExports
-  const scratch = allocate(host, exports.scratchBytes(), 'wasm')
-  return { backend: host, matmul: exports.matmul, scratchBytes: exports.scratchBytes, scratch }
+  const exports = new webAssembly.Instance(build.module, { env: { memory } }).exports as WasmExports
+  const bytes = exports.scratchBytes()
+  const scratch = allocate(backend, bytes, 'wasm')
+  const names = Object.keys(exports) as KernelName[]
+  const obstacle = shared ? (canWait() ? null : 'this thread may not wait for others') : 'its memory is not shared'
+  const start = async (): Promise<Helper> => {
+    const scratch = allocate(backend, bytes, 'wasm')
+    const thread = await startThread(build.module, memory, names).catch((error: unknown) => {
+      backend.wasm._free(scratch)
+      throw error
+    })
+    return { thread, scratch }
+  }
+  const started = await Promise.allSettled(Array.from({ length: obstacle === null ? options.threads - 1 : 0 }, start))
+  const helpers = started.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  const failure = started.find((outcome) => outcome.status === 'rejected')
+  const why = obstacle ?? (failure === undefined ? null : String(failure.reason))
+  return { ...build, backend, exports, scratch, helpers, options, fewer: options.threads === 1 ? null : why }
 }
 
-const asWasmBackend = (backend: object): WasmBackend => {
-  const { wasm, getMemoryOffset, makeOutput } = backend as Partial<WasmBackend>
-  return typeof wasm?._malloc === 'function' &&
-    typeof wasm._free === 'function' &&
-    wasm.HEAPU8 instanceof Uint8Array &&
-    typeof getMemoryOffset === 'function' &&
-    typeof makeOutput === 'function'
-    ? (backend as WasmBackend)
-    : unavailable(`the backend "${tf.getBackend()}"`)
+/** The thread of a page in a browser may not; that of a worker, and every one of Node, may. */
+const canWait = (): boolean => {
+  try {
+    return Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1) === 'not-equal'
+  } catch {
+    return false
+  }
 }
 
-const unavailable = (found: string): never =>
-  fail({
-    _tag: 'WasmKernelsUnavailable',
-    path: 'wasm',
-    expected: 'the WASM backend of @tensorflow/tfjs-backend-wasm 4.22.0 on a machine with WebAssembly SIMD',
-    found,
-    hint: 'Install exactly that version beside espalier, or choose another engine: `await engine({ prefer: "js" })`.',
-  })
-
-const outOfMemory = (heap: number, bytes: number, path: string): never =>
-  fail({
-    _tag: 'OutOfMemory',
-    path,
-    expected: `${bytes} bytes of WASM memory`,
-    found: `a memory of ${Math.round(heap / 2 ** 20)} MiB (4096 at most) with no free block of that size`,
-    hint: 'Dispose tensors that are no longer needed (`scope`, `release`), take smaller batches, or use the native engine.',
-  })
+const uninstall = async ({ backend, scratch, helpers }: WasmKernels): Promise<void> => {
+  await Promise.all(helpers.map(({ thread }) => thread.stop()))
+  for (const address of [scratch, ...helpers.map((helper) => helper.scratch)]) backend.wasm._free(address)
+}

@@ -1,8 +1,8 @@
 import { fail } from '../../tree/error.ts'
 import type { MatmulAttrs } from '../defs/matmul.ts'
 import type { Kernel } from '../op.ts'
-import { asTensor, asTf, tf } from '../tf.ts'
-import { addressOf, allocate, wasmKernels } from './index.ts'
+import { asTensor, asTf } from '../tf.ts'
+import { parallel, produce, wasmKernels } from './index.ts'
 
 /**
  * The matrix product on the WASM engine, in every transpose and batch at one speed.
@@ -22,16 +22,47 @@ export const matmulWasm: Kernel<MatmulAttrs> = ([a, b], attrs, output) => {
       hint: "Convert with `cast(x, 'float32')`.",
     })
   }
-  const { backend, matmul, scratch } = wasmKernels()
-  const { batch, rows, columns, depth, left, right } = plan(a.shape, b.shape, attrs)
-  // Before the output is allocated: asking for an operand may move it here from another backend.
-  const aAddress = addressOf(backend, asTf(a), 'matmul')
-  const bAddress = addressOf(backend, asTf(b), 'matmul')
-  const c = allocate(backend, batch * rows * columns * 4, 'matmul')
-  matmul(batch, rows, columns, depth, aAddress, ...left, bAddress, ...right, c, scratch)
-  const info = backend.makeOutput([...output.shape], 'float32', c)
-  return asTensor(tf.engine().makeTensorFromTensorInfo(info))
+  return asTensor(
+    produce('matmul', [asTf(a), asTf(b)], output, (c, aAt = 0, bAt = 0) =>
+      multiply(plan(a.shape, b.shape, attrs), aAt, bAt, c),
+    ),
+  )
 }
+
+/** Whole products of the batch, or parts of C, to each thread; never parts of a sum, whose order is that of one thread. */
+const multiply = ({ batch, rows, columns, depth, left, right }: Plan, a: number, b: number, c: number): void => {
+  const part = (first: number, count: number, row: number, height: number, column: number, width: number) =>
+    [
+      count,
+      height,
+      width,
+      depth,
+      a + 4 * (first * left[0] + row * left[1]),
+      ...left,
+      b + 4 * (first * right[0] + column * right[2]),
+      ...right,
+      c + 4 * ((first * rows + row) * columns + column),
+      columns,
+    ] as const
+  if (batch > wasmKernels().helpers.length) {
+    const cost = rows * columns * depth
+    parallel('matmul', batch, cost, (first, count) => part(first, count, 0, rows, 0, columns))
+    return
+  }
+  for (let i = 0; i < batch; i++) {
+    if (rows >= columns) {
+      const cost = columns * depth
+      parallel('matmul', rows, cost, (row, height) => part(i, 1, row, height, 0, columns), tileRows)
+    } else {
+      const cost = rows * depth
+      parallel('matmul', columns, cost, (column, width) => part(i, 1, 0, rows, column, width), tileColumns)
+    }
+  }
+}
+
+/** Whole tiles of both builds, 5 x 8 and 6 x 8. */
+const tileRows = 30
+const tileColumns = 8
 
 /** One call of the kernel, except for the addresses. */
 interface Plan {

@@ -1,9 +1,7 @@
 import { fc, test } from '@fast-check/vitest'
 import * as tf from '@tensorflow/tfjs'
 import { beforeAll, describe, expect } from 'vitest'
-import { compute, count, definition, operands, run, shapes, startWasm, tensor, type Product } from './product.ts'
-
-beforeAll(startWasm)
+import { compute, count, definition, operands, run, shapes, startWasm, tensor, ways, type Product } from './product.ts'
 
 const size = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max })
 /** Around the edges of the 5 x 8 tile and of the blocks of 130 rows, 1024 columns and 256 depths. */
@@ -45,12 +43,14 @@ const worstError = (product: Product): number => {
   }, 0)
 }
 
-describe('the matrix product on WASM', () => {
-  test.prop([large], { numRuns: 150 })('is the definition up to rounding, at every edge and transpose', (product) => {
+describe.each(ways)('the matrix product on WASM, $threads threads, reproducible: $reproducible', (way) => {
+  beforeAll(() => startWasm(way))
+
+  test.prop([large], { numRuns: 80 })('is the definition up to rounding, at every edge and transpose', (product) => {
     expect(worstError(product)).toBeLessThanOrEqual(1)
   })
 
-  test.prop([batched], { numRuns: 200 })('is the definition for batches and for one right operand', (product) => {
+  test.prop([batched], { numRuns: 100 })('is the definition for batches and for one right operand', (product) => {
     expect(worstError(product)).toBeLessThanOrEqual(1)
     expect(compute(product).shape).toEqual(shapes(product).c)
   })

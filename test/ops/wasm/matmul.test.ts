@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { installWasmKernels, type WasmBackend } from '../../../src/ops/wasm/index.ts'
 import { operands, run, shapes, startWasm, tensor, type Product } from './product.ts'
 
-beforeAll(startWasm)
+beforeAll(() => startWasm({ threads: 2 }))
 
 const square: Product = {
   batch: [],

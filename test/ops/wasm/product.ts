@@ -1,15 +1,24 @@
 import * as tf from '@tensorflow/tfjs'
 import '@tensorflow/tfjs-backend-wasm'
-import { installWasmKernels } from '../../../src/ops/wasm/index.ts'
+import type { WasmOptions } from '../../../src/ops/wasm/index.ts'
+import { startWasm as start } from '../../../src/ops/wasm/start.ts'
 import { matmulWasm } from '../../../src/ops/wasm/matmul.ts'
 import type { Tensor } from '../../../src/tree/tensor.ts'
 
-/** tfjs's WASM backend with our kernels on it. */
-export const startWasm = async (): Promise<void> => {
+/** tfjs's WASM backend with our kernels on it, on a memory that threads can share. */
+export const startWasm = async (options: WasmOptions): Promise<void> => {
   tf.env().set('PROD', true)
-  await tf.setBackend('wasm')
-  await installWasmKernels()
+  // The first start decides what the memory is.
+  await start({ threads: 2 })
+  await start(options)
 }
+
+/** Both builds, with one thread and with more. */
+export const ways: readonly Required<WasmOptions>[] = [
+  { threads: 1, reproducible: true },
+  { threads: 2, reproducible: false },
+  { threads: 3, reproducible: true },
+]
 
 /** A product as the kernel is asked for it; `m`, `n`, `k` are those of the result, whatever is transposed. */
 export interface Product {

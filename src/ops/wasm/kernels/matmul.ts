@@ -1,35 +1,20 @@
-import { packPanel } from './pack'
-import { multiplyRow } from './row'
+import { packBlock, packPanel, panelStep } from './pack'
+import { multiplyFewRows } from './row'
+import { A_BLOCK, B_BLOCK, COLUMN_BLOCK, DEPTH_BLOCK, ROW_BLOCK } from './scratch'
 import { A_STEP, B_STEP, multiplyTile, TILE_COLUMNS, TILE_ROWS } from './tile'
 
 /*
  * Matrix product in the blocking of Goto and van de Geijn: a block of B is packed once and stays in the L2/L3 cache, a
  * block of A is packed and stays in L2, a panel of B stays in L1 while all panels of A pass by, and the tile stays in
- * registers. Sizes: 256 deep (a panel of B is 8 kB), 130 rows = 26 tiles (A: 130 kB), 1024 columns (B: 1 MB).
- *
- * This module lives in memory that belongs to another program. It must not own a byte there: no strings, arrays, classes
- * or tables (each would become a data segment, or a heap), only addresses that the caller hands in.
+ * registers. Sizes: 256 deep (a panel of B is 8 kB), about 130 rows of whole tiles (A: 130 kB), 1024 columns (B: 1 MB).
  */
-const DEPTH_BLOCK: i32 = 256
-const ROW_BLOCK: i32 = 130
-const COLUMN_BLOCK: i32 = 1024
 
 /** Up to here reading B anew for each row is cheaper than packing it. */
-const FEW_ROWS: i32 = 4
-const STRIP_COLUMNS: i32 = 32
-
-/* The scratch memory: one tile for the edges, then the packed block of A, then that of B. */
-const A_BLOCK: usize = 256
-const B_BLOCK: usize = 256 + 130 * 256 * 4
-const SCRATCH: usize = 256 + 130 * 256 * 4 + 1024 * 256 * 4
-
-/** Bytes of scratch memory that `matmul` needs. */
-export function scratchBytes(): usize {
-  return SCRATCH
-}
+export const FEW_ROWS: i32 = 2
 
 /**
- * C[i] = A[i] B[i] for each i of the batch; all float32, C contiguous.
+ * C[i] = A[i] B[i] for each i of the batch; all float32. C may be a part of the columns of a wider matrix, whose rows are
+ * `cRowStride` apart; the products of a batch follow each other.
  *
  * Strides are in elements. One of the two inside a matrix is 1; a transpose is both exchanged, and a matrix shared by the
  * whole batch has a batch stride of 0. C is written before it is read, so it may hold anything.
@@ -48,8 +33,10 @@ export function matmul(
   bDepthStride: i32,
   bColumnStride: i32,
   c: usize,
+  cRowStride: i32,
   scratch: usize,
 ): void {
+  const cRowStep = bytes(cRowStride)
   const cBytes = ((rows as usize) * (columns as usize)) << 2
   if (depth == 0) {
     memory.fill(c, 0, (batch as usize) * cBytes)
@@ -61,9 +48,9 @@ export function matmul(
   const bColumnStep = bytes(bColumnStride)
   for (let i = 0; i < batch; i++) {
     if (rows <= FEW_ROWS) {
-      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c)
+      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
     } else {
-      multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, scratch)
+      multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
     }
     a += bytes(aBatchStride)
     b += bytes(bBatchStride)
@@ -71,33 +58,9 @@ export function matmul(
   }
 }
 
-function multiplyFewRows(
-  rows: i32,
-  columns: i32,
-  depth: i32,
-  a: usize,
-  aRowStep: usize,
-  aDepthStep: usize,
-  b: usize,
-  bDepthStep: usize,
-  bColumnStep: usize,
-  c: usize,
-): void {
-  for (let k = 0; k < depth; k += DEPTH_BLOCK) {
-    const deep = min(DEPTH_BLOCK, depth - k)
-    const aFrom = a + (k as usize) * aDepthStep
-    const bFrom = b + (k as usize) * bDepthStep
-    // All rows pass by before the next columns are read: those of one strip stay in the L1 cache.
-    for (let column = 0; column < columns; column += STRIP_COLUMNS) {
-      const width = min(STRIP_COLUMNS, columns - column)
-      const strip = bFrom + (column as usize) * bColumnStep
-      for (let i = 0; i < rows; i++) {
-        const row = aFrom + (i as usize) * aRowStep
-        const to = c + bytes(i * columns + column)
-        multiplyRow(width, deep, row, aDepthStep, strip, bDepthStep, bColumnStep, to, k > 0)
-      }
-    }
-  }
+/** For a low A, little enough of B to be multiplied while it is still near: there packing is most of the work. */
+export function columnBlock(rows: i32): i32 {
+  return rows <= 64 ? 128 : COLUMN_BLOCK
 }
 
 /** One product; steps in bytes. */
@@ -112,35 +75,37 @@ function multiply(
   bDepthStep: usize,
   bColumnStep: usize,
   c: usize,
+  cRowStep: usize,
   scratch: usize,
 ): void {
-  const cRowStep = bytes(columns)
-  for (let column = 0; column < columns; column += COLUMN_BLOCK) {
-    const width = min(COLUMN_BLOCK, columns - column)
+  const block = columnBlock(rows)
+  for (let column = 0; column < columns; column += block) {
+    const width = min(block, columns - column)
     for (let k = 0; k < depth; k += DEPTH_BLOCK) {
       const deep = min(DEPTH_BLOCK, depth - k)
       const bFrom = b + (k as usize) * bDepthStep + (column as usize) * bColumnStep
-      for (let j = 0; j < width; j += TILE_COLUMNS) {
-        const lanes = min(TILE_COLUMNS, width - j)
-        const to = scratch + B_BLOCK + bytes(j) * (deep as usize)
-        packPanel(to, B_STEP, bFrom + (j as usize) * bColumnStep, bColumnStep, bDepthStep, lanes, deep)
-      }
+      packBlock(scratch + B_BLOCK, panelStep(deep), bFrom, bColumnStep, bDepthStep, width, deep)
       for (let row = 0; row < rows; row += ROW_BLOCK) {
         const height = min(ROW_BLOCK, rows - row)
         const aFrom = a + (row as usize) * aRowStep + (k as usize) * aDepthStep
-        for (let i = 0; i < height; i += TILE_ROWS) {
-          const lanes = min(TILE_ROWS, height - i)
-          const to = scratch + A_BLOCK + bytes(i) * (deep as usize)
-          packPanel(to, A_STEP, aFrom + (i as usize) * aRowStep, aRowStep, aDepthStep, lanes, deep)
-        }
+        packLeft(aFrom, aRowStep, aDepthStep, height, deep, scratch)
         multiplyBlock(height, width, deep, scratch, c + (row as usize) * cRowStep + bytes(column), cRowStep, k > 0)
       }
     }
   }
 }
 
+/** A block of A as panels, each as many rows as the tile has. */
+export function packLeft(a: usize, rowStep: usize, depthStep: usize, height: i32, depth: i32, scratch: usize): void {
+  for (let i = 0; i < height; i += TILE_ROWS) {
+    const lanes = min(TILE_ROWS, height - i)
+    const to = scratch + A_BLOCK + bytes(i) * (depth as usize)
+    packPanel(to, A_STEP, a + (i as usize) * rowStep, rowStep, depthStep, lanes, depth)
+  }
+}
+
 /** The packed blocks in scratch times each other, into or onto C. */
-function multiplyBlock(
+export function multiplyBlock(
   height: i32,
   width: i32,
   depth: i32,
@@ -150,7 +115,7 @@ function multiplyBlock(
   accumulate: bool,
 ): void {
   for (let j = 0; j < width; j += TILE_COLUMNS) {
-    const bPanel = scratch + B_BLOCK + bytes(j) * (depth as usize)
+    const bPanel = scratch + B_BLOCK + ((j as usize) >> 3) * panelStep(depth)
     const columns = min(TILE_COLUMNS, width - j)
     for (let i = 0; i < height; i += TILE_ROWS) {
       const aPanel = scratch + A_BLOCK + bytes(i) * (depth as usize)

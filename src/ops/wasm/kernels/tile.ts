@@ -1,19 +1,21 @@
+import { FUSED, madd } from './madd'
+
 /** Rows and columns of C that one call of the micro-kernel computes. */
-export const TILE_ROWS: i32 = 5
+export const TILE_ROWS: i32 = FUSED ? 6 : 5
 export const TILE_COLUMNS: i32 = 8
 
 /** Bytes of one step along the depth in a packed panel of A and of B. */
-export const A_STEP: usize = 20
+export const A_STEP: usize = TILE_ROWS * 4
 export const B_STEP: usize = 32
 
 /**
- * C[5,8] = or += A[5,depth] B[depth,8], with A and B packed: at each depth the five values of A, or the eight of B, are
+ * C[rows,8] = or += A[rows,depth] B[depth,8], with A and B packed: at each depth the values of A, or the eight of B, are
  * neighbours.
  *
  * Why 5 x 8: ten accumulators, two vectors of B, one of A and one product are 14 of the 15 vector registers that V8 has on
- * x64. A row more spills; a row less loads B more often for the same work. Why no unrolling: V8 then moves all loads of
- * the block to its start and spills the accumulators, which costs a quarter of the speed. Why B is what the loop counts:
- * one pointer compared with its end needs no counter.
+ * x64; a fused multiplication has no product to keep, so six rows fit. A row more spills; a row less loads B more often for
+ * the same work. Why no unrolling: V8 then moves all loads of the block to its start and spills the accumulators, which
+ * costs a quarter of the speed. Why B is what the loop counts: one pointer compared with its end needs no counter.
  */
 export function multiplyTile(depth: i32, a: usize, b: usize, c: usize, rowStep: usize, accumulate: bool): void {
   let left0 = f32x4.splat(0)
@@ -26,26 +28,33 @@ export function multiplyTile(depth: i32, a: usize, b: usize, c: usize, rowStep: 
   let right3 = f32x4.splat(0)
   let left4 = f32x4.splat(0)
   let right4 = f32x4.splat(0)
+  let left5 = f32x4.splat(0)
+  let right5 = f32x4.splat(0)
 
   const end = b + (depth as usize) * B_STEP
   while (b != end) {
     const left = v128.load(b)
     const right = v128.load(b, 16)
     const a0 = v128.load32_splat(a)
-    left0 = f32x4.add(left0, f32x4.mul(a0, left))
-    right0 = f32x4.add(right0, f32x4.mul(a0, right))
+    left0 = madd(a0, left, left0)
+    right0 = madd(a0, right, right0)
     const a1 = v128.load32_splat(a, 4)
-    left1 = f32x4.add(left1, f32x4.mul(a1, left))
-    right1 = f32x4.add(right1, f32x4.mul(a1, right))
+    left1 = madd(a1, left, left1)
+    right1 = madd(a1, right, right1)
     const a2 = v128.load32_splat(a, 8)
-    left2 = f32x4.add(left2, f32x4.mul(a2, left))
-    right2 = f32x4.add(right2, f32x4.mul(a2, right))
+    left2 = madd(a2, left, left2)
+    right2 = madd(a2, right, right2)
     const a3 = v128.load32_splat(a, 12)
-    left3 = f32x4.add(left3, f32x4.mul(a3, left))
-    right3 = f32x4.add(right3, f32x4.mul(a3, right))
+    left3 = madd(a3, left, left3)
+    right3 = madd(a3, right, right3)
     const a4 = v128.load32_splat(a, 16)
-    left4 = f32x4.add(left4, f32x4.mul(a4, left))
-    right4 = f32x4.add(right4, f32x4.mul(a4, right))
+    left4 = madd(a4, left, left4)
+    right4 = madd(a4, right, right4)
+    if (FUSED) {
+      const a5 = v128.load32_splat(a, 20)
+      left5 = madd(a5, left, left5)
+      right5 = madd(a5, right, right5)
+    }
     a += A_STEP
     b += B_STEP
   }
@@ -56,13 +65,15 @@ export function multiplyTile(depth: i32, a: usize, b: usize, c: usize, rowStep: 
     c = addRow(c, rowStep, left1, right1)
     c = addRow(c, rowStep, left2, right2)
     c = addRow(c, rowStep, left3, right3)
-    addRow(c, rowStep, left4, right4)
+    c = addRow(c, rowStep, left4, right4)
+    if (FUSED) addRow(c, rowStep, left5, right5)
   } else {
     c = storeRow(c, rowStep, left0, right0)
     c = storeRow(c, rowStep, left1, right1)
     c = storeRow(c, rowStep, left2, right2)
     c = storeRow(c, rowStep, left3, right3)
-    storeRow(c, rowStep, left4, right4)
+    c = storeRow(c, rowStep, left4, right4)
+    if (FUSED) storeRow(c, rowStep, left5, right5)
   }
 }
 

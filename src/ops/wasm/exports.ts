@@ -1,0 +1,68 @@
+/**
+ * The kernels of the compiled module, kernels/index.ts, and what each is given besides the scratch memory of the thread it
+ * runs on, which comes last: addresses, sizes and other numbers.
+ *
+ * @internal
+ */
+export interface Kernels {
+  readonly matmul: readonly [
+    batch: number,
+    rows: number,
+    columns: number,
+    depth: number,
+    a: number,
+    aBatchStride: number,
+    aRowStride: number,
+    aDepthStride: number,
+    b: number,
+    bBatchStride: number,
+    bDepthStride: number,
+    bColumnStride: number,
+    c: number,
+    cRowStride: number,
+  ]
+  readonly matmulPacked: readonly [
+    rows: number,
+    columns: number,
+    depth: number,
+    a: number,
+    ...held: Held,
+    transposed: number,
+    first: number,
+    c: number,
+    cRowStride: number,
+  ]
+  readonly unpack: readonly [count: number, from: number, ...held: Held, to: number]
+  readonly nestedScales: readonly [
+    count: number,
+    codes: number,
+    codebook: number,
+    outer: number,
+    offset: number,
+    to: number,
+  ]
+  readonly gatherRows: readonly [count: number, width: number, ids: number, table: number, to: number]
+  readonly scatterRows: readonly [
+    rows: number,
+    first: number,
+    count: number,
+    width: number,
+    ids: number,
+    dy: number,
+    table: number,
+  ]
+}
+
+/** A packed matrix: how it is coded, where, and in rows of how many. @internal */
+export type Held = readonly [scheme: number, codes: number, scales: number, columns: number]
+
+/** @internal */
+export type KernelName = keyof Kernels
+
+/** Everything that the compiled module exports. @internal */
+export type WasmExports = {
+  readonly [K in KernelName]: (...given: [...Kernels[K], scratch: number]) => void
+} & {
+  /** Bytes of scratch memory that each thread needs. */
+  readonly scratchBytes: () => number
+}
