@@ -139,8 +139,11 @@ const native = async (): Promise<Attempt> => {
   if (!loaded.ok) return loaded
   if (!(await tf.setBackend(tfBackend.native))) return notStarted
   allowNativeKernels(loaded.fresh)
+  const describe = `native engine (${loaded.describe})`
+  // For whoever wants to see what graphs are worth, or to look for a mistake in one.
+  if (process.env['ESPALIER_COMPILE'] === 'off') return { ok: true, describe: `${describe}, op by op` }
   const { graphs } = await import('./native/graph/session.ts')
-  return { ok: true, describe: `native engine (${loaded.describe})`, prepare: graphs }
+  return { ok: true, describe, prepare: graphs }
 }
 
 const wasm = async (options: EngineOptions): Promise<Attempt> => {
