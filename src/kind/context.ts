@@ -1,10 +1,10 @@
-import { dropout as dropoutOp } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
 import { didYouMean } from '../tree/nearest.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import type {
+  Affine,
   AnyKind,
   Embed,
   Embedded,
@@ -48,6 +48,8 @@ export interface Ctx {
   readonly keep?: (own: KeysValues) => void
   /** How rotary attention layers turn the tokens at hand. */
   readonly rotary?: Rotary
+  /** Whether blocks keep nothing of theirs for the backward pass, and run again there. */
+  readonly checkpoint?: boolean
   /** What the output of the sublayer at hand is to be added to; only adapters that are given the sum look at it. */
   readonly residual?: Residual
 }
@@ -103,6 +105,28 @@ const kindOf = <R extends Role>(node: { readonly _tag: string }, role: R, ctx: C
  * ```
  */
 export const layer = (node: Layer, x: Tensor, ctx: Ctx): Tensor => kindOf(node, 'layer', ctx).layer(node, x, ctx)
+
+/**
+ * What a layer, or the head of a model, is to compute of x, where that is a product with a dense weight and no more.
+ *
+ * So that a loss of the product need not have it as a whole; undefined wherever else stands there.
+ *
+ * @throws EspalierError `UnknownKind`.
+ * @example
+ * ```ts
+ * import { affineOf, context, key, LinearKind, initialise } from 'espalier'
+ * import type { Layer } from 'espalier'
+ * import { zeros } from 'espalier/ops'
+ * const fc = initialise(LinearKind, { in: 3, out: 2 }, key(0)) as Layer
+ * affineOf('layer', fc, zeros([4, 3]), context())?.weight.shape // => [3, 2]
+ * ```
+ */
+export const affineOf = <R extends 'layer' | 'model'>(
+  role: R,
+  node: R extends 'layer' ? Layer : Model,
+  x: Tensor,
+  ctx: Ctx,
+): Affine | undefined => kindOf(node, role, ctx).affine?.(node, x, ctx)
 
 /**
  * What a sublayer has computed, and what it was given, through whatever joins the two.
@@ -253,32 +277,3 @@ export const shapeOf = (weight: Weight, ctx: Ctx): readonly number[] => kindOf(w
  * ```
  */
 export const materialize = (weight: Weight, ctx: Ctx): Tensor => kindOf(weight, 'weight', ctx).materialize(weight, ctx)
-
-/**
- * Dropout as the environment has it: on in training, by a mask of its own for each name.
- *
- * @throws EspalierError `NoKey` in training without a key.
- * @example
- * ```ts
- * import { context, dropout, key } from 'espalier'
- * import { ones } from 'espalier/ops'
- * const x = ones([8])
- * dropout(x, 0.5, 'mlp', context()) === x // => true
- * dropout(x, 0.5, 'mlp', context({ train: true, key: key(0) })).shape // => [8]
- * ```
- * @source Srivastava et al. 2014, "Dropout", §4.
- */
-export const dropout = (x: Tensor, rate: number, name: string, ctx: Ctx): Tensor => {
-  if (ctx.train !== true || rate === 0) return x
-  if (ctx.key === undefined)
-    throw new EspalierError([
-      {
-        _tag: 'NoKey',
-        path: name,
-        expected: 'a key to draw the dropout mask from',
-        found: 'training without one',
-        hint: 'Pass { train: true, key: key(0) } in the context, or the context that `fit` hands to the loss.',
-      },
-    ])
-  return dropoutOp(x, { rate, key: fold(ctx.key, name), ...(ctx.seed === undefined ? {} : { seed: ctx.seed }) })
-}

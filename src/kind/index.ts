@@ -1,5 +1,5 @@
 export {
-  dropout,
+  affineOf,
   embed,
   headOf,
   hiddenOf,
@@ -14,7 +14,8 @@ export {
   under,
 } from './context.ts'
 export type { Ctx } from './context.ts'
-export { at, atLayer, positionsOf } from './sequence.ts'
+export { dropout, dropping } from './dropout.ts'
+export { at, atLayer, positionsOf, throughBlocks } from './sequence.ts'
 export { absent, allOnes, allZeros, buffer, fanIn, fixed, gaussian, list, matrix, table, vector } from './field.ts'
 export type {
   AnyField,
@@ -33,6 +34,7 @@ export type { Dims, GrowLeaf } from './init.ts'
 export { shapeIssues } from './check.ts'
 export type {
   Added,
+  Affine,
   AnyKind,
   Embed,
   Embedded,

@@ -88,6 +88,18 @@ export interface Residual {
   readonly join: (y: Tensor) => Tensor
 }
 
+/** Logits not yet multiplied out: x · weight + bias, softly kept below cap. */
+export interface Affine {
+  /** float32 [..., d]. */
+  readonly x: Tensor
+  /** float32 [d, classes], or [classes, d] if transpose. */
+  readonly weight: Tensor
+  readonly bias: Tensor | null
+  readonly transpose: boolean
+  /** 0 for none. */
+  readonly cap: number
+}
+
 /** The operations of every representation of a weight; layers call these and nothing else. */
 export interface WeightOps<N> {
   /** x [..., in] times the weight [in, out]. */
@@ -126,6 +138,8 @@ export interface RoleOps<N> {
   readonly layer: {
     /** Hidden states [..., in] to hidden states [..., out]. */
     readonly layer: (node: N, x: Tensor, ctx: Ctx) => Tensor
+    /** What `layer` is to compute, where it is a product with a dense weight and no more; undefined, or absent, elsewhere. */
+    readonly affine?: (node: N, x: Tensor, ctx: Ctx) => Affine | undefined
   }
   readonly output: {
     /** What a sublayer gives [..., in] and what it was given [..., out] to hidden states [..., out]. */
@@ -138,6 +152,8 @@ export interface RoleOps<N> {
     readonly hidden: (node: N, tokens: Tokens, ctx: Ctx) => Embedded
     /** Hidden states [..., d_model] to logits [..., vocab], or to what the model is asked for; those themselves without a head. */
     readonly head: (node: N, hidden: Tensor, ctx: Ctx) => Tensor
+    /** What `head` is to compute, as a layer's `affine`. */
+    readonly affine?: (node: N, hidden: Tensor, ctx: Ctx) => Affine | undefined
   }
 }
 

@@ -1,8 +1,9 @@
-import { add, broadcastTo, concat, full, tensor } from '../ops/index.ts'
+import { add, broadcastTo, checkpoint, concat, full, reachable, tensor } from '../ops/index.ts'
 import { EspalierError, issue } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
+import { layer, under } from './context.ts'
 import type { Ctx } from './context.ts'
-import type { Tokens } from './kind.ts'
+import type { Layer, Tokens } from './kind.ts'
 
 /**
  * The environment for the i-th attention layer of a model, which sees its own keys and values of the past.
@@ -17,6 +18,36 @@ import type { Tokens } from './kind.ts'
  */
 export const atLayer = (ctx: Ctx, i: number): Ctx =>
   ctx.past === undefined ? ctx : { ...ctx, past: { ...ctx.past, layers: ctx.past.layers.slice(i, i + 1) } }
+
+/**
+ * Hidden states through blocks one after the other, each with a past and masks of its own; `more` adds what else it sees.
+ *
+ * Where the environment says `checkpoint`, the backward pass runs each block again instead of finding all of it kept.
+ *
+ * @throws EspalierError what the blocks throw.
+ * @example
+ * ```ts
+ * import { context, initialise, key, LinearKind, throughBlocks } from 'espalier'
+ * import type { Layer } from 'espalier'
+ * import { ones } from 'espalier/ops'
+ * const block = initialise(LinearKind, { in: 2, out: 2 }, key(0)) as Layer
+ * throughBlocks([block, block], ones([1, 3, 2]), context()).shape // => [1, 3, 2]
+ * ```
+ * @source Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost", §4.
+ */
+export const throughBlocks = (
+  blocks: readonly Layer[],
+  x: Tensor,
+  ctx: Ctx,
+  more: (own: Ctx, i: number) => Ctx = (own) => own,
+): Tensor =>
+  blocks.reduce((h, block, i) => {
+    const own = more(atLayer(under(ctx, i), i), i)
+    const run = (input: Tensor): Tensor => layer(block, input, own)
+    // A cache keeps what is made on the way, which a block that is to run again gives away.
+    if (own.checkpoint !== true || own.keep !== undefined) return run(h)
+    return checkpoint(run, [h, ...reachable([block, { ...own, kinds: undefined }])])
+  }, x)
 
 /**
  * The environment for the body of a model, which places tokens where these say.

@@ -1,4 +1,4 @@
-import { at, atLayer, buffer, embed, fixed, layer, positionsOf, under } from '../kind/index.ts'
+import { at, buffer, embed, fixed, layer, positionsOf, throughBlocks, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Embed, Kind, Layer, Model } from '../kind/index.ts'
 import { EmbeddingKind, GatedMlpKind, GroupedAttentionKind, rmsNorm } from '../nn/index.ts'
 import type { Embedding, GatedMlp, GroupedAttention, Linear, RmsNorm, TiedHead } from '../nn/index.ts'
@@ -199,14 +199,10 @@ export const DecoderKind: Kind<DecoderShell, 'model'> = {
       const rotary = rotaryOf(positionsOf(hidden.shape[1] ?? 0, here), n.inv_freq.value, n.rope_scale)
       const windows = n.layers.map(windowOf)
       const masks = new Map([...new Set(windows)].map((window) => [window, causalMask(embedded, ctx, window)]))
-      const out = n.layers.reduce((x, block, i) => {
+      const out = throughBlocks(n.layers, hidden, under({ ...here, rotary }, 'layers'), (own, i) => {
         const seen = masks.get(windows[i] ?? 0)
-        return layer(block, x, {
-          ...atLayer(under(under(here, 'layers'), i), i),
-          rotary,
-          ...(seen === undefined ? {} : { mask: seen }),
-        })
-      }, hidden)
+        return seen === undefined ? own : { ...own, mask: seen }
+      })
       return { hidden: layer(n.norm, out, under(here, 'norm')), mask }
     },
     head: (_, hidden) => hidden,

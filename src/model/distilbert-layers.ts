@@ -1,11 +1,10 @@
-import { dropout, fixed, layer, under } from '../kind/index.ts'
+import { dropout, fixed, layer, throughBlocks, under } from '../kind/index.ts'
 import type { Kind, Layer, NodeField } from '../kind/index.ts'
 import { activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { besides } from './besides.ts'
 import type { DistilBertConfig } from './encoder-config.ts'
-import { throughLayers } from './encoder.ts'
 import { node, normed, withFields } from './fields.ts'
 
 /** Attention of three projections and one behind them. */
@@ -117,7 +116,7 @@ const TransformerKind: Kind<DistilBertTransformer, 'layer', 'd' | 'inner' | 'lay
   tag: 'DistilBertTransformer',
   role: 'layer',
   fields: { layer: { _tag: 'ListField', of: node(BlockKind, ['d', 'inner']), length: 'layers' } },
-  ops: { layer: (n, x, ctx) => throughLayers(n.layer, x, ctx) },
+  ops: { layer: (n, x, ctx) => throughBlocks(n.layer, x, under(ctx, 'layer')) },
 }
 
 /** Every norm of DistilBERT has this epsilon, whatever its configuration says. */

@@ -1,4 +1,4 @@
-import { atLayer, dropout, embed, fixed, headOf, hiddenOf, layer, outputOf, under } from '../kind/index.ts'
+import { dropout, embed, fixed, headOf, hiddenOf, layer, outputOf, throughBlocks, under } from '../kind/index.ts'
 import type { AnyKind, Ctx, Embed, Embedded, Kind, Layer, Model, NodeField, Output } from '../kind/index.ts'
 import { activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName } from '../nn/index.ts'
@@ -103,10 +103,6 @@ export const amongTokens = (embedded: Embedded, ctx: Ctx): Ctx => {
   return mask === undefined ? ctx : { ...ctx, mask }
 }
 
-/** Hidden states through layers one after the other, each of which has a past of its own. */
-export const throughLayers = (layers: readonly Layer[], x: Tensor, ctx: Ctx): Tensor =>
-  layers.reduce((h, one, i) => layer(one, h, atLayer(under(under(ctx, 'layer'), i), i)), x)
-
 const SelfAttentionKind: Kind<BertSelfAttention, 'layer', 'd'> = {
   tag: 'BertSelfAttention',
   role: 'layer',
@@ -187,7 +183,7 @@ const EncoderKind: Kind<BertEncoder, 'layer', 'd' | 'inner' | 'layers'> = {
   tag: 'BertEncoder',
   role: 'layer',
   fields: { layer: { _tag: 'ListField', of: node(LayerKind, ['d', 'inner']), length: 'layers' } },
-  ops: { layer: (n, x, ctx) => throughLayers(n.layer, x, ctx) },
+  ops: { layer: (n, x, ctx) => throughBlocks(n.layer, x, under(ctx, 'layer')) },
 }
 
 const PoolerKind: Kind<BertPooler, 'layer', 'd'> = {

@@ -1,4 +1,4 @@
-import { at, atLayer, dropout, embed, fixed, layer, under } from '../kind/index.ts'
+import { at, dropout, embed, fixed, layer, throughBlocks, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Dims, Embed, Kind, Kinds, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
 import { EmbeddingKind, PositionsKind, activate, attend, linear, norm, splitHeads } from '../nn/index.ts'
 import type { ActivationName, Embedding, Linear, Positions, TiedHead } from '../nn/index.ts'
@@ -187,7 +187,7 @@ const BodyKind: Kind<BodyShell, 'model'> = {
       const typed = segmented(n.wte, hidden, tokens, here)
       const placed = dropout(layer(n.wpe, typed, under(here, 'wpe')), n.embd_pdrop, 'embd', ctx)
       const seen = { ...here, mask: causalMask({ hidden, mask }, ctx) }
-      const out = n.h.reduce((x, block, i) => layer(block, x, atLayer(under(under(seen, 'h'), i), i)), placed)
+      const out = throughBlocks(n.h, placed, under(seen, 'h'))
       return { hidden: layer(n.ln_f, out, under(here, 'ln_f')), mask }
     },
     head: (_, hidden) => hidden,

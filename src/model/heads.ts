@@ -1,8 +1,7 @@
-import { dropout, fixed, headOf, hiddenOf, layer, under } from '../kind/index.ts'
+import { affineOf, dropout, fixed, headOf, hiddenOf, layer, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Kind, Layer, Model, NodeField, Tokens } from '../kind/index.ts'
-import { softCap } from '../nn/attend.ts'
 import { TiedHeadKind, linear } from '../nn/index.ts'
-import { equal, sub } from '../ops/index.ts'
+import { equal, softCap, sub } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { isBranch, places, replaceAt } from '../tree/walk.ts'
 import type { Place } from '../tree/walk.ts'
@@ -40,6 +39,15 @@ export const languageModelKind = ({ tag, body, of, d, vocab, tied, cap = 0 }: La
       head: (n, hidden, ctx) => {
         const logits = layer(n['lm_head'] as Layer, headOf(bodyOf(n, body), hidden, ctx), under(ctx, 'lm_head'))
         return softCap(logits, n['cap'] as number)
+      },
+      affine: (n, hidden, ctx) => {
+        const own = affineOf(
+          'layer',
+          n['lm_head'] as Layer,
+          headOf(bodyOf(n, body), hidden, ctx),
+          under(ctx, 'lm_head'),
+        )
+        return own && { ...own, cap: n['cap'] as number }
       },
     },
   }

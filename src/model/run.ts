@@ -1,7 +1,20 @@
-import { headOf, hiddenOf, runModel } from '../kind/index.ts'
+import { affineOf, headOf, hiddenOf, runModel } from '../kind/index.ts'
 import type { Ctx, Embedded, Kinds, Model, Tokens } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
-import { argmax, concat, crossEntropy, full, mul, reshape, scope, slice, takeRows, tensor } from '../ops/index.ts'
+import {
+  argmax,
+  concat,
+  crossEntropyRows,
+  full,
+  headLoss,
+  meanLoss,
+  mul,
+  reshape,
+  scope,
+  slice,
+  takeRows,
+  tensor,
+} from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import { isTensor } from '../tree/tensor.ts'
 import type { DType, Tensor } from '../tree/tensor.ts'
@@ -71,6 +84,14 @@ export const lastOf = ({ hidden, mask }: Embedded): Tensor => {
   return takeRows(hidden, argmax(mul(mask, order)))
 }
 
+/** The loss of each row: where the head is a plain product, without ever having the logits of all rows. */
+const lossesOf = (model: Model, hidden: Tensor, labels: Tensor, ctx: Ctx): Tensor => {
+  const product = affineOf('model', model, hidden, ctx)
+  if (product === undefined) return crossEntropyRows(headOf(model, hidden, ctx), labels)
+  const { x, weight, bias, ...how } = product
+  return headLoss(x, weight, bias, labels, how)
+}
+
 /** How models are run that are built of these kinds and of those of nn. @internal */
 export const runOf = <M extends Model>(own: Kinds): ModelRun<M> => ({
   apply: tidy((model, input, ctx) => runModel(model, requireInput(input), context(ctx, own))),
@@ -90,7 +111,7 @@ export const causalRunOf = <M extends Model>(own: Kinds): CausalRun<M> => {
     const labels = virtual === 0 ? batch.labels : concat([full([rows, virtual], -100, 'int32'), batch.labels], 1)
     const from = reshape(slice(h, [0, 0, 0], [rows, length - 1, d]), [rows * (length - 1), d])
     const to = reshape(slice(labels, [0, 1], [rows, length - 1]), [rows * (length - 1)])
-    return crossEntropy(headOf(model, from, context(ctx, own)), to)
+    return meanLoss(lossesOf(model, from, to, context(ctx, own)), to)
   }
   return {
     apply,

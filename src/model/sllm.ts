@@ -1,5 +1,5 @@
 import type * as t from 'io-ts'
-import { at, atLayer, embed, initialise, layer, under } from '../kind/index.ts'
+import { affineOf, at, embed, initialise, layer, throughBlocks, under } from '../kind/index.ts'
 import type { AnyField, Ctx, Embed, Embedded, Fields, Kind, Kinds, Layer, Model, Tokens } from '../kind/index.ts'
 import { AttentionKind, EmbeddingKind, MlpKind, PositionsKind, linear, norm } from '../nn/index.ts'
 import type { Attention, Embedding, LayerNorm, Linear, Mlp, Positions } from '../nn/index.ts'
@@ -131,10 +131,7 @@ const body = (model: SllmShell, tokens: Tokens, ctx: Ctx): Embedded => {
   const here = at(tokens, ctx)
   const embedded = embed(model.embedding_block, tokens, under(here, 'embedding_block'))
   const seen = { ...here, mask: causalMask(embedded, ctx) }
-  const out = model.transformer_blocks.reduce(
-    (h, block, i) => layer(block, h, atLayer(under(under(seen, 'transformer_blocks'), i), i)),
-    embedded.hidden,
-  )
+  const out = throughBlocks(model.transformer_blocks, embedded.hidden, under(seen, 'transformer_blocks'))
   return { hidden: layer(model.final_norm, out, ctx), mask: embedded.mask }
 }
 
@@ -142,7 +139,12 @@ const sllmKind = (config: SllmConfig): Kind<SllmShell, 'model'> => ({
   tag: 'Sllm',
   role: 'model',
   fields: fieldsOf(config),
-  ops: { causal: true, hidden: body, head: (m, h, ctx) => layer(m.out_head, h, ctx) },
+  ops: {
+    causal: true,
+    hidden: body,
+    head: (m, h, ctx) => layer(m.out_head, h, ctx),
+    affine: (m, h, ctx) => affineOf('layer', m.out_head, h, ctx),
+  },
 })
 
 // With every bias a model may have: the check takes null for a vector, but nothing for an absent field.

@@ -1,7 +1,7 @@
-import { dropout } from '../kind/index.ts'
+import { dropping } from '../kind/index.ts'
 import type { Ctx } from '../kind/index.ts'
 import { behind } from '../kind/sequence.ts'
-import { add, concat, div, matmul, mul, neg, reshape, slice, softmax, tanh, transpose } from '../ops/index.ts'
+import { add, attention, concat, mul, neg, reshape, slice, transpose } from '../ops/index.ts'
 import { EspalierError } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
 
@@ -19,9 +19,6 @@ export interface Attending {
   /** Rate of dropout on the weights of attention, in training. */
   readonly drop?: number
 }
-
-/** x kept softly below ±cap; 0 for as it is. @internal */
-export const softCap = (x: Tensor, cap: number): Tensor => (cap === 0 ? x : mul(tanh(div(x, cap)), cap))
 
 /**
  * The heads of what a projection gives: [batch, length, heads × d_head] → [batch, heads, length, d_head].
@@ -70,18 +67,16 @@ const turned = (x: Tensor, { rotary }: Ctx): Tensor => {
  *   et al. 2021, "RoFormer", §3.4.2; caps: Gemma Team 2024, "Gemma 2", §2.
  */
 export const attend = ({ q, k, v, scale, cap = 0, drop = 0 }: Attending, ctx: Ctx): Tensor => {
-  const [batch = 0, heads = 0, length = 0, width = 1] = q.shape
   const own = { keys: turned(k, ctx), values: v }
   ctx.keep?.(own)
   const past = ctx.past?.layers[0]
   const [keys, values] = [behind(past?.keys, own.keys, 2), behind(past?.values, own.values, 2)]
-  const [, groups = 0, seen = 0] = keys.shape
-  // The queries of a group lie one after the other, so that no key is copied for them.
-  const rows = reshape(turned(q, ctx), [batch, groups, (heads / groups) * length, width])
-  const raw = mul(matmul(rows, keys, { transposeB: true }), scale ?? 1 / Math.sqrt(width))
-  const scores = reshape(softCap(raw, cap), [batch, heads, length, seen])
-  const seenBy = softmax(scores, ctx.mask === undefined ? {} : { mask: ctx.mask })
-  const weights = dropout(seenBy, drop, 'attention', ctx)
-  const read = matmul(reshape(weights, [batch, groups, (heads / groups) * length, seen]), values)
-  return joinHeads(reshape(read, [batch, heads, length, values.shape[3] ?? 0]))
+  const dropped = dropping(drop, 'attention', ctx)
+  const read = attention(turned(q, ctx), keys, values, {
+    cap,
+    ...(scale !== undefined && { scale }),
+    ...(ctx.mask && { mask: ctx.mask }),
+    ...(dropped && { drop: dropped }),
+  })
+  return joinHeads(read)
 }

@@ -1,6 +1,7 @@
 import { absent, allZeros, fanIn, matrix, project, vector } from '../kind/index.ts'
 import type { AnyField, DimsIn, Field, Kind, Layer, Weight } from '../kind/index.ts'
 import { add } from '../ops/index.ts'
+import { isParam } from '../tree/leaf.ts'
 import type { Matrix, Vector } from '../tree/leaf.ts'
 
 /** x·W + b over the last axis. */
@@ -16,6 +17,8 @@ const ops: Kind<Linear, 'layer'>['ops'] = {
     const y = project(x, n.weight, ctx)
     return n.bias === null ? y : add(y, n.bias.value)
   },
+  affine: ({ weight, bias }, x) =>
+    isParam(weight) ? { x, weight: weight.value, bias: bias?.value ?? null, transpose: false, cap: 0 } : undefined,
 }
 
 /** The kind behind `linear`. */

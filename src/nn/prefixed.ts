@@ -1,4 +1,4 @@
-import { allZeros, fixed, headOf, hiddenOf, materialize, shapeOf, table } from '../kind/index.ts'
+import { affineOf, allZeros, fixed, headOf, hiddenOf, materialize, shapeOf, table } from '../kind/index.ts'
 import type { Ctx, KeysValues, Kind, Model, Past, Weight } from '../kind/index.ts'
 import { behind } from '../kind/sequence.ts'
 import { add, concat, full, ones, reshape, slice, transpose } from '../ops/index.ts'
@@ -65,5 +65,6 @@ export const PrefixedKind: Kind<Prefixed<Model, Weight>, 'model', 'length' | 'wi
       return hiddenOf(n.base, here, { ...ctx, past: pastOf(n, ctx) })
     },
     head: (n, hidden, ctx) => headOf(n.base, hidden, ctx),
+    affine: (n, hidden, ctx) => affineOf('model', n.base, hidden, ctx),
   },
 }

@@ -1,5 +1,6 @@
 import { gaussian, projectT, table } from '../kind/index.ts'
 import type { Kind, Layer, Weight } from '../kind/index.ts'
+import { isParam } from '../tree/leaf.ts'
 import type { Table } from '../tree/leaf.ts'
 
 /**
@@ -18,5 +19,9 @@ export const TiedHeadKind: Kind<TiedHead<Weight>, 'layer', 'vocab' | 'd'> = {
   tag: 'TiedHead',
   role: 'layer',
   fields: { weight: table('vocab', 'd', gaussian(0.02)) },
-  ops: { layer: (n, x, ctx) => projectT(x, n.weight, ctx) },
+  ops: {
+    layer: (n, x, ctx) => projectT(x, n.weight, ctx),
+    affine: ({ weight }, x) =>
+      isParam(weight) ? { x, weight: weight.value, bias: null, transpose: true, cap: 0 } : undefined,
+  },
 }

@@ -17,6 +17,16 @@ export const identityOp: Op = {
 /** A new handle on the same elements: freeing one of the two leaves the other alive. @internal */
 export const identity = (x: Tensor): Tensor => apply(identityOp, [x], {})
 
+/** The elements of x, but not before those of its second input are there: for what must not start, or be merged, early. */
+export const afterOp: Op = {
+  ...identityOp,
+  name: 'after',
+  vjp: ({ dy }) => [dy, null],
+}
+
+/** `x` once `earlier` is there, under a new handle. @internal */
+export const after = (x: Tensor, earlier: Tensor): Tensor => apply(afterOp, [x, earlier], {})
+
 /**
  * A function that gives handles the caller may free one by one: what the open scope owns as it is, anything else
  * under a new handle.

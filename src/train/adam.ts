@@ -1,4 +1,4 @@
-import { add, cast, div, expm1, mul, scalar, sqrt, square } from '../ops/index.ts'
+import { adamDirection, add, blend, blendSquare, cast, div, expm1, mul, scalar, sqrt } from '../ops/index.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { mapLabelled } from './labelled.ts'
 import type { Labelled } from './labelled.ts'
@@ -54,18 +54,16 @@ export const scaleByAdam = ({ betas = [0.9, 0.999], eps = 1e-8 }: AdamOptions = 
     update: (grads, state) => {
       const count = add(state.count, 1)
       const mean = mapLabelled(grads, (g, label) => blend(state.mean[label]!, g, keptMean))
-      const squares = mapLabelled(grads, (g, label) => blend(state.square[label]!, square(g), keptSquare))
+      const squares = mapLabelled(grads, (g, label) => blendSquare(state.square[label]!, g, keptSquare))
       // The bias of both goes into two scalars of the denominator: a pass over the parameters less.
       const bias = unbiased(count, keptMean)
       const scale = div(bias, sqrt(unbiased(count, keptSquare)))
       const floor = mul(bias, eps)
-      const updates = mapLabelled(grads, (_, label) => div(mean[label]!, add(mul(sqrt(squares[label]!), scale), floor)))
+      const updates = mapLabelled(grads, (_, label) => adamDirection(mean[label]!, squares[label]!, scale, floor))
       return { updates, state: { count, mean, square: squares } }
     },
   }
 }
-
-const blend = (old: Tensor, now: Tensor, kept: number): Tensor => add(mul(old, kept), mul(now, 1 - kept))
 
 /** `1 - beta^count`: as it stands it would lose half its digits in float32 at the first steps. */
 const unbiased = (count: Tensor, beta: number): Tensor => mul(expm1(mul(cast(count, 'float32'), Math.log(beta))), -1)

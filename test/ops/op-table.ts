@@ -489,6 +489,17 @@ const networks: readonly Entry[] = [
     ops.crossEntropy(logits!, labels!, weights === undefined ? {} : { weights }),
   ),
   entry(
+    'meanLoss',
+    labelled.map(({ inputs: [logits, labels, ...weights], attrs }) => {
+      const rows = labels!.shape[0]!
+      return {
+        inputs: [{ shape: [rows], dtype: 'float32' as const, data: logits!.data.slice(0, rows) }, labels!, ...weights],
+        attrs,
+      }
+    }),
+    ([losses, labels, weights]) => ops.meanLoss(losses!, labels!, weights === undefined ? {} : { weights }),
+  ),
+  entry(
     'dropout',
     shapes(0, 3).chain((shape) =>
       fc
@@ -578,6 +589,95 @@ const packeds: readonly Entry[] = [
   ),
 ]
 
+/** Of a key for each head or one of several, with whatever may be there or not; a row of a mask may hide everything. */
+const attending = fc
+  .record({
+    sizes: fc.record({ batch: fc.integer({ min: 1, max: 2 }), groups: fc.integer({ min: 1, max: 2 }), width: dim }),
+    shared: fc.integer({ min: 1, max: 2 }),
+    length: fc.integer({ min: 1, max: 2 }),
+    keys: fc.integer({ min: 1, max: 3 }),
+    depth: fc.integer({ min: 1, max: 2 }),
+    masked: fc.constantFrom<DType | null>(null, 'bool', 'int32'),
+    attrs: fc.record({
+      scale: fc.option(fc.constantFrom(0.25, 1), { nil: undefined }),
+      cap: fc.constantFrom(0, 2),
+      rate: fc.constantFrom(0, 0, 0.25, 0.5),
+      name: fc.nat(99),
+      seeded: fc.boolean(),
+    }),
+  })
+  .chain(({ sizes: { batch, groups, width }, shared, length, keys, depth, masked, attrs }) => {
+    const scores = [batch, groups * shared, length, keys]
+    const qkv = [
+      [batch, groups * shared, length, width],
+      [batch, groups, keys, width],
+      [batch, groups, keys, depth],
+    ]
+    return fc
+      .tuple(
+        fc.tuple(...qkv.map((shape) => floats([shape], (x) => x / 4))).map((lists) => lists.flat()),
+        masked === null
+          ? fc.constant([])
+          : broadcasting(scores).chain((at) => integers(at, 0, 1, masked).map((m) => [m])),
+        attrs.seeded ? integers([2], -(2 ** 31), 2 ** 31 - 1).map((seed) => [seed]) : fc.constant([]),
+      )
+      .map(([x, mask, seed]) => ({ inputs: [...x, ...mask, ...seed], attrs }))
+  })
+
+/** Of a head that learns, whose weight and bias are variables, or of a frozen one, whose are plain data. */
+const headed = fc
+  .record({
+    rows: dim,
+    d: dim,
+    classes: fc.integer({ min: 1, max: 4 }),
+    frozen: fc.boolean(),
+    transpose: fc.boolean(),
+    biased: fc.boolean(),
+    cap: fc.constantFrom(0, 2),
+  })
+  .chain(({ rows, d, classes, frozen, transpose, biased, cap }) =>
+    fc
+      .tuple(
+        floats([[rows, d], transpose ? [classes, d] : [d, classes], ...(biased ? [[classes]] : [])], (x) => x / 4),
+        fc.array(fc.constantFrom(-1, ...Array(classes).keys()), { minLength: rows, maxLength: rows }),
+      )
+      .map(([[hidden, ...head], labels]) => ({
+        inputs: [{ shape: [rows], dtype: 'int32' as const, data: labels }, hidden!, ...(frozen ? [] : head)],
+        attrs: { head, frozen, transpose, cap },
+      })),
+  )
+
+const moments = (squares: (x: number) => number) =>
+  shapes().chain((shape) => floats([shape, shape]).map(([a, b]) => [a!, { ...b!, data: b!.data.map(squares) }]))
+
+const fused: readonly Entry[] = [
+  entry('attention', attending, ([q, k, v, ...rest], { scale, cap, rate, name, seeded }) => {
+    const [seed, mask] = seeded ? rest.toReversed() : [undefined, rest[0]]
+    const drop = { rate, key: key(name), ...(seed && { seed }) }
+    return ops.attention(q!, k!, v!, { cap, drop, ...(mask && { mask }), ...(scale !== undefined && { scale }) })
+  }),
+  entry('headLoss', headed, ([labels, hidden, ...learnt], { head, frozen, transpose, cap }) =>
+    ops.scope(() => {
+      const [weight, bias = null] = frozen ? head.map(({ shape, data }) => ops.tensor(data, shape)) : learnt
+      return ops.headLoss(hidden!, weight!, bias, labels!, { ignore: -1, transpose, cap })
+    }),
+  ),
+  entry(
+    'softCap',
+    fc
+      .tuple(shapes(), fc.constantFrom(0.5, 4))
+      .chain(([shape, cap]) => floats([shape]).map((inputs) => ({ inputs, attrs: { cap } }))),
+    ([x], { cap }) => ops.softCap(x!, cap),
+  ),
+  entry('blend', only(moments((x) => x)), ([old, now]) => ops.blend(old!, now!, 0.75)),
+  entry('blendSquare', only(moments((x) => x)), ([old, now]) => ops.blendSquare(old!, now!, 0.75)),
+  entry(
+    'adamDirection',
+    only(fc.tuple(moments(positive), floats([[], []], positive)).map((lists) => lists.flat())),
+    ([mean, square_, scale, floor]) => ops.adamDirection(mean!, square_!, scale!, floor!),
+  ),
+]
+
 /** Every exported op, once: who adds an op adds its line here, and it gets the whole suite. */
 export const opTable: readonly Entry[] = [
   ...binaries,
@@ -590,4 +690,5 @@ export const opTable: readonly Entry[] = [
   ...systems,
   ...networks,
   ...packeds,
+  ...fused,
 ]

@@ -1,8 +1,9 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
+import { scope } from '../memory.ts'
 import type { Op } from '../op.ts'
 import { tf } from '../tf.ts'
-import { add, greater, mul, sub, where } from './elementwise.ts'
+import { add, div, greater, mul, sub, where } from './elementwise.ts'
 import { normalDensity, normalDistribution, sigmoid as sigmoidOf, softplus as softplusOf } from './special.ts'
 import { exp, square, unary } from './unary.ts'
 
@@ -173,6 +174,19 @@ export const silu = (x: Tensor): Tensor => apply(siluOp, [x], {})
  * ```
  */
 export const softplus = (x: Tensor): Tensor => apply(softplusOp, [x], {})
+
+/**
+ * Each element kept softly within ±cap, `cap · tanh(x / cap)`; x itself for a cap of 0.
+ *
+ * @source Gemma Team 2024, "Gemma 2", §2 (logit soft-capping)
+ * @example
+ * ```ts
+ * import { softCap, tensor, toArray } from 'espalier/ops'
+ *
+ * toArray(softCap(tensor([0, 1e6, -1e6]), 30)) // => [0, 30, -30]
+ * ```
+ */
+export const softCap = (x: Tensor, cap: number): Tensor => (cap === 0 ? x : scope(() => mul(tanh(div(x, cap)), cap)))
 
 /** @internal */
 export const activationOps: readonly Op<never>[] = [

@@ -1,10 +1,13 @@
 import type { Op } from '../op.ts'
 import { activationOps } from './activation.ts'
+import { adamOps } from './adam.ts'
+import { attentionOps } from './attention.ts'
 import { broadcastOps } from './broadcast.ts'
 import { crossEntropyOps } from './cross-entropy.ts'
 import { dropoutOps } from './dropout.ts'
 import { elementwiseOps } from './elementwise.ts'
 import { gatherOps } from './gather.ts'
+import { headLossOps } from './head-loss.ts'
 import { layerNormOps } from './layer-norm.ts'
 import { matmulOps } from './matmul.ts'
 import { packedOps } from './packed.ts'
@@ -30,4 +33,7 @@ export const allOps: readonly Op<never>[] = [
   ...dropoutOps,
   ...packedOps,
   ...solveOps,
+  ...attentionOps,
+  ...headLossOps,
+  ...adamOps,
 ]

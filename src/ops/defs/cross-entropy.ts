@@ -124,7 +124,7 @@ const slopeOp = define<CrossEntropyAttrs>({
   },
 })
 
-/** Which rows count in `crossEntropy`, and how much. */
+/** Which rows count in `crossEntropy` and `meanLoss`, and how much. */
 export interface CrossEntropyOptions {
   /** The label that means "no label"; -100 by default. */
   readonly ignore?: number
@@ -167,8 +167,26 @@ export const crossEntropy = (
   labels: Tensor,
   { ignore = -100, weights }: CrossEntropyOptions = {},
 ): Tensor =>
+  scope(() => meanLoss(crossEntropyRows(logits, labels, { ignore }), labels, { ignore, ...(weights && { weights }) }))
+
+/**
+ * The mean of the losses of rows over those that count, a scalar; 0, with a zero gradient, when none counts.
+ *
+ * losses are float32 [rows], as `crossEntropyRows` and `headLoss` give them, labels int32 [rows]; weights as for `crossEntropy`.
+ *
+ * @example
+ * ```ts
+ * import { item, meanLoss, tensor } from 'espalier/ops'
+ *
+ * item(meanLoss(tensor([3, 5, 0]), tensor([7, 8, -100], [3], 'int32'))) // => 4
+ * ```
+ */
+export const meanLoss = (
+  losses: Tensor,
+  labels: Tensor,
+  { ignore = -100, weights }: CrossEntropyOptions = {},
+): Tensor =>
   scope(() => {
-    const losses = crossEntropyRows(logits, labels, { ignore })
     const counts = sub(1, cast(equal(labels, ignore), 'float32'))
     const shares = weights === undefined ? counts : mul(counts, checkedWeights(weights, labels))
     const total = sum(shares)

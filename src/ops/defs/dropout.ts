@@ -1,15 +1,17 @@
 import { fail } from '../../tree/error.ts'
 import { fold, type Key, threefry, words } from '../../tree/key.ts'
-import type { Tensor } from '../../tree/tensor.ts'
+import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Op } from '../op.ts'
 import { define } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { describe, mismatch, requireFloat, requireInt } from './shape-rules.ts'
 
-type DropoutAttrs = { readonly rate: number; readonly hi: number; readonly lo: number }
+/** What the masks of dropout are drawn by. @internal */
+export type DropoutAttrs = { readonly rate: number; readonly hi: number; readonly lo: number }
 
-const keyOf = ({ hi, lo }: DropoutAttrs, seed: ArrayLike<number> | undefined): Key => {
+/** The key of a call, with what its seed adds. @internal */
+export const keyOf = ({ hi, lo }: DropoutAttrs, seed: ArrayLike<number> | undefined): Key => {
   const own: Key = { _tag: 'Key', hi, lo }
   if (seed === undefined) return own
   const base = fold(own, 'dropout seed')
@@ -17,22 +19,27 @@ const keyOf = ({ hi, lo }: DropoutAttrs, seed: ArrayLike<number> | undefined): K
   return { _tag: 'Key', hi: high, lo: low }
 }
 
+/** Whether dropout at this rate leaves the element that drew this word. @internal */
+export const isKept = (word: number, rate: number): boolean => word >= rate * 2 ** 32
+
 const drop: Loop<DropoutAttrs> = ({ attrs }, out, { data }, seed) => {
   const random = words(keyOf(attrs, (seed as typeof seed | undefined)?.data), data.length)
-  const dropped = attrs.rate * 2 ** 32
   const scale = 1 / (1 - attrs.rate)
-  for (let i = 0; i < out.length; i++) out[i] = random[i]! >= dropped ? data[i]! * scale : 0
+  for (let i = 0; i < out.length; i++) out[i] = isKept(random[i]!, attrs.rate) ? data[i]! * scale : 0
+}
+
+/** Throws unless it is a seed. @internal */
+export const requireSeed = (name: string, seed: TensorSpec): void => {
+  requireInt(name, 'seed', seed)
+  if (seed.shape.length !== 1 || seed.shape[0] !== 2)
+    mismatch(name, 'a seed of shape [2]', describe(seed), 'Its two words are folded into the key.')
 }
 
 const dropoutOp: Op<DropoutAttrs> = define<DropoutAttrs>({
   name: 'dropout',
   infer: (_, x, ...seeds) => {
     requireFloat('dropout', 'x', x)
-    for (const seed of seeds) {
-      requireInt('dropout', 'seed', seed)
-      if (seed.shape.length !== 1 || seed.shape[0] !== 2)
-        mismatch('dropout', 'a seed of shape [2]', describe(seed), 'Its two words are folded into the key.')
-    }
+    for (const seed of seeds) requireSeed('dropout', seed)
     return { shape: x.shape, dtype: 'float32' }
   },
   // No engine has a faster way to the same bits, so that native, too, runs the reference.
@@ -42,6 +49,18 @@ const dropoutOp: Op<DropoutAttrs> = define<DropoutAttrs>({
   vjp: ({ dy, attrs, inputs }) =>
     inputs.map((_, i) => (i === 0 ? apply(dropoutOp, [dy, ...inputs.slice(1)], attrs) : null)),
 })
+
+/** Throws `InvalidRate`. @internal */
+export const requireRate = (name: string, rate: number): void => {
+  if (!(rate >= 0 && rate < 1))
+    fail({
+      _tag: 'InvalidRate',
+      path: name,
+      expected: 'a rate from 0 to less than 1',
+      found: String(rate),
+      hint: 'The rate is the share of elements that are dropped; 0.1 is usual.',
+    })
+}
 
 /** How much `dropout` drops, and by which key. */
 export interface DropoutOptions {
@@ -67,14 +86,7 @@ export interface DropoutOptions {
  * ```
  */
 export const dropout = (x: Tensor, { rate, key, seed }: DropoutOptions): Tensor => {
-  if (!(rate >= 0 && rate < 1))
-    fail({
-      _tag: 'InvalidRate',
-      path: 'dropout',
-      expected: 'a rate from 0 to less than 1',
-      found: String(rate),
-      hint: 'The rate is the share of elements that are dropped; 0.1 is usual.',
-    })
+  requireRate('dropout', rate)
   return apply(dropoutOp, seed === undefined ? [x] : [x, seed], { rate, hi: key.hi, lo: key.lo })
 }
 

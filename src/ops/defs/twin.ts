@@ -1,6 +1,8 @@
 import type { Tensor } from '../../tree/tensor.ts'
+import { under } from '../interpreters.ts'
+import { scope } from '../memory.ts'
+import type { Attrs, Backward, Kernel } from '../op.ts'
 import { vjp } from '../tape.ts'
-import type { Attrs, Backward } from '../op.ts'
 
 /**
  * The derivative of a fused op as that of its unfused twin, written in other ops.
@@ -22,3 +24,13 @@ export const throughTwin = (
   const remaining = [...grads]
   return wanted.map((want) => (want ? (remaining.shift() ?? null) : null))
 }
+
+/**
+ * The kernel of a fused op where an engine has none of its own: its unfused twin, unseen by tapes and recordings.
+ *
+ * @internal
+ */
+export const asKernel =
+  <A extends Attrs>(twin: (attrs: A, ...inputs: Tensor[]) => Tensor): Kernel<A> =>
+  (inputs, attrs) =>
+    under({ tapes: [], recorder: undefined }, () => scope(() => twin(attrs, ...inputs)))
