@@ -1,8 +1,8 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Array_, Data, Op } from '../op.ts'
-import { asTensor, asTf, tf } from '../tf.ts'
-import { matmulWasm } from '../wasm/matmul.ts'
+import { tf } from '../tf.ts'
+import { matmulPackedWasm, unpackWasm } from '../wasm/packed.ts'
 import { BLOCK, codesPerWord, decodeInto, decoder, isHalf, NESTED_BLOCK, type PackedAttrs } from './codebooks.ts'
 import { define, type TfKernel } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
@@ -63,8 +63,6 @@ const unpackNative: TfKernel<PackedAttrs> = ({ attrs }, ...parts) => {
 
 const seen = (part: tf.Tensor): Array_ => ({ shape: part.shape, data: part.dataSync<'int32'>() })
 
-const unpackWasm: TfKernel<PackedAttrs> = onHeap('unpack', unpackLoop)
-
 const unpackOp: Op<PackedAttrs> = define<PackedAttrs>({
   name: 'unpack',
   infer: (attrs, ...parts) => {
@@ -93,13 +91,6 @@ export const unpack = (matrix: PackedMatrix): Tensor => apply(unpackOp, partsOf(
 
 type ProjectAttrs = PackedAttrs & { readonly transpose: boolean }
 
-const timesDense =
-  (unpacked: TfKernel<PackedAttrs>, times: (x: tf.Tensor, dense: tf.Tensor, transposeB: boolean) => tf.Tensor) =>
-  ({ attrs }: { readonly attrs: ProjectAttrs; readonly output: TensorSpec }, x: tf.Tensor, ...parts: tf.Tensor[]) => {
-    const dense = unpacked({ attrs, output: { shape: attrs.shape, dtype: 'float32' } }, ...parts)
-    return times(x, dense, attrs.transpose)
-  }
-
 const rowsTimes = (x: tf.Tensor, dense: tf.Tensor, transposeB: boolean): tf.Tensor => {
   const flat = tf.reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!])
   const width = dense.shape[transposeB ? 0 : 1]!
@@ -127,13 +118,9 @@ const matmulPackedOp: Op<ProjectAttrs> = define<ProjectAttrs>({
     const factors = { transposeA: false, transposeB: attrs.transpose }
     return matmulOp.reference([x, { shape: attrs.shape, data }], factors, output)
   },
-  wasm: timesDense(unpackWasm, (x, dense, transposeB) => {
-    const shape = [...x.shape.slice(0, -1), dense.shape[transposeB ? 0 : 1]!]
-    return asTf(
-      matmulWasm([asTensor(x), asTensor(dense)], { transposeA: false, transposeB }, { shape, dtype: 'float32' }),
-    )
-  }),
-  native: timesDense(unpackNative, rowsTimes),
+  wasm: matmulPackedWasm,
+  native: ({ attrs }, x, ...parts) =>
+    rowsTimes(x, unpackNative({ attrs, output: { shape: attrs.shape, dtype: 'float32' } }, ...parts), attrs.transpose),
   // Dequantised anew: between the passes nothing dense is kept.
   vjp: ({ dy, inputs: [, ...parts], attrs }) => [
     apply(matmulPackedOp, [dy, ...parts], { ...attrs, transpose: !attrs.transpose }),
@@ -144,8 +131,8 @@ const matmulPackedOp: Op<ProjectAttrs> = define<ProjectAttrs>({
 /**
  * x [..., rows] times a packed matrix, or x [..., columns] times its transpose.
  *
- * The kernel makes the matrix dense, multiplies and frees it, and so does its derivative: no dense copy lives between the
- * passes. What is packed is a constant to every gradient. Errors: `ShapeMismatch`, `DTypeMismatch`.
+ * On WASM the codes are decoded as they are multiplied; natively the kernel makes the matrix dense, multiplies and frees it.
+ * The derivative does the same, so that no dense copy lives between the passes. What is packed is a constant to every gradient. Errors: `ShapeMismatch`, `DTypeMismatch`.
  *
  * @example
  * ```ts

@@ -21,7 +21,30 @@ export interface Kernels {
     c: number,
     cRowStride: number,
   ]
+  readonly matmulPacked: readonly [
+    rows: number,
+    columns: number,
+    depth: number,
+    a: number,
+    ...held: Held,
+    transposed: number,
+    first: number,
+    c: number,
+    cRowStride: number,
+  ]
+  readonly unpack: readonly [count: number, from: number, ...held: Held, to: number]
+  readonly nestedScales: readonly [
+    count: number,
+    codes: number,
+    codebook: number,
+    outer: number,
+    offset: number,
+    to: number,
+  ]
 }
+
+/** A packed matrix: how it is coded, where, and in rows of how many. @internal */
+export type Held = readonly [scheme: number, codes: number, scales: number, columns: number]
 
 /** @internal */
 export type KernelName = keyof Kernels

@@ -1,4 +1,4 @@
-import { packPanel } from './pack'
+import { packBlock, packPanel, panelStep } from './pack'
 import { multiplyRow } from './row'
 import { A_BLOCK, B_BLOCK, COLUMN_BLOCK, DEPTH_BLOCK, ROW_BLOCK } from './scratch'
 import { A_STEP, B_STEP, multiplyTile, TILE_COLUMNS, TILE_ROWS } from './tile'
@@ -109,27 +109,28 @@ function multiply(
     for (let k = 0; k < depth; k += DEPTH_BLOCK) {
       const deep = min(DEPTH_BLOCK, depth - k)
       const bFrom = b + (k as usize) * bDepthStep + (column as usize) * bColumnStep
-      for (let j = 0; j < width; j += TILE_COLUMNS) {
-        const lanes = min(TILE_COLUMNS, width - j)
-        const to = scratch + B_BLOCK + bytes(j) * (deep as usize)
-        packPanel(to, B_STEP, bFrom + (j as usize) * bColumnStep, bColumnStep, bDepthStep, lanes, deep)
-      }
+      packBlock(scratch + B_BLOCK, panelStep(deep), bFrom, bColumnStep, bDepthStep, width, deep)
       for (let row = 0; row < rows; row += ROW_BLOCK) {
         const height = min(ROW_BLOCK, rows - row)
         const aFrom = a + (row as usize) * aRowStep + (k as usize) * aDepthStep
-        for (let i = 0; i < height; i += TILE_ROWS) {
-          const lanes = min(TILE_ROWS, height - i)
-          const to = scratch + A_BLOCK + bytes(i) * (deep as usize)
-          packPanel(to, A_STEP, aFrom + (i as usize) * aRowStep, aRowStep, aDepthStep, lanes, deep)
-        }
+        packLeft(aFrom, aRowStep, aDepthStep, height, deep, scratch)
         multiplyBlock(height, width, deep, scratch, c + (row as usize) * cRowStep + bytes(column), cRowStep, k > 0)
       }
     }
   }
 }
 
+/** A block of A as panels, each as many rows as the tile has. */
+export function packLeft(a: usize, rowStep: usize, depthStep: usize, height: i32, depth: i32, scratch: usize): void {
+  for (let i = 0; i < height; i += TILE_ROWS) {
+    const lanes = min(TILE_ROWS, height - i)
+    const to = scratch + A_BLOCK + bytes(i) * (depth as usize)
+    packPanel(to, A_STEP, a + (i as usize) * rowStep, rowStep, depthStep, lanes, depth)
+  }
+}
+
 /** The packed blocks in scratch times each other, into or onto C. */
-function multiplyBlock(
+export function multiplyBlock(
   height: i32,
   width: i32,
   depth: i32,
@@ -139,7 +140,7 @@ function multiplyBlock(
   accumulate: bool,
 ): void {
   for (let j = 0; j < width; j += TILE_COLUMNS) {
-    const bPanel = scratch + B_BLOCK + bytes(j) * (depth as usize)
+    const bPanel = scratch + B_BLOCK + ((j as usize) >> 3) * panelStep(depth)
     const columns = min(TILE_COLUMNS, width - j)
     for (let i = 0; i < height; i += TILE_ROWS) {
       const aPanel = scratch + A_BLOCK + bytes(i) * (depth as usize)

@@ -19,7 +19,7 @@ export const CONSTANTS: usize = 256
 export const A_BLOCK: usize = 1024
 export const B_BLOCK: usize = A_BLOCK + 132 * 256 * 4
 /** A row of B, or of a table, on its way: 8 panels' worth of one block of depths. */
-export const ROWS: usize = B_BLOCK + 1024 * 256 * 4
+export const ROWS: usize = B_BLOCK + 1024 * 256 * 4 + 128 * 64
 const END: usize = ROWS + 8 * 1024 * 4
 
 /** Bytes of scratch memory that a thread needs. */
