@@ -4,7 +4,7 @@
  *
  * @internal
  */
-export interface Kernels {
+export interface Kernels extends Readonly<Record<UnaryKernel, OnEach>> {
   readonly matmul: readonly [
     batch: number,
     rows: number,
@@ -45,6 +45,22 @@ export interface Kernels {
 
 /** A packed matrix: how it is coded, where, and in rows of how many. @internal */
 export type Held = readonly [scheme: number, codes: number, scales: number, columns: number]
+
+/** The functions of one number; each element of `x` has its value at the same place of `out`. @internal */
+export type UnaryKernel =
+  | 'exp'
+  | 'log'
+  | 'tanh'
+  | 'erf'
+  | 'sigmoid'
+  | 'silu'
+  | 'siluSlope'
+  | 'gelu'
+  | 'geluSlope'
+  | 'geluTanh'
+  | 'geluTanhSlope'
+
+type OnEach = readonly [count: number, x: number, out: number]
 
 /** @internal */
 export type KernelName = keyof Kernels
