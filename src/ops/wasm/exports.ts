@@ -32,6 +32,16 @@ export interface Kernels extends Readonly<Record<UnaryKernel, OnEach>> {
     c: number,
     cRowStride: number,
   ]
+  readonly layerNorm: readonly [
+    rows: number,
+    width: number,
+    eps: number,
+    x: number,
+    scale: number,
+    shift: number,
+    out: number,
+  ]
+  readonly layerNormSlope: readonly [rows: number, width: number, eps: number, x: number, g: number, out: number]
   readonly unpack: readonly [count: number, from: number, ...held: Held, to: number]
   readonly nestedScales: readonly [
     count: number,
