@@ -2,6 +2,7 @@ import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Attrs, Data, Op } from '../op.ts'
 import { tf } from '../tf.ts'
+import { gatherWasm, scatterAddWasm } from '../wasm/gather.ts'
 import { define } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import {
@@ -46,7 +47,7 @@ const gatherOp = define<Attrs>({
     return { shape: [...ids.shape, ...table.shape.slice(1)], dtype: table.dtype }
   },
   reference: fresh(gatherLoop),
-  wasm: onHeap('gather', gatherLoop),
+  wasm: gatherWasm,
   native: (_, table, ids) => tf.gather(table, checkedIds('gather', ids, table.shape[0])),
   vjp: ({ dy }, table, ids) => [table.dtype === 'float32' ? scatterAdd(ids, dy, table.shape[0]!) : null, null],
 })
@@ -76,7 +77,7 @@ const scatterAddOp = define<{ readonly rows: number }>({
         )
   },
   reference: fresh(scatterLoop),
-  wasm: onHeap('scatterAdd', scatterLoop),
+  wasm: scatterAddWasm,
   native: ({ attrs, output }, ids, dy) => {
     const flat = tf.reshape(dy, [ids.size, sizeOf(output.shape.slice(1))])
     const rows = tf.reshape<tf.Rank.R1>(checkedIds('scatterAdd', ids, attrs.rows), [ids.size])

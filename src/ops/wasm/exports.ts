@@ -42,6 +42,23 @@ export interface Kernels extends Readonly<Record<UnaryKernel, OnEach>> {
     out: number,
   ]
   readonly layerNormSlope: readonly [rows: number, width: number, eps: number, x: number, g: number, out: number]
+  readonly headLoss: readonly [
+    count: number,
+    ids: number,
+    hidden: number,
+    d: number,
+    weight: number,
+    depthStride: number,
+    columnStride: number,
+    classes: number,
+    bias: number,
+    cap: number,
+    labels: number,
+    losses: number,
+    slopes: number,
+    block: number,
+    work: number,
+  ]
   readonly unpack: readonly [count: number, from: number, ...held: Held, to: number]
   readonly nestedScales: readonly [
     count: number,
@@ -50,6 +67,16 @@ export interface Kernels extends Readonly<Record<UnaryKernel, OnEach>> {
     outer: number,
     offset: number,
     to: number,
+  ]
+  readonly gatherRows: readonly [count: number, width: number, ids: number, table: number, to: number]
+  readonly scatterRows: readonly [
+    rows: number,
+    first: number,
+    count: number,
+    width: number,
+    ids: number,
+    dy: number,
+    table: number,
   ]
 }
 

@@ -143,10 +143,12 @@ function decodeInt8(codes: usize, scales: usize, columns: u32, from: u32, count:
 /** The upper half of a float32. */
 function decodeBf16(codes: usize, count: u32, to: usize): void {
   let i: u32 = 0
-  for (; i + 4 <= count; i += 4) {
-    v128.store(to, i32x4.shl(v128.load_ext<u16>(codes), 16))
-    codes += 8
-    to += 16
+  for (; i + 8 <= count; i += 8) {
+    const halves = v128.load(codes)
+    v128.store(to, i32x4.shl(i32x4.extend_low_i16x8_u(halves), 16))
+    v128.store(to, i32x4.shl(i32x4.extend_high_i16x8_u(halves), 16), 16)
+    codes += 16
+    to += 32
   }
   for (; i < count; i++) {
     store<u32>(to, (load<u16>(codes) as u32) << 16)
@@ -157,10 +159,12 @@ function decodeBf16(codes: usize, count: u32, to: usize): void {
 
 function decodeF16(codes: usize, count: u32, to: usize): void {
   let i: u32 = 0
-  for (; i + 4 <= count; i += 4) {
-    v128.store(to, widenF16(v128.load_ext<u16>(codes)))
-    codes += 8
-    to += 16
+  for (; i + 8 <= count; i += 8) {
+    const halves = v128.load(codes)
+    v128.store(to, widenF16(i32x4.extend_low_i16x8_u(halves)))
+    v128.store(to, widenF16(i32x4.extend_high_i16x8_u(halves)), 16)
+    codes += 16
+    to += 32
   }
   for (; i < count; i++) {
     v128.store_lane<u32>(to, widenF16(i32x4.splat(load<u16>(codes))), 0)
@@ -169,17 +173,14 @@ function decodeF16(codes: usize, count: u32, to: usize): void {
   }
 }
 
-const TWO_TO_112: i32 = 0x7780_0000
-
-/**
- * Exponent and fraction moved to their places in a float32 make a number 2^112 times too small, also where it is subnormal;
- * infinities and NaNs are what they were by their bits.
- */
+/** The exponents of float32 and f16 differ by 112 in what they count from; what is subnormal in f16 is a count of 2^-24. */
 function widenF16(half: v128): v128 {
   const magnitude = v128.and(half, i32x4.splat(0x7fff))
   const moved = i32x4.shl(magnitude, 13)
-  const scaled = f32x4.mul(moved, i32x4.splat(TWO_TO_112))
+  const normal = i32x4.add(moved, i32x4.splat(112 << 23))
   const special = v128.or(moved, i32x4.splat(0x7f80_0000))
-  const value = v128.bitselect(special, scaled, i32x4.gt_s(magnitude, i32x4.splat(0x7bff)))
+  const subnormal = f32x4.mul(f32x4.convert_i32x4_s(magnitude), f32x4.splat(5.960464477539063e-8))
+  const finite = v128.bitselect(subnormal, normal, i32x4.lt_s(magnitude, i32x4.splat(0x400)))
+  const value = v128.bitselect(special, finite, i32x4.gt_s(magnitude, i32x4.splat(0x7bff)))
   return v128.or(value, i32x4.shl(v128.and(half, i32x4.splat(0x8000)), 16))
 }

@@ -1,5 +1,7 @@
+export { gatherRows, scatterRows } from './gather'
 export { matmul } from './matmul'
 export { matmulPacked, nestedScales, unpack } from './packed'
 export { scratchBytes } from './scratch'
 export { erf, exp, gelu, geluSlope, geluTanh, geluTanhSlope, log, sigmoid, silu, siluSlope, tanh } from './unary'
 export { layerNorm, layerNormSlope } from './layer-norm'
+export { headLoss } from './head-loss'

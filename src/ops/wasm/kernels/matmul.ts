@@ -1,5 +1,6 @@
+import { bytes } from './lanes'
 import { packBlock, packPanel, panelStep } from './pack'
-import { multiplyRow } from './row'
+import { multiplyFewRows } from './row'
 import { A_BLOCK, B_BLOCK, COLUMN_BLOCK, DEPTH_BLOCK, ROW_BLOCK } from './scratch'
 import { A_STEP, B_STEP, multiplyTile, TILE_COLUMNS, TILE_ROWS } from './tile'
 
@@ -10,8 +11,7 @@ import { A_STEP, B_STEP, multiplyTile, TILE_COLUMNS, TILE_ROWS } from './tile'
  */
 
 /** Up to here reading B anew for each row is cheaper than packing it. */
-const FEW_ROWS: i32 = 4
-const STRIP_COLUMNS: i32 = 32
+export const FEW_ROWS: i32 = 2
 
 /**
  * C[i] = A[i] B[i] for each i of the batch; all float32. C may be a part of the columns of a wider matrix, whose rows are
@@ -49,9 +49,9 @@ export function matmul(
   const bColumnStep = bytes(bColumnStride)
   for (let i = 0; i < batch; i++) {
     if (rows <= FEW_ROWS) {
-      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep)
+      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
     } else {
-      multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
+      multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, false, scratch)
     }
     a += bytes(aBatchStride)
     b += bytes(bBatchStride)
@@ -59,38 +59,13 @@ export function matmul(
   }
 }
 
-function multiplyFewRows(
-  rows: i32,
-  columns: i32,
-  depth: i32,
-  a: usize,
-  aRowStep: usize,
-  aDepthStep: usize,
-  b: usize,
-  bDepthStep: usize,
-  bColumnStep: usize,
-  c: usize,
-  cRowStep: usize,
-): void {
-  for (let k = 0; k < depth; k += DEPTH_BLOCK) {
-    const deep = min(DEPTH_BLOCK, depth - k)
-    const aFrom = a + (k as usize) * aDepthStep
-    const bFrom = b + (k as usize) * bDepthStep
-    // All rows pass by before the next columns are read: those of one strip stay in the L1 cache.
-    for (let column = 0; column < columns; column += STRIP_COLUMNS) {
-      const width = min(STRIP_COLUMNS, columns - column)
-      const strip = bFrom + (column as usize) * bColumnStep
-      for (let i = 0; i < rows; i++) {
-        const row = aFrom + (i as usize) * aRowStep
-        const to = c + (i as usize) * cRowStep + bytes(column)
-        multiplyRow(width, deep, row, aDepthStep, strip, bDepthStep, bColumnStep, to, k > 0)
-      }
-    }
-  }
+/** For a low A, little enough of B to be multiplied while it is still near: there packing is most of the work. */
+export function columnBlock(rows: i32): i32 {
+  return rows <= 64 ? 128 : COLUMN_BLOCK
 }
 
-/** One product; steps in bytes. */
-function multiply(
+/** One product, into or onto C; steps in bytes. */
+export function multiply(
   rows: i32,
   columns: i32,
   depth: i32,
@@ -102,10 +77,12 @@ function multiply(
   bColumnStep: usize,
   c: usize,
   cRowStep: usize,
+  accumulate: bool,
   scratch: usize,
 ): void {
-  for (let column = 0; column < columns; column += COLUMN_BLOCK) {
-    const width = min(COLUMN_BLOCK, columns - column)
+  const block = columnBlock(rows)
+  for (let column = 0; column < columns; column += block) {
+    const width = min(block, columns - column)
     for (let k = 0; k < depth; k += DEPTH_BLOCK) {
       const deep = min(DEPTH_BLOCK, depth - k)
       const bFrom = b + (k as usize) * bDepthStep + (column as usize) * bColumnStep
@@ -114,7 +91,8 @@ function multiply(
         const height = min(ROW_BLOCK, rows - row)
         const aFrom = a + (row as usize) * aRowStep + (k as usize) * aDepthStep
         packLeft(aFrom, aRowStep, aDepthStep, height, deep, scratch)
-        multiplyBlock(height, width, deep, scratch, c + (row as usize) * cRowStep + bytes(column), cRowStep, k > 0)
+        const to = c + (row as usize) * cRowStep + bytes(column)
+        multiplyBlock(height, width, deep, scratch, to, cRowStep, accumulate || k > 0)
       }
     }
   }
@@ -167,8 +145,4 @@ function copyCorner(rows: i32, columns: i32, tile: usize, c: usize, cRowStep: us
     tile += B_STEP
     c += cRowStep
   }
-}
-
-function bytes(elements: i32): usize {
-  return (elements as usize) << 2
 }

@@ -6,7 +6,7 @@ import { B_STEP } from './tile'
  * same: the strides end here. At an edge the lanes that do not exist are left as they are: what they produce is never copied
  * to C.
  *
- * A panel is put together from groups of four lanes and single lanes. `laneStep` and `depthStep` are the strides of the
+ * A panel is put together from groups of four lanes, of two, and single lanes. `laneStep` and `depthStep` are the strides of the
  * source in bytes, and one of the two is 4; `panelStep` is what one depth takes in the panel.
  */
 
@@ -102,6 +102,12 @@ export function packPanel(
     if (laneStep == 4) packFourNeighbours(to, panelStep, from, depthStep, depth)
     else packFourRows(to, panelStep, from, laneStep, depth)
   }
+  for (; lane + 2 <= lanes; lane += 2) {
+    const to = panel + ((lane as usize) << 2)
+    const from = source + (lane as usize) * laneStep
+    if (laneStep == 4) packTwoNeighbours(to, panelStep, from, depthStep, depth)
+    else packTwoRows(to, panelStep, from, laneStep, depth)
+  }
   for (; lane < lanes; lane++) {
     packLane(panel + ((lane as usize) << 2), panelStep, source + (lane as usize) * laneStep, depthStep, depth)
   }
@@ -154,6 +160,42 @@ function packFourRows(to: usize, panelStep: usize, from: usize, laneStep: usize,
     from1 += 4
     from2 += 4
     from3 += 4
+  }
+}
+
+function packTwoNeighbours(to: usize, panelStep: usize, from: usize, depthStep: usize, depth: i32): void {
+  for (let k = 0; k < depth; k++) {
+    store<u64>(to, load<u64>(from))
+    to += panelStep
+    from += depthStep
+  }
+}
+
+function packTwoRows(to: usize, panelStep: usize, from: usize, laneStep: usize, depth: i32): void {
+  let from1 = from + laneStep
+  let k = 0
+  for (; k + 4 <= depth; k += 4) {
+    const row0 = v128.load(from)
+    const row1 = v128.load(from1)
+    const low = v128.shuffle<f32>(row0, row1, 0, 4, 1, 5)
+    const high = v128.shuffle<f32>(row0, row1, 2, 6, 3, 7)
+    v128.store_lane<u64>(to, low, 0)
+    to += panelStep
+    v128.store_lane<u64>(to, low, 1)
+    to += panelStep
+    v128.store_lane<u64>(to, high, 0)
+    to += panelStep
+    v128.store_lane<u64>(to, high, 1)
+    to += panelStep
+    from += 16
+    from1 += 16
+  }
+  for (; k < depth; k++) {
+    store<f32>(to, load<f32>(from))
+    store<f32>(to, load<f32>(from1), 4)
+    to += panelStep
+    from += 4
+    from1 += 4
   }
 }
 

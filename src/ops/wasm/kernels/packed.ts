@@ -1,7 +1,9 @@
+import { multiplyColumns } from './columns'
 import { decode, prepareDecode } from './decode'
-import { multiplyBlock, packLeft } from './matmul'
+import { columnBlock, FEW_ROWS, multiplyBlock, packLeft } from './matmul'
 import { packBlock, packPanel, panelStep } from './pack'
 import { B_BLOCK, COLUMN_BLOCK, DEPTH_BLOCK, ROW_BLOCK, ROWS } from './scratch'
+import { addStreams, clearSums, STREAMS, writeSums } from './row'
 import { B_STEP, TILE_COLUMNS } from './tile'
 
 /** `count` weights from number `from` on, as float32. */
@@ -56,10 +58,29 @@ export function matmulPacked(
   scratch: usize,
 ): void {
   prepareDecode(scheme, scratch)
+  if (rows <= FEW_ROWS) {
+    multiplyFewHeld(
+      rows,
+      columns,
+      depth,
+      a,
+      scheme,
+      codes,
+      scales,
+      heldColumns,
+      transposed,
+      first,
+      c,
+      cRowStride,
+      scratch,
+    )
+    return
+  }
   const aRowStep = (depth as usize) << 2
   const cRowStep = (cRowStride as usize) << 2
-  for (let column = 0; column < columns; column += COLUMN_BLOCK) {
-    const width = min(COLUMN_BLOCK, columns - column)
+  const block = columnBlock(rows)
+  for (let column = 0; column < columns; column += block) {
+    const width = min(block, columns - column)
     for (let k = 0; k < depth; k += DEPTH_BLOCK) {
       const deep = min(DEPTH_BLOCK, depth - k)
       if (transposed) packHeldRows(scheme, codes, scales, heldColumns, first + column, k, width, deep, scratch)
@@ -121,3 +142,58 @@ function packHeldColumns(
     packBlock(scratch + B_BLOCK + (i as usize) * B_STEP, panelStep(deep), scratch + ROWS, 4, rowStep, width, height)
   }
 }
+
+/** What is decoded is multiplied at once, in the order of `multiplyFewRows`. */
+function multiplyFewHeld(
+  rows: i32,
+  columns: i32,
+  depth: i32,
+  a: usize,
+  scheme: i32,
+  codes: usize,
+  scales: usize,
+  heldColumns: u32,
+  transposed: i32,
+  first: u32,
+  c: usize,
+  cRowStride: i32,
+  scratch: usize,
+): void {
+  const aRowStep = (depth as usize) << 2
+  const cRowStep = (cRowStride as usize) << 2
+  const held = scratch + ROWS
+  const block = transposed ? HELD_ROWS : COLUMN_BLOCK
+  const rowStep = ((transposed ? DEPTH_BLOCK : COLUMN_BLOCK) as usize) << 2
+  for (let column = 0; column < columns; column += block) {
+    const width = min(block, columns - column)
+    const to = c + ((column as usize) << 2)
+    for (let k = 0; k < depth; k += DEPTH_BLOCK) {
+      const deep = min(DEPTH_BLOCK, depth - k)
+      const aFrom = a + ((k as usize) << 2)
+      if (transposed) {
+        for (let i = 0; i < width; i++) {
+          const from = (first + column + i) * heldColumns + k
+          decode(scheme, codes, scales, heldColumns, from, deep, held + (i as usize) * rowStep, scratch)
+        }
+        for (let i = 0; i < rows; i++) {
+          const row = aFrom + (i as usize) * aRowStep
+          multiplyColumns(width, deep, row, 4, held, 4, rowStep, to + (i as usize) * cRowStep, k > 0)
+        }
+      } else {
+        clearSums(rows, width, scratch)
+        for (let d = 0; d < deep; d += STREAMS) {
+          const streams = min(STREAMS, deep - d)
+          for (let i = 0; i < streams; i++) {
+            const from = (k + d + i) * heldColumns + first + column
+            decode(scheme, codes, scales, heldColumns, from, width, held + (i as usize) * rowStep, scratch)
+          }
+          addStreams(rows, width, streams, aFrom + ((d as usize) << 2), aRowStep, 4, held, rowStep, scratch)
+        }
+        writeSums(rows, width, to, cRowStep, k > 0, scratch)
+      }
+    }
+  }
+}
+
+/** Rows of W that are decoded side by side: as many as `multiplyColumns` works on. */
+const HELD_ROWS: i32 = 16

@@ -1,4 +1,6 @@
+import { multiplyColumns } from './columns'
 import { madd } from './madd'
+import { A_BLOCK, COLUMN_BLOCK, DEPTH_BLOCK } from './scratch'
 
 /*
  * Few rows, as in generation, where one token meets a weight: packing B costs more than multiplying it, so B is read where
@@ -6,181 +8,191 @@ import { madd } from './madd'
  * block), so that a row has the same bits alone and among others.
  */
 
-/** One row of C = or += a row of A times B, over one block of depths; steps in bytes. */
-export function multiplyRow(
+/** Rows of B that are read side by side: as many streams as a processor fetches ahead. */
+export const STREAMS: i32 = 8
+
+/** C = A B for few rows; steps in bytes. */
+export function multiplyFewRows(
+  rows: i32,
   columns: i32,
   depth: i32,
   a: usize,
+  aRowStep: usize,
   aDepthStep: usize,
   b: usize,
   bDepthStep: usize,
   bColumnStep: usize,
   c: usize,
-  accumulate: bool,
+  cRowStep: usize,
+  scratch: usize,
 ): void {
+  for (let column = 0; column < columns; column += COLUMN_BLOCK) {
+    const width = min(COLUMN_BLOCK, columns - column)
+    for (let k = 0; k < depth; k += DEPTH_BLOCK) {
+      const deep = min(DEPTH_BLOCK, depth - k)
+      const aFrom = a + (k as usize) * aDepthStep
+      const bFrom = b + (k as usize) * bDepthStep + (column as usize) * bColumnStep
+      const to = c + ((column as usize) << 2)
+      if (bColumnStep != 4) {
+        for (let i = 0; i < rows; i++) {
+          const row = aFrom + (i as usize) * aRowStep
+          multiplyColumns(
+            width,
+            deep,
+            row,
+            aDepthStep,
+            bFrom,
+            bDepthStep,
+            bColumnStep,
+            to + (i as usize) * cRowStep,
+            k > 0,
+          )
+        }
+        continue
+      }
+      clearSums(rows, width, scratch)
+      for (let d = 0; d < deep; d += STREAMS) {
+        const streams = min(STREAMS, deep - d)
+        const from = bFrom + (d as usize) * bDepthStep
+        addStreams(
+          rows,
+          width,
+          streams,
+          aFrom + (d as usize) * aDepthStep,
+          aRowStep,
+          aDepthStep,
+          from,
+          bDepthStep,
+          scratch,
+        )
+      }
+      writeSums(rows, width, to, cRowStep, k > 0, scratch)
+    }
+  }
+}
+
+/** The sums of a row of C lie in scratch while a block of depths is added up. */
+function sumsOf(row: i32, scratch: usize): usize {
+  return scratch + A_BLOCK + (row as usize) * ((COLUMN_BLOCK as usize) << 2)
+}
+
+export function clearSums(rows: i32, columns: i32, scratch: usize): void {
+  for (let i = 0; i < rows; i++) memory.fill(sumsOf(i, scratch), 0, ((columns + 3) as usize) << 2)
+}
+
+/** Adds `streams` rows of B, each multiplied by its value of A, to the sums of each row of C. */
+export function addStreams(
+  rows: i32,
+  columns: i32,
+  streams: i32,
+  a: usize,
+  aRowStep: usize,
+  aDepthStep: usize,
+  b: usize,
+  bDepthStep: usize,
+  scratch: usize,
+): void {
+  for (let i = 0; i < rows; i++) {
+    const row = a + (i as usize) * aRowStep
+    const sums = sumsOf(i, scratch)
+    if (streams == STREAMS) {
+      addEight(columns, row, aDepthStep, b, bDepthStep, sums)
+    } else {
+      for (let d: usize = 0; d < (streams as usize); d++)
+        addOne(columns, row + d * aDepthStep, b + d * bDepthStep, sums)
+    }
+  }
+}
+
+function addEight(columns: i32, a: usize, aDepthStep: usize, b: usize, bDepthStep: usize, sums: usize): void {
+  const a0 = v128.load32_splat(a)
+  const a1 = v128.load32_splat((a += aDepthStep))
+  const a2 = v128.load32_splat((a += aDepthStep))
+  const a3 = v128.load32_splat((a += aDepthStep))
+  const a4 = v128.load32_splat((a += aDepthStep))
+  const a5 = v128.load32_splat((a += aDepthStep))
+  const a6 = v128.load32_splat((a += aDepthStep))
+  const a7 = v128.load32_splat((a += aDepthStep))
+  let b1 = b + bDepthStep
+  let b2 = b1 + bDepthStep
+  let b3 = b2 + bDepthStep
+  let b4 = b3 + bDepthStep
+  let b5 = b4 + bDepthStep
+  let b6 = b5 + bDepthStep
+  let b7 = b6 + bDepthStep
   let column = 0
-  if (bColumnStep == 4) {
-    for (; column + 32 <= columns; column += 32) {
-      wideNeighbours(depth, a, aDepthStep, b, bDepthStep, c, accumulate)
-      b += 128
-      c += 128
-    }
-    for (; column + 4 <= columns; column += 4) {
-      fourNeighbours(depth, a, aDepthStep, b, bDepthStep, c, accumulate)
-      b += 16
-      c += 16
-    }
-  } else if (bDepthStep == 4) {
-    for (; column + 8 <= columns; column += 8) {
-      eightColumns(depth, a, aDepthStep, b, bColumnStep, c, accumulate)
-      b += 8 * bColumnStep
-      c += 32
-    }
+  for (; column + 4 <= columns; column += 4) {
+    let sum = madd(a0, v128.load(b), v128.load(sums))
+    sum = madd(a1, v128.load(b1), sum)
+    sum = madd(a2, v128.load(b2), sum)
+    sum = madd(a3, v128.load(b3), sum)
+    sum = madd(a4, v128.load(b4), sum)
+    sum = madd(a5, v128.load(b5), sum)
+    sum = madd(a6, v128.load(b6), sum)
+    v128.store(sums, madd(a7, v128.load(b7), sum))
+    sums += 16
+    b += 16
+    b1 += 16
+    b2 += 16
+    b3 += 16
+    b4 += 16
+    b5 += 16
+    b6 += 16
+    b7 += 16
   }
   for (; column < columns; column++) {
-    oneColumn(depth, a, aDepthStep, b, bDepthStep, c, accumulate)
-    b += bColumnStep
-    c += 4
+    let sum = madd(a0, v128.load32_splat(b), v128.load32_splat(sums))
+    sum = madd(a1, v128.load32_splat(b1), sum)
+    sum = madd(a2, v128.load32_splat(b2), sum)
+    sum = madd(a3, v128.load32_splat(b3), sum)
+    sum = madd(a4, v128.load32_splat(b4), sum)
+    sum = madd(a5, v128.load32_splat(b5), sum)
+    sum = madd(a6, v128.load32_splat(b6), sum)
+    v128.store_lane<f32>(sums, madd(a7, v128.load32_splat(b7), sum), 0)
+    sums += 4
+    b += 4
+    b1 += 4
+    b2 += 4
+    b3 += 4
+    b4 += 4
+    b5 += 4
+    b6 += 4
+    b7 += 4
   }
 }
 
-/** B untransposed: 32 columns are two cache lines at each depth. */
-function wideNeighbours(
-  depth: i32,
-  a: usize,
-  aDepthStep: usize,
-  b: usize,
-  bDepthStep: usize,
-  c: usize,
-  accumulate: bool,
-): void {
-  let sum0 = f32x4.splat(0)
-  let sum1 = f32x4.splat(0)
-  let sum2 = f32x4.splat(0)
-  let sum3 = f32x4.splat(0)
-  let sum4 = f32x4.splat(0)
-  let sum5 = f32x4.splat(0)
-  let sum6 = f32x4.splat(0)
-  let sum7 = f32x4.splat(0)
-  for (let k = 0; k < depth; k++) {
-    const value = v128.load32_splat(a)
-    sum0 = madd(value, v128.load(b), sum0)
-    sum1 = madd(value, v128.load(b, 16), sum1)
-    sum2 = madd(value, v128.load(b, 32), sum2)
-    sum3 = madd(value, v128.load(b, 48), sum3)
-    sum4 = madd(value, v128.load(b, 64), sum4)
-    sum5 = madd(value, v128.load(b, 80), sum5)
-    sum6 = madd(value, v128.load(b, 96), sum6)
-    sum7 = madd(value, v128.load(b, 112), sum7)
-    a += aDepthStep
-    b += bDepthStep
+function addOne(columns: i32, a: usize, b: usize, sums: usize): void {
+  const value = v128.load32_splat(a)
+  let column = 0
+  for (; column + 4 <= columns; column += 4) {
+    v128.store(sums, madd(value, v128.load(b), v128.load(sums)))
+    sums += 16
+    b += 16
   }
-  write(c, sum0, accumulate)
-  write(c + 16, sum1, accumulate)
-  write(c + 32, sum2, accumulate)
-  write(c + 48, sum3, accumulate)
-  write(c + 64, sum4, accumulate)
-  write(c + 80, sum5, accumulate)
-  write(c + 96, sum6, accumulate)
-  write(c + 112, sum7, accumulate)
-}
-
-function fourNeighbours(
-  depth: i32,
-  a: usize,
-  aDepthStep: usize,
-  b: usize,
-  bDepthStep: usize,
-  c: usize,
-  accumulate: bool,
-): void {
-  let sum = f32x4.splat(0)
-  for (let k = 0; k < depth; k++) {
-    sum = madd(v128.load32_splat(a), v128.load(b), sum)
-    a += aDepthStep
-    b += bDepthStep
+  for (; column < columns; column++) {
+    v128.store_lane<f32>(sums, madd(value, v128.load32_splat(b), v128.load32_splat(sums)), 0)
+    sums += 4
+    b += 4
   }
-  write(c, sum, accumulate)
 }
 
-/** B transposed: each column is contiguous; 4 x 4 values at a time are turned in registers. */
-function eightColumns(
-  depth: i32,
-  a: usize,
-  aDepthStep: usize,
-  b: usize,
-  bColumnStep: usize,
-  c: usize,
-  accumulate: bool,
-): void {
-  let low = f32x4.splat(0)
-  let high = f32x4.splat(0)
-  const highColumns = b + 4 * bColumnStep
-  let offset: usize = 0
-  let k = 0
-  for (; k + 4 <= depth; k += 4) {
-    low = addFourDepths(low, a, aDepthStep, b + offset, bColumnStep)
-    high = addFourDepths(high, a, aDepthStep, highColumns + offset, bColumnStep)
-    a += 4 * aDepthStep
-    offset += 16
+/** The sums into or onto C. */
+export function writeSums(rows: i32, columns: i32, c: usize, cRowStep: usize, accumulate: bool, scratch: usize): void {
+  for (let i = 0; i < rows; i++) {
+    const sums = sumsOf(i, scratch)
+    if (!accumulate) {
+      memory.copy(c, sums, (columns as usize) << 2)
+    } else {
+      let column = 0
+      for (; column + 4 <= columns; column += 4) {
+        const at = (column as usize) << 2
+        v128.store(c + at, f32x4.add(v128.load(c + at), v128.load(sums + at)))
+      }
+      for (; column < columns; column++) {
+        const at = (column as usize) << 2
+        store<f32>(c + at, load<f32>(c + at) + load<f32>(sums + at))
+      }
+    }
+    c += cRowStep
   }
-  for (; k < depth; k++) {
-    const value = v128.load32_splat(a)
-    low = madd(value, fourApart(b + offset, bColumnStep), low)
-    high = madd(value, fourApart(highColumns + offset, bColumnStep), high)
-    a += aDepthStep
-    offset += 4
-  }
-  write(c, low, accumulate)
-  write(c + 16, high, accumulate)
-}
-
-/** Four columns, four depths: turned so that a vector holds one depth, then added one depth after the other. */
-function addFourDepths(sum: v128, a: usize, aDepthStep: usize, b: usize, bColumnStep: usize): v128 {
-  const column0 = v128.load(b)
-  const column1 = v128.load(b + bColumnStep)
-  const column2 = v128.load(b + 2 * bColumnStep)
-  const column3 = v128.load(b + 3 * bColumnStep)
-  const low01 = v128.shuffle<f32>(column0, column1, 0, 4, 1, 5)
-  const low23 = v128.shuffle<f32>(column2, column3, 0, 4, 1, 5)
-  const high01 = v128.shuffle<f32>(column0, column1, 2, 6, 3, 7)
-  const high23 = v128.shuffle<f32>(column2, column3, 2, 6, 3, 7)
-  sum = madd(v128.load32_splat(a), v128.shuffle<f64>(low01, low23, 0, 2), sum)
-  a += aDepthStep
-  sum = madd(v128.load32_splat(a), v128.shuffle<f64>(low01, low23, 1, 3), sum)
-  a += aDepthStep
-  sum = madd(v128.load32_splat(a), v128.shuffle<f64>(high01, high23, 0, 2), sum)
-  a += aDepthStep
-  return madd(v128.load32_splat(a), v128.shuffle<f64>(high01, high23, 1, 3), sum)
-}
-
-function fourApart(from: usize, step: usize): v128 {
-  let values = v128.load32_zero(from)
-  values = v128.load_lane<f32>(from + step, values, 1)
-  values = v128.load_lane<f32>(from + 2 * step, values, 2)
-  return v128.load_lane<f32>(from + 3 * step, values, 3)
-}
-
-function oneColumn(
-  depth: i32,
-  a: usize,
-  aDepthStep: usize,
-  b: usize,
-  bDepthStep: usize,
-  c: usize,
-  accumulate: bool,
-): void {
-  // In a vector, because only there a product is fused with its sum.
-  let lanes = f32x4.splat(0)
-  for (let k = 0; k < depth; k++) {
-    lanes = madd(v128.load32_splat(a), v128.load32_splat(b), lanes)
-    a += aDepthStep
-    b += bDepthStep
-  }
-  const sum = f32x4.extract_lane(lanes, 0)
-  store<f32>(c, accumulate ? load<f32>(c) + sum : sum)
-}
-
-function write(c: usize, sum: v128, accumulate: bool): void {
-  v128.store(c, accumulate ? f32x4.add(v128.load(c), sum) : sum)
 }
