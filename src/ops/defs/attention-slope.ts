@@ -1,6 +1,7 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import type { Op } from '../op.ts'
 import { vjp } from '../tape.ts'
+import { attentionSlopeWasm } from '../wasm/attention.ts'
 import { type AttentionAttrs, checkAttention, eachRow, unfusedAttention } from './attention-rows.ts'
 import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
@@ -60,6 +61,7 @@ export const attentionSlopeOp: Op<AttentionAttrs> = {
       return { shape: [[q, k, v].reduce((size, { shape }) => size + sizeOf(shape), 0)], dtype: 'float32' }
     },
     reference: fresh(slope),
+    wasm: attentionSlopeWasm,
     // To its own derivative the output is no input: the twin computes it again.
     vjp: (backward) =>
       throughTwin(backward, (...inputs) =>

@@ -1,6 +1,7 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Op } from '../op.ts'
+import { attentionWasm } from '../wasm/attention.ts'
 import { type AttentionAttrs, checkAttention, eachRow, unfusedAttention } from './attention-rows.ts'
 import { attentionSlopeOp } from './attention-slope.ts'
 import { reshape } from './broadcast.ts'
@@ -32,6 +33,7 @@ const attentionOp: Op<AttentionAttrs> = {
       return { shape: [...q.shape.slice(0, 3), v.shape[3]!], dtype: 'float32' }
     },
     reference: fresh(attend),
+    wasm: attentionWasm,
     vjp: ({ dy, attrs, inputs, output, needs }) => {
       if (!needs.slice(0, 3).includes(true)) return inputs.map(() => null)
       const flat = apply(attentionSlopeOp, [...inputs.slice(0, 3), output, dy, ...inputs.slice(3)], attrs)

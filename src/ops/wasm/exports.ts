@@ -59,6 +59,19 @@ export interface Kernels extends Readonly<Record<UnaryKernel, OnEach>> {
     block: number,
     work: number,
   ]
+  readonly attention: readonly [head: number, count: number, scores: number, out: number, block: number, work: number]
+  readonly attentionSlope: readonly [
+    group: number,
+    count: number,
+    scores: number,
+    output: number,
+    dy: number,
+    dq: number,
+    dk: number,
+    dv: number,
+    block: number,
+    work: number,
+  ]
   readonly unpack: readonly [count: number, from: number, ...held: Held, to: number]
   readonly nestedScales: readonly [
     count: number,

@@ -48,11 +48,7 @@ export function matmul(
   const bDepthStep = bytes(bDepthStride)
   const bColumnStep = bytes(bColumnStride)
   for (let i = 0; i < batch; i++) {
-    if (rows <= FEW_ROWS) {
-      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
-    } else {
-      multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, false, scratch)
-    }
+    multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, false, scratch)
     a += bytes(aBatchStride)
     b += bytes(bBatchStride)
     c += cBytes
@@ -80,6 +76,10 @@ export function multiply(
   accumulate: bool,
   scratch: usize,
 ): void {
+  if (rows <= FEW_ROWS && !accumulate) {
+    multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
+    return
+  }
   const block = columnBlock(rows)
   for (let column = 0; column < columns; column += block) {
     const width = min(block, columns - column)

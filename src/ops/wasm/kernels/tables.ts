@@ -1,6 +1,7 @@
 import { Exp } from './exp'
 import { Log, Tanh } from './functions'
 import { CONSTANTS } from './scratch'
+import { Threefry } from './threefry'
 
 /* Where the constants of functions lie for kernels that need several of them. Each kernel writes those that it reads. */
 
@@ -20,6 +21,12 @@ export function tanhAt(scratch: usize): Tanh {
   const tanh = changetype<Tanh>(scratch + CONSTANTS + offsetof<Exp>() + offsetof<Log>())
   tanh.prepare()
   return tanh
+}
+
+export function threefryAt(scratch: usize, hi: i32, lo: i32): Threefry {
+  const random = changetype<Threefry>(scratch + CONSTANTS + offsetof<Exp>() + offsetof<Log>() + offsetof<Tanh>())
+  random.prepare(hi, lo)
+  return random
 }
 
 /** Of one number. */

@@ -1,0 +1,94 @@
+import type { AttentionAttrs } from '../defs/attention-rows.ts'
+import type { TfKernel } from '../defs/define.ts'
+import { keyOf } from '../defs/dropout.ts'
+import { broadcastStrides } from '../defs/shape-rules.ts'
+import type { tf } from '../tf.ts'
+import { droppedBelow } from './dropout.ts'
+import { parallel, produce, wasmKernels, withMemory } from './index.ts'
+
+/** Attention without ever all of its scores. @internal */
+export const attentionWasm: TfKernel<AttentionAttrs> = ({ attrs, output }, q, k, v, ...rest) =>
+  produce('attention', [q, k, v, ...rest], output, (out, ...at) =>
+    withScores(attrs, [q, k, v, ...rest], at, 1, ({ scores, heads, cost, block, workOf }) =>
+      parallel('attention', heads, cost, (first, count) => [first, count, scores, out, block, workOf()]),
+    ),
+  )
+
+/** Its gradients, whole groups of heads to each thread: the heads of a group add up to the slopes of its keys. @internal */
+export const attentionSlopeWasm: TfKernel<AttentionAttrs> = ({ attrs, output }, q, k, v, read, dy, ...rest) =>
+  produce('attentionSlope', [q, k, v, ...rest, read, dy], output, (out, ...at) => {
+    const [readAt = 0, dyAt = 0] = at.slice(-2)
+    const [atK, atV] = [out + 4 * q.size, out + 4 * (q.size + k.size)]
+    withScores(attrs, [q, k, v, ...rest], at, 3, ({ scores, heads, groups, cost, block, workOf }) =>
+      parallel('attentionSlope', groups, ((2.5 * heads) / groups) * cost, (first, count) => [
+        first,
+        count,
+        scores,
+        readAt,
+        dyAt,
+        out,
+        atK,
+        atV,
+        block,
+        workOf(),
+      ]),
+    )
+  })
+
+interface Call {
+  readonly scores: number
+  /** Heads and groups through the whole batch, and what a head costs. */
+  readonly heads: number
+  readonly groups: number
+  readonly cost: number
+  readonly block: number
+  /** Room for blocks of scores, another for each call. */
+  readonly workOf: () => number
+}
+
+const withScores = (
+  attrs: AttentionAttrs,
+  [q, k, v, ...rest]: readonly tf.Tensor[],
+  [qAt, kAt, vAt, ...restAt]: readonly number[],
+  blocks: number,
+  run: (call: Call) => void,
+): void => {
+  const [batch, heads, queries, width] = q!.shape as [number, number, number, number]
+  const [, groups, keys] = k!.shape as [number, number, number]
+  const depth = v!.shape[3]!
+  const mask = attrs.masked ? rest[0]! : undefined
+  const strides = mask === undefined ? [0, 0, 0, 0] : broadcastStrides(mask.shape, [batch, heads, queries, keys])
+  const key = attrs.rate > 0 ? keyOf(attrs, attrs.seeded ? rest.at(-1)!.dataSync<'int32'>() : undefined) : attrs
+  const block = Math.min(queries, Math.max(1, Math.floor(mostScores / keys / tileRows)) * tileRows)
+  const bytes = 4 * blocks * block * keys
+  withMemory('attention', 4 * words + bytes * (wasmKernels().helpers.length + 1), (scores, heap) => {
+    const maskAt = mask === undefined ? 0 : restAt[0]!
+    const whole = [heads, groups, queries, keys, width, depth, qAt!, kAt!, vAt!, maskAt]
+    const kind = mask === undefined ? 0 : kinds[mask.dtype as keyof typeof kinds]
+    new Int32Array(heap.buffer, scores, words).set([
+      ...whole,
+      kind,
+      ...strides,
+      key.hi,
+      key.lo,
+      droppedBelow(attrs.rate),
+    ])
+    new Float32Array(heap.buffer, scores + 4 * 18, 3).set([1 / (1 - attrs.rate), attrs.scale, attrs.cap])
+    let work = scores + 4 * words - bytes
+    run({
+      scores,
+      heads: batch * heads,
+      groups: batch * groups,
+      cost: queries * keys * (width + depth + 20),
+      block,
+      workOf: () => (work += bytes),
+    })
+  })
+}
+
+/** Numbers that `Scores` of kernels/scores.ts holds. */
+const words = 21
+const kinds = { bool: 1, int32: 2, float32: 3 } as const
+/** Scores that are there at the same time, so that they stay in the L2 cache; and whole tiles of both builds. */
+const mostScores = 65_536
+const tileRows = 30
