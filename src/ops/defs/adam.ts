@@ -1,9 +1,10 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Attrs, Op } from '../op.ts'
-import { define } from './define.ts'
+import { parallel, produce } from '../wasm/index.ts'
+import { define, type TfKernel } from './define.ts'
 import { add, div, mul } from './elementwise.ts'
-import { fresh, type Loop, onHeap } from './heap.ts'
+import { fresh, type Loop } from './heap.ts'
 import { describe, mismatch, requireFloat } from './shape-rules.ts'
 import { asKernel, throughTwin } from './twin.ts'
 import { sqrt, square as squareOf } from './unary.ts'
@@ -15,18 +16,19 @@ const alike = (name: string, a: TensorSpec, b: TensorSpec): TensorSpec => {
     : mismatch(name, 'two tensors of one shape', `${describe(a)} and ${describe(b)}`, 'Nothing is broadcast here.')
 }
 
-/** A pass over parameters: one loop for the reference and WASM, its twin in other ops for the rest. */
+/** A pass over parameters: a loop, a kernel, and its twin in other ops for the rest. */
 const pass = <A extends Attrs>(
   name: string,
   infer: (...inputs: TensorSpec[]) => TensorSpec,
   loop: Loop<A>,
+  wasm: TfKernel<A>,
   twin: (attrs: A, ...inputs: Tensor[]) => Tensor,
 ): Op<A> => ({
   ...define<A>({
     name,
     infer: (_, ...inputs) => infer(...inputs),
     reference: fresh(loop),
-    wasm: onHeap(name, loop),
+    wasm,
     vjp: (backward) => throughTwin(backward, (...inputs) => twin(backward.attrs, ...inputs)),
   }),
   native: asKernel(twin),
@@ -34,12 +36,26 @@ const pass = <A extends Attrs>(
 
 type Kept = { readonly kept: number }
 
+const blendWasm =
+  (kernel: 'blend' | 'blendSquare'): TfKernel<Kept> =>
+  ({ attrs: { kept }, output }, ...inputs) =>
+    produce(kernel, inputs, output, (out, old = 0, now = 0) =>
+      parallel(
+        kernel,
+        inputs[0]!.size,
+        4,
+        (first, count) => [count, kept, 1 - kept, old + 4 * first, now + 4 * first, out + 4 * first],
+        4,
+      ),
+    )
+
 const blendOp = pass<Kept>(
   'blend',
   (old, now) => alike('blend', old, now),
   ({ attrs: { kept } }, out, old, now) => {
     for (let i = 0; i < out.length; i++) out[i] = old.data[i]! * kept + now.data[i]! * (1 - kept)
   },
+  blendWasm('blend'),
   ({ kept }, old, now) => add(mul(old, kept), mul(now, 1 - kept)),
 )
 
@@ -49,6 +65,7 @@ const blendSquareOp = pass<Kept>(
   ({ attrs: { kept } }, out, old, now) => {
     for (let i = 0; i < out.length; i++) out[i] = old.data[i]! * kept + now.data[i]! ** 2 * (1 - kept)
   },
+  blendWasm('blendSquare'),
   ({ kept }, old, now) => add(mul(old, kept), mul(squareOf(now), 1 - kept)),
 )
 
@@ -64,6 +81,16 @@ const directionOp = pass<Attrs>(
     const [factor, least] = [scale.data[0]!, floor.data[0]!]
     for (let i = 0; i < out.length; i++) out[i] = mean.data[i]! / (Math.sqrt(square.data[i]!) * factor + least)
   },
+  ({ output }, ...inputs) =>
+    produce('adamDirection', inputs, output, (out, mean = 0, square = 0, scale = 0, floor = 0) =>
+      parallel(
+        'adamDirection',
+        inputs[0]!.size,
+        10,
+        (first, count) => [count, mean + 4 * first, square + 4 * first, scale, floor, out + 4 * first],
+        4,
+      ),
+    ),
   (_, mean, square, scale, floor) => div(mean, add(mul(sqrt(square), scale), floor)),
 )
 

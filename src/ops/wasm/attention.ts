@@ -1,10 +1,9 @@
 import type { AttentionAttrs } from '../defs/attention-rows.ts'
 import type { TfKernel } from '../defs/define.ts'
 import { keyOf } from '../defs/dropout.ts'
-import { broadcastStrides } from '../defs/shape-rules.ts'
 import type { tf } from '../tf.ts'
-import { droppedBelow } from './dropout.ts'
 import { parallel, produce, wasmKernels, withMemory } from './index.ts'
+import { scoresBytes, writeScores } from './scores.ts'
 
 /** Attention without ever all of its scores. @internal */
 export const attentionWasm: TfKernel<AttentionAttrs> = ({ attrs, output }, q, k, v, ...rest) =>
@@ -57,24 +56,22 @@ const withScores = (
   const [, groups, keys] = k!.shape as [number, number, number]
   const depth = v!.shape[3]!
   const mask = attrs.masked ? rest[0]! : undefined
-  const strides = mask === undefined ? [0, 0, 0, 0] : broadcastStrides(mask.shape, [batch, heads, queries, keys])
   const key = attrs.rate > 0 ? keyOf(attrs, attrs.seeded ? rest.at(-1)!.dataSync<'int32'>() : undefined) : attrs
   const block = Math.min(queries, Math.max(1, Math.floor(mostScores / keys / tileRows)) * tileRows)
   const bytes = 4 * blocks * block * keys
-  withMemory('attention', 4 * words + bytes * (wasmKernels().helpers.length + 1), (scores, heap) => {
-    const maskAt = mask === undefined ? 0 : restAt[0]!
-    const whole = [heads, groups, queries, keys, width, depth, qAt!, kAt!, vAt!, maskAt]
-    const kind = mask === undefined ? 0 : kinds[mask.dtype as keyof typeof kinds]
-    new Int32Array(heap.buffer, scores, words).set([
-      ...whole,
-      kind,
-      ...strides,
-      key.hi,
-      key.lo,
-      droppedBelow(attrs.rate),
-    ])
-    new Float32Array(heap.buffer, scores + 4 * 18, 3).set([1 / (1 - attrs.rate), attrs.scale, attrs.cap])
-    let work = scores + 4 * words - bytes
+  withMemory('attention', scoresBytes + bytes * (wasmKernels().helpers.length + 1), (scores, heap) => {
+    writeScores(heap, scores, {
+      sizes: [heads, groups, queries, keys, width, depth],
+      at: [qAt!, kAt!, vAt!],
+      mask:
+        mask === undefined
+          ? undefined
+          : { shape: mask.shape, dtype: mask.dtype, at: restAt[0]!, of: [batch, heads, queries, keys] },
+      drop: { ...key, rate: attrs.rate },
+      scale: attrs.scale,
+      cap: attrs.cap,
+    })
+    let work = scores + scoresBytes - bytes
     run({
       scores,
       heads: batch * heads,
@@ -86,9 +83,6 @@ const withScores = (
   })
 }
 
-/** Numbers that `Scores` of kernels/scores.ts holds. */
-const words = 21
-const kinds = { bool: 1, int32: 2, float32: 3 } as const
 /** Scores that are there at the same time, so that they stay in the L2 cache; and whole tiles of both builds. */
 const mostScores = 65_536
 const tileRows = 30

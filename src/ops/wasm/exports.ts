@@ -72,6 +72,44 @@ export interface Kernels extends Readonly<Record<UnaryKernel, OnEach>> {
     block: number,
     work: number,
   ]
+  readonly softmax: readonly [first: number, count: number, scores: number, x: number, out: number]
+  readonly crossEntropyRows: readonly [
+    rows: number,
+    classes: number,
+    logits: number,
+    labels: number,
+    ignored: number,
+    out: number,
+  ]
+  readonly crossEntropySlope: readonly [
+    rows: number,
+    classes: number,
+    logits: number,
+    labels: number,
+    dy: number,
+    ignored: number,
+    out: number,
+  ]
+  readonly dropout: readonly [
+    count: number,
+    x: number,
+    out: number,
+    index: number,
+    hi: number,
+    lo: number,
+    dropped: number,
+    factor: number,
+  ]
+  readonly blend: Blend
+  readonly blendSquare: Blend
+  readonly adamDirection: readonly [
+    count: number,
+    mean: number,
+    square: number,
+    scale: number,
+    floor: number,
+    out: number,
+  ]
   readonly unpack: readonly [count: number, from: number, ...held: Held, to: number]
   readonly nestedScales: readonly [
     count: number,
@@ -110,6 +148,7 @@ export type UnaryKernel =
   | 'geluTanh'
   | 'geluTanhSlope'
 
+type Blend = readonly [count: number, kept: number, taken: number, old: number, now: number, out: number]
 type OnEach = readonly [count: number, x: number, out: number]
 
 /** @internal */

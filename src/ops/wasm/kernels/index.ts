@@ -6,3 +6,5 @@ export { erf, exp, gelu, geluSlope, geluTanh, geluTanhSlope, log, sigmoid, silu,
 export { layerNorm, layerNormSlope } from './layer-norm'
 export { headLoss } from './head-loss'
 export { attention, attentionSlope } from './attention'
+export { adamDirection, blend, blendSquare, dropout } from './passes'
+export { crossEntropyRows, crossEntropySlope, softmax } from './softmax'

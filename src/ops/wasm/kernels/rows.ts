@@ -1,7 +1,7 @@
 import { Exp } from './exp'
 import { bytes, firstLanes, largestOf, loadPart, storePart, sumOf } from './lanes'
 
-/* What kernels do to one row of numbers, in place. */
+/* What kernels do to one row of numbers. */
 
 export function highestOf(row: usize, count: i32): f32 {
   const end = row + bytes(count & ~3)
@@ -12,20 +12,21 @@ export function highestOf(row: usize, count: i32): f32 {
   return largestOf(highest)
 }
 
-/** Each x becomes e^(x - highest); gives their sum. */
-export function exponentials(exp: Exp, row: usize, count: i32, highest: f32): f32 {
+/** Writes e^(x - highest) of each x to the same place of `to`, which may be the row; gives their sum. */
+export function exponentials(exp: Exp, row: usize, to: usize, count: i32, highest: f32): f32 {
   const end = row + bytes(count & ~3)
   const shift = f32x4.splat(highest)
   let sums = f32x4.splat(0)
   for (; row < end; row += 16) {
     const power = exp.exp(f32x4.sub(v128.load(row), shift))
-    v128.store(row, power)
+    v128.store(to, power)
+    to += 16
     sums = f32x4.add(sums, power)
   }
   const rest = count & 3
   if (rest) {
     const power = exp.exp(f32x4.sub(loadPart(row, rest), shift))
-    storePart(row, power, rest)
+    storePart(to, power, rest)
     sums = f32x4.add(sums, v128.and(power, firstLanes(rest)))
   }
   return sumOf(sums)

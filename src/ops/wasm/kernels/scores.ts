@@ -65,13 +65,18 @@ export class Scores {
     const keys = this.keysAt(this.groupOf(head))
     multiply(count, this.keys, this.width, from, step, 4, keys, 4, step, to, rowStep, false, scratch)
     for (let i = 0; i < count; i++) {
-      const highest = this.finishScores(to, this.maskAt(head, query + i), bends, tanh)
-      // From a row with nothing to see, -infinity, nothing is subtracted: its powers are 0, or NaN where a score was.
-      const total = exponentials(exp, to, this.keys, highest == -Infinity ? 0 : highest)
-      if (total != 0) multiplyRowBy(to, this.keys, 1 / total)
+      this.softmax(head, query + i, to, bends, exp, tanh)
       to += rowStep
       if (bends) bends += rowStep
     }
+  }
+
+  /** A row of products becomes that of chances, as above. */
+  softmax(head: i32, query: i32, row: usize, bends: usize, exp: Exp, tanh: Tanh): void {
+    const highest = this.finishScores(row, this.maskAt(head, query), bends, tanh)
+    // From a row with nothing to see, -infinity, nothing is subtracted: its powers are 0, or NaN where a score was.
+    const total = exponentials(exp, row, row, this.keys, highest == -Infinity ? 0 : highest)
+    if (total != 0) multiplyRowBy(row, this.keys, 1 / total)
   }
 
   /** Dropout of `count` rows of weights. */

@@ -1,16 +1,5 @@
-import {
-  Erf,
-  ExpOfAny,
-  Gelu,
-  GeluSlope,
-  GeluTanh,
-  GeluTanhSlope,
-  Log,
-  Sigmoid,
-  Silu,
-  SiluSlope,
-  Tanh,
-} from './functions'
+import { Erf, ExpOfAny, Log, Sigmoid, Silu, SiluSlope, Tanh } from './functions'
+import { Gelu, GeluSlope, GeluTanh, GeluTanhSlope } from './gelu'
 import { CONSTANTS, TILE } from './scratch'
 
 /** `out[i] = f(x[i])`, with the constants of f in scratch memory. */
