@@ -5,23 +5,25 @@ import { array, noise, twins, worst } from './twins.ts'
 
 const size = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max })
 
-const calls = fc.record({
-  batch: size(3),
-  groups: size(3),
-  shared: size(3),
-  queries: fc.oneof(size(7), fc.constantFrom(61, 130)),
-  keys: fc.oneof(size(9), fc.constantFrom(66, 513)),
-  width: size(9),
-  depth: size(9),
-  mask: fc.constantFrom('none', 'bool', 'int32', 'float32'),
-  /** Which axes of the mask are 1, and how many it lacks. */
-  alike: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
-  lost: fc.nat(3),
-  cap: fc.constantFrom(0, 0, 2),
-  rate: fc.constantFrom(0, 0, 0.3),
-  seeded: fc.boolean(),
-  seed: fc.nat(),
-})
+const calls = fc
+  .record({
+    batch: size(3),
+    groups: size(3),
+    shared: size(3),
+    queries: fc.oneof(size(7), fc.constantFrom(61, 250)),
+    keys: fc.oneof(size(9), fc.constantFrom(66, 301)),
+    width: size(9),
+    depth: size(9),
+    mask: fc.constantFrom('none', 'bool', 'int32', 'float32'),
+    /** Which axes of the mask are 1, and how many it lacks. */
+    alike: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
+    lost: fc.nat(3),
+    cap: fc.constantFrom(0, 0, 2),
+    rate: fc.constantFrom(0, 0, 0.3),
+    seeded: fc.boolean(),
+    seed: fc.nat(),
+  })
+  .filter(({ batch, groups, shared, queries, keys }) => batch * groups * shared * queries * keys < 200_000)
 type Call = typeof calls extends fc.Arbitrary<infer T> ? T : never
 
 const maskOf = ({ batch, groups, shared, queries, keys, mask, alike, lost, seed }: Call) => {
@@ -72,12 +74,12 @@ const inputsOf = (call: Call) => {
 describe.each(ways)('attention on WASM, $threads threads, reproducible: $reproducible', (way) => {
   beforeAll(() => startWasm(way))
 
-  test.prop([calls], { numRuns: 150 })('is its twin, for every mask, group, cap and dropout', (call) => {
+  test.prop([calls], { numRuns: 60 })('is its twin, for every mask, group, cap and dropout', (call) => {
     const { main, extra, attrs } = inputsOf(call)
     expect(worst(twins('attention', [...main, ...extra], attrs))).toBeLessThan(2e-5)
   })
 
-  test.prop([calls], { numRuns: 150 })('its slopes are their twin', (call) => {
+  test.prop([calls], { numRuns: 60 })('its slopes are their twin', (call) => {
     const { main, dy, extra, attrs } = inputsOf(call)
     const { expected, found } = twins('attention', [...main, ...extra], attrs)
     const read = array(Float32Array.from(expected), [...dy.shape])

@@ -19,14 +19,14 @@ describe.each(ways)('kernels over rows on WASM, $threads threads, reproducible: 
     eps: fc.constantFrom(1e-5, 1e-12, 1),
   })
 
-  test.prop([norms], { numRuns: 150 })('layerNorm is its twin', ({ rows, width, seed, scaled, shifted, eps }) => {
+  test.prop([norms], { numRuns: 80 })('layerNorm is its twin', ({ rows, width, seed, scaled, shifted, eps }) => {
     const row = (which: number) => array(noise(seed + which, width))
     const x = array(noise(seed, rows * width, 3), [rows, width])
     const inputs = [x, ...(scaled ? [row(1)] : []), ...(shifted ? [row(2)] : [])]
     expect(worst(twins('layerNorm', inputs, { eps, scaled, shifted }))).toBeLessThan(2e-5)
   })
 
-  test.prop([norms], { numRuns: 150 })('layerNormSlope is its twin', ({ rows, width, seed, eps }) => {
+  test.prop([norms], { numRuns: 80 })('layerNormSlope is its twin', ({ rows, width, seed, eps }) => {
     const x = array(noise(seed, rows * width, 3), [rows, width])
     const g = array(noise(seed + 1, rows * width), [rows, width])
     // What is left of g where its row of x hardly varies is small beside what it is multiplied by, up to 1 / √eps.
@@ -41,7 +41,7 @@ describe.each(ways)('kernels over rows on WASM, $threads threads, reproducible: 
     lost: fc.nat(5),
     alike: fc.integer({ min: 0, max: 31 }),
   })
-  test.prop([ranks], { numRuns: 150 })('softmax is its twin, of any rank and mask', (call) => {
+  test.prop([ranks], { numRuns: 80 })('softmax is its twin, of any rank and mask', (call) => {
     const shape = [...call.shape, call.width]
     const size = shape.reduce((product, length) => product * length, 1)
     const x = array(noise(call.seed, size, 20), shape)
@@ -63,11 +63,9 @@ describe.each(ways)('kernels over rows on WASM, $threads threads, reproducible: 
     expect(worst(twins('softmax', [x, ...mask], { masked: mask.length > 0 }))).toBeLessThan(2e-6)
   })
 
-  const losses = fc.record({
-    ...sizes,
-    width: fc.oneof(sizes.width, fc.constant(5001)),
-    labelled: fc.constantFrom(0, 0.5, 1),
-  })
+  const losses = fc
+    .record({ ...sizes, width: fc.oneof(sizes.width, fc.constant(5001)), labelled: fc.constantFrom(0, 0.5, 1) })
+    .filter(({ rows, width }) => rows * width < 50_000)
   test.prop([losses], { numRuns: 100 })(
     'crossEntropyRows and crossEntropySlope are their twins, and read no row without a label',
     ({ rows, width, seed, labelled }) => {
@@ -86,7 +84,7 @@ describe.each(ways)('passes on WASM, $threads threads, reproducible: $reproducib
   beforeAll(() => startWasm(way))
   const length = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(9_999, 65_537))
 
-  test.prop([length, fc.nat(), fc.constantFrom(0, 0.1, 0.5, 0.999), fc.boolean()])(
+  test.prop([length, fc.nat(), fc.constantFrom(0, 0.1, 0.5, 0.999), fc.boolean()], { numRuns: 40 })(
     'dropout drops what its twin drops, and what it drops is 0 whatever it was',
     (count, seed, rate, seeded) => {
       const x = noise(seed, count).map((each, i) => (i % 97 === 5 ? NaN : each))

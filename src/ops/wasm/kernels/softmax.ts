@@ -10,9 +10,14 @@ export function softmax(first: i32, count: i32, scores: usize, x: usize, out: us
   const tanh = tanhAt(scratch)
   const step = bytes(s.keys)
   for (let row = first; row < first + count; row++) {
+    const from = x + (row as usize) * step
     const to = out + (row as usize) * step
-    memory.copy(to, x + (row as usize) * step, step)
-    s.softmax(row / s.queries, row % s.queries, to, 0, exp, tanh)
+    if (s.mask) {
+      memory.copy(to, from, step)
+      s.softmax(row / s.queries, row % s.queries, to, 0, exp, tanh)
+    } else {
+      multiplyRowBy(to, s.keys, 1 / exponentials(exp, from, to, s.keys, highestOf(from, s.keys)))
+    }
   }
 }
 
