@@ -23,7 +23,7 @@ export interface EngineOptions {
    * ESPALIER_WASM_THREADS says. A page of a browser has one: train in a Worker of a cross-origin isolated page for more.
    */
   readonly threads?: number
-  /** WASM without relaxed SIMD, a quarter slower, for the same bits on every machine; any number of threads gives them. */
+  /** WASM without relaxed SIMD, up to a quarter slower, for the same bits on every machine; threads change none. */
   readonly reproducible?: boolean
 }
 

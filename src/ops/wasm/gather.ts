@@ -5,7 +5,7 @@ import { parallel, produce } from './index.ts'
 
 /** @internal */
 export const gatherWasm: TfKernel<Attrs> = ({ output }, table, ids) => {
-  requireRange('gather', 'ids', ids.dataSync<'int32'>(), table.shape[0]!)
+  requireRange('gather', 'ids', ids.dataSync<'int32'>(), table.shape[0])
   const width = sizeOf(table.shape.slice(1)) * (table.dtype === 'bool' ? 1 : 4)
   return produce('gather', [table, ids], output, (out, rows = 0, at = 0) =>
     parallel('gatherRows', ids.size, width / 8, (first, count) => [

@@ -53,7 +53,7 @@ export const installWasmKernels = async (options: WasmOptions = {}): Promise<Was
   if (before?.options.threads === threads && before.options.reproducible === reproducible) return before
   const kernels = await install(asWasmBackend(backend), { threads, reproducible })
   installed.set(backend, kernels)
-  if (before !== undefined) uninstall(before)
+  if (before !== undefined) await uninstall(before)
   return kernels
 }
 
@@ -130,21 +130,23 @@ export const parallel = <K extends KernelName>(
   const parts = Math.max(1, Math.min(helpers.length + 1, Math.floor((items * cost) / worthwhile)))
   const size = Math.ceil(items / parts / step) * step
   const run = (first: number): void => {
-    const call = exports[kernel] as (...given: readonly number[]) => void
+    const call: (...given: readonly number[]) => void = exports[kernel]
     call(...task(first, Math.min(size, items - first)), scratch)
   }
-  const busy = helpers.filter(({ thread, scratch }, i) => {
-    const first = (i + 1) * size
-    if (first < items) thread.post(kernel, [...task(first, Math.min(size, items - first)), scratch])
-    return first < items
-  })
+  const handed = helpers
+    .map(({ thread, scratch }, i) => ({ thread, scratch, first: (i + 1) * size }))
+    .filter(({ first }) => first < items)
+  for (const { thread, scratch, first } of handed)
+    thread.post(kernel, [...task(first, Math.min(size, items - first)), scratch])
   const start = performance.now()
   try {
     run(0)
+    // A thread that has not begun by now sleeps, or its core is busy with something else.
+    for (const { thread, first } of handed) if (thread.takeBack()) run(first)
   } finally {
-    // Whatever has become of our own part: a thread must be done before it is given the next.
     const patience = leastPatience + 100 * (performance.now() - start)
-    const outcomes = busy.map(({ thread }) => thread.wait(patience))
+    // Whatever has become of our own part: a thread must be done before it is given the next.
+    const outcomes = handed.map(({ thread }) => (thread.takeBack() ? 'done' : thread.wait(patience)))
     if (outcomes.some((outcome) => outcome !== 'done')) stopped(kernel, outcomes)
   }
 }
@@ -169,8 +171,12 @@ const install = async (backend: WasmBackend, options: Required<WasmOptions>): Pr
   const names = Object.keys(exports) as KernelName[]
   const obstacle = shared ? (canWait() ? null : 'this thread may not wait for others') : 'its memory is not shared'
   const start = async (): Promise<Helper> => {
-    const thread = await startThread(build.module, memory, names)
-    return { thread, scratch: allocate(backend, bytes, 'wasm') }
+    const scratch = allocate(backend, bytes, 'wasm')
+    const thread = await startThread(build.module, memory, names).catch((error: unknown) => {
+      backend.wasm._free(scratch)
+      throw error
+    })
+    return { thread, scratch }
   }
   const started = await Promise.allSettled(Array.from({ length: obstacle === null ? options.threads - 1 : 0 }, start))
   const helpers = started.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
@@ -188,7 +194,7 @@ const canWait = (): boolean => {
   }
 }
 
-const uninstall = ({ backend, scratch, helpers }: WasmKernels): void => {
-  for (const { thread } of helpers) thread.stop()
+const uninstall = async ({ backend, scratch, helpers }: WasmKernels): Promise<void> => {
+  await Promise.all(helpers.map(({ thread }) => thread.stop()))
   for (const address of [scratch, ...helpers.map((helper) => helper.scratch)]) backend.wasm._free(address)
 }

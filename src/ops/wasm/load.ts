@@ -26,22 +26,14 @@ export const loadKernels = async (shared: boolean, reproducible: boolean): Promi
 const knowsRelaxed = (relaxed: Uint8Array): boolean => {
   if (webAssembly.validate(relaxed)) return true
   // Node 20 has relaxed SIMD, though only behind a flag of its V8; it counts from here on, in threads too.
-  nodeModule('node:v8')?.setFlagsFromString('--experimental-wasm-relaxed-simd')
+  nodeModule?.('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd')
   return webAssembly.validate(relaxed)
 }
 
-/** A module of Node, where there is one; without an import, which a bundler for browsers would trip over. @internal */
-export const nodeModule = <K extends keyof NodeModules>(name: K): NodeModules[K] | undefined =>
-  typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function'
-    ? undefined
-    : (process.getBuiltinModule(name) as NodeModules[K] | undefined)
-
-interface NodeModules {
-  readonly 'node:v8': typeof import('node:v8')
-  readonly 'node:os': typeof import('node:os')
-  readonly 'node:module': typeof import('node:module')
-  readonly 'node:worker_threads': typeof import('node:worker_threads')
-}
+/** Gives a module of Node, in Node; not by an import, which a bundler for browsers would trip over. @internal */
+export const nodeModule: typeof process.getBuiltinModule | undefined =
+  // A bundler may put a `process` without it into a page.
+  typeof process === 'undefined' ? undefined : process.getBuiltinModule?.bind(process)
 
 /** `memory` as the end of an import: the name, its length before it, and the kind (2) after it. */
 const importOfMemory = [6, ...new TextEncoder().encode('memory'), 2]

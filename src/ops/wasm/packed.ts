@@ -1,4 +1,4 @@
-import { dynamicMap, NESTED_BLOCK, type PackedAttrs, type PackedScheme } from '../defs/codebooks.ts'
+import { BLOCK, dynamicMap, type PackedAttrs, type PackedScheme } from '../defs/codebooks.ts'
 import type { TfKernel } from '../defs/define.ts'
 import type { Held } from './exports.ts'
 import { allocate, parallel, produce, wasmKernels } from './index.ts'
@@ -15,19 +15,13 @@ const withHeld = (
   const held = (at: number): Held => [schemes.indexOf(scheme), codes, at, shape[1]]
   const [first = 0, outer, offset] = scales
   if (outer === undefined || offset === undefined) return use(held(first))
-  const { backend } = wasmKernels()
-  const blocks = Math.ceil((shape[0] * shape[1]) / 64)
+  const { backend, exports, scratch } = wasmKernels()
+  const blocks = Math.ceil((shape[0] * shape[1]) / BLOCK)
   const room = allocate(backend, 4 * (dynamicMap.length + blocks), 'unpack')
   try {
     new Float32Array(backend.wasm.HEAPU8.buffer, room, dynamicMap.length).set(dynamicMap)
     const to = room + 4 * dynamicMap.length
-    parallel(
-      'nestedScales',
-      blocks,
-      4,
-      (from, count) => [count, first + from, room, outer + (4 * from) / NESTED_BLOCK, offset, to + 4 * from],
-      NESTED_BLOCK,
-    )
+    exports.nestedScales(blocks, first, room, outer, offset, to, scratch)
     use(held(to))
   } finally {
     backend.wasm._free(room)

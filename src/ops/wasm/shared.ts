@@ -25,7 +25,7 @@ type Factory = (options: {
  * @internal
  */
 export const shareMemory = async (): Promise<string | null> => {
-  const node = nodeModule('node:module')
+  const node = nodeModule?.('node:module')
   if (node === undefined) return null
   // It may hold tensors already.
   if (tf.getBackend() === 'wasm' || 'wasm' in tf.engine().registry) return 'the backend was at work before'
@@ -63,7 +63,7 @@ const withoutWorkers = <T>(start: () => T): T => {
   const before = Object.getOwnPropertyDescriptor(globalThis, 'Worker')
   const listeners = processEvents.map((event) => process.listeners(event as 'exit') as unknown[])
   // The module assigns Node's own class to this name before it uses it.
-  Object.defineProperty(globalThis, 'Worker', { configurable: true, get: () => Idle, set: () => undefined })
+  Object.defineProperty(globalThis, 'Worker', { configurable: true, get: () => Idle, set: () => {} })
   try {
     return start()
   } finally {

@@ -33,5 +33,5 @@ const usualThreads = (): number => {
   const asked = typeof process === 'undefined' ? undefined : process.env['ESPALIER_WASM_THREADS']
   if (asked !== undefined && /^[1-9]\d{0,2}$/.test(asked)) return Number(asked)
   const { navigator } = globalThis as { readonly navigator?: { readonly hardwareConcurrency?: number } }
-  return Math.min(mostThreads, nodeModule('node:os')?.availableParallelism() ?? navigator?.hardwareConcurrency ?? 1)
+  return Math.min(mostThreads, nodeModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1)
 }

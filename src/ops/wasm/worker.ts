@@ -15,11 +15,13 @@ type Layout = typeof layout
 
 /** @internal */
 export const layout = {
+  /** The number of the job last posted, of the one last begun (by the worker, or taken back), of the one last done. */
   posted: 0,
-  done: 1,
-  kernel: 2,
-  count: 3,
-  failed: 4,
+  taken: 1,
+  done: 2,
+  kernel: 3,
+  count: 4,
+  failed: 5,
   /** Bytes to the arguments, and of all. */
   given: 64,
   bytes: 64 + 8 * 40,
@@ -28,7 +30,8 @@ export const layout = {
 } as const
 
 /**
- * The whole life of a worker: to wait for a job, to run it, to say that it is done.
+ * The whole life of a worker: to wait for a job, to run it unless it was taken back meanwhile, to say that
+ * it is done.
  *
  * It is started from its own text, so it names nothing from outside of itself.
  *
@@ -41,7 +44,7 @@ export const work = ({ module, memory, kernels, control, layout }: WorkerData, r
   const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as Readonly<
     Record<string, (...given: number[]) => void>
   >
-  const { posted, done, kernel, count, failed, spins } = layout
+  const { posted, taken, done, kernel, count, failed, spins } = layout
   const word = new Int32Array(control, 0, layout.given / 4)
   const given = new Float64Array(control, layout.given)
   ready()
@@ -49,6 +52,7 @@ export const work = ({ module, memory, kernels, control, layout }: WorkerData, r
     for (let i = 0; i < spins && Atomics.load(word, posted) === seen; i++);
     while (Atomics.load(word, posted) === seen) Atomics.wait(word, posted, seen)
     seen = Atomics.load(word, posted)
+    if (Atomics.compareExchange(word, taken, (seen - 1) | 0, seen) !== ((seen - 1) | 0)) continue
     try {
       exports[kernels[word[kernel]!]!]!(...given.subarray(0, word[count]))
       word[failed] = 0

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { engine, matmul, scope, tensor, toArray } from '../../../src/ops/index.ts'
+import { limitWasmHeap } from '../../../src/ops/budget.ts'
+import { engine, matmul, read, scope, tensor, toArray, zeros } from '../../../src/ops/index.ts'
 import { wasmKernels } from '../../../src/ops/wasm/index.ts'
 
 beforeAll(() => engine({ prefer: 'wasm', quiet: true, threads: 1 }))
@@ -21,6 +22,13 @@ describe('the WASM engine with one thread', () => {
     // (1 + 2^-12)^2 = 1 + 2^-11 + 2^-24, of which the last is lost when the product is rounded before it is added.
     const [x, y] = [tensor([[1, 1 + 2 ** -12]]), tensor([[-(1 + 2 ** -11)], [1 + 2 ** -12]])]
     scope(() => expect(toArray(matmul(x, y))).toEqual([[0]]))
+  })
+
+  test('refuses a result that its memory cannot hold, before it ends', () => {
+    limitWasmHeap(1_000_000)
+    expect(() => zeros([400_000])).toThrow(/OutOfMemory at fill[\s\S]*1600000 bytes/)
+    limitWasmHeap()
+    scope(() => expect(read(zeros([400_000])).length).toBe(400_000))
   })
 
   test('refuses a number of threads that is none', async () => {
