@@ -9,7 +9,7 @@ import { scoresBytes, writeScores } from './scores.ts'
 export const attentionWasm: TfKernel<AttentionAttrs> = ({ attrs, output }, q, k, v, ...rest) =>
   produce('attention', [q, k, v, ...rest], output, (out, ...at) =>
     withScores(attrs, [q, k, v, ...rest], at, 1, ({ scores, heads, cost, block, workOf }) =>
-      parallel('attention', heads, cost, (first, count) => [first, count, scores, out, block, workOf()]),
+      parallel('attention', heads, cost, (first, count) => [first, count, scores, out, block, workOf(first)]),
     ),
   )
 
@@ -29,7 +29,7 @@ export const attentionSlopeWasm: TfKernel<AttentionAttrs> = ({ attrs, output }, 
         atK,
         atV,
         block,
-        workOf(),
+        workOf(first),
       ]),
     )
   })
@@ -41,8 +41,8 @@ interface Call {
   readonly groups: number
   readonly cost: number
   readonly block: number
-  /** Room for blocks of scores, another for each call. */
-  readonly workOf: () => number
+  /** Room for the blocks of scores of the part of the work that begins there. */
+  readonly workOf: (first: number) => number
 }
 
 const withScores = (
@@ -71,14 +71,19 @@ const withScores = (
       scale: attrs.scale,
       cap: attrs.cap,
     })
-    let work = scores + scoresBytes - bytes
+    const parts: number[] = []
+    // By where a part begins, since it may be asked for twice: for a thread, and again when that does not begin in time.
+    const workOf = (first: number): number => {
+      if (!parts.includes(first)) parts.push(first)
+      return scores + scoresBytes + bytes * parts.indexOf(first)
+    }
     run({
       scores,
       heads: batch * heads,
       groups: batch * groups,
       cost: queries * keys * (width + depth + 20),
       block,
-      workOf: () => (work += bytes),
+      workOf,
     })
   })
 }

@@ -13,7 +13,7 @@ export const headLossWasm: TfKernel<HeadLossAttrs> = ({ attrs, output }, hidden,
   const seen = labels.dataSync<'int32'>()
   const [rows, d] = hidden.shape as [number, number]
   const [classes, depthStride, columnStride] = attrs.transpose
-    ? [weight.shape[0]!, 1, d]
+    ? [weight.shape[0], 1, d]
     : [weight.shape[1]!, weight.shape[1]!, 1]
   requireRange('headLoss', 'labels', seen, classes, attrs.ignore)
   const counted = Int32Array.from(seen.keys()).filter((row) => seen[row] !== attrs.ignore)
