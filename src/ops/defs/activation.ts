@@ -1,11 +1,14 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import { scope } from '../memory.ts'
-import type { Op } from '../op.ts'
+import type { Attrs, Op } from '../op.ts'
 import { tf } from '../tf.ts'
+import type { UnaryKernel } from '../wasm/exports.ts'
+import { define } from './define.ts'
 import { add, div, greater, mul, sub, where } from './elementwise.ts'
 import { normalDensity, normalDistribution, sigmoid as sigmoidOf, softplus as softplusOf } from './special.ts'
-import { exp, square, unary } from './unary.ts'
+import { asKernel, throughTwin } from './twin.ts'
+import { exp, onEach, square, unary } from './unary.ts'
 
 const { PI, SQRT1_2, sqrt } = Math
 
@@ -13,6 +16,7 @@ const tanhOp = unary({
   name: 'tanh',
   element: Math.tanh,
   accelerated: tf.tanh,
+  wasm: 'tanh',
   gradient: (dy, _, output) => mul(dy, sub(1, square(output))),
 })
 
@@ -20,6 +24,7 @@ const sigmoidOp = unary({
   name: 'sigmoid',
   element: sigmoidOf,
   accelerated: tf.sigmoid,
+  wasm: 'sigmoid',
   gradient: (dy, _, output) => mul(dy, mul(output, sub(1, output))),
 })
 
@@ -31,16 +36,32 @@ const reluOp = unary({
   wholeStaysWhole: true,
 })
 
+/** A derivative that an engine can compute in one pass, and its twin in other ops. */
+const slopeOf = (name: UnaryKernel, element: (x: number) => number, twin: (x: Tensor) => Tensor): Op => ({
+  ...define<Attrs>({
+    name,
+    infer: (_, { shape }) => ({ shape, dtype: 'float32' }),
+    reference: (_, { data }) => Float32Array.from(data, element),
+    wasm: onEach(name),
+    vjp: (backward) => throughTwin(backward, twin),
+  }),
+  accelerated: asKernel((_, x) => twin(x)),
+})
+
+/** The derivative of x · sigmoid(u), where `along` is x du/dx; 1 - sigmoid as that of -u, or it would cancel. */
+const slopeOfGated = (u: number, along: number): number => sigmoidOf(u) * (1 + along * sigmoidOf(-u))
+
 const geluOp = unary({
   name: 'gelu',
+  wasm: 'gelu',
   element: (x) => x * normalDistribution(x),
   accelerated: (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, SQRT1_2)), 1)),
   gradient: (dy, x) => mul(dy, apply(geluSlopeOp, [x], {})),
 })
 
-// The derivative of gelu is an op of its own so that an engine can compute it in one pass.
 const geluSlopeOp = unary({
   name: 'geluSlope',
+  wasm: 'geluSlope',
   element: (x) => normalDistribution(x) + x * normalDensity(x),
   accelerated: (x) => {
     const distribution = tf.add(tf.mul(tf.erf(tf.mul(x, SQRT1_2)), 0.5), 0.5)
@@ -64,22 +85,36 @@ const geluTanhOp = unary({
     const inner = tf.mul(x, tf.add(tf.mul(tf.square(x), steepness * cubic), steepness))
     return tf.mul(x, tf.sigmoid(inner))
   },
-  gradient: (dy, x) => {
-    const gate = sigmoid(mul(x, add(mul(square(x), steepness * cubic), steepness)))
-    const slope = mul(add(mul(square(x), 3 * steepness * cubic), steepness), x)
-    return mul(dy, mul(gate, add(mul(slope, sub(1, gate)), 1)))
-  },
+  wasm: 'geluTanh',
+  gradient: (dy, x) => mul(dy, apply(geluTanhSlopeOp, [x], {})),
 })
+
+const geluTanhSlopeOp = slopeOf(
+  'geluTanhSlope',
+  (x) => slopeOfGated(steepness * (x + cubic * x * x * x), x * steepness * (1 + 3 * cubic * x * x)),
+  (x) => {
+    const gate = sigmoid(mul(x, add(mul(square(x), steepness * cubic), steepness)))
+    const along = mul(add(mul(square(x), 3 * steepness * cubic), steepness), x)
+    return mul(gate, add(mul(along, sub(1, gate)), 1))
+  },
+)
 
 const siluOp = unary({
   name: 'silu',
   element: (x) => x * sigmoidOf(x),
   accelerated: (x) => tf.mul(x, tf.sigmoid(x)),
-  gradient: (dy, x) => {
-    const gate = sigmoid(x)
-    return mul(dy, mul(gate, add(mul(x, sub(1, gate)), 1)))
-  },
+  wasm: 'silu',
+  gradient: (dy, x) => mul(dy, apply(siluSlopeOp, [x], {})),
 })
+
+const siluSlopeOp = slopeOf(
+  'siluSlope',
+  (x) => slopeOfGated(x, x),
+  (x) => {
+    const gate = sigmoid(x)
+    return mul(gate, add(mul(x, sub(1, gate)), 1))
+  },
+)
 
 const softplusOp = unary({
   name: 'softplus',
@@ -196,6 +231,8 @@ export const activationOps: readonly Op<never>[] = [
   geluOp,
   geluSlopeOp,
   geluTanhOp,
+  geluTanhSlopeOp,
   siluOp,
+  siluSlopeOp,
   softplusOp,
 ]

@@ -2,9 +2,10 @@ import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import { programmed } from '../native/custom.ts'
 import type { Attrs, Op } from '../op.ts'
-import { define } from './define.ts'
+import { parallel, produce } from '../wasm/index.ts'
+import { define, type TfKernel } from './define.ts'
 import { add, div, mul } from './elementwise.ts'
-import { fresh, type Loop, onHeap } from './heap.ts'
+import { fresh, type Loop } from './heap.ts'
 import { describe, mismatch, requireFloat } from './shape-rules.ts'
 import { throughTwin } from './twin.ts'
 import { sqrt, square as squareOf } from './unary.ts'
@@ -16,11 +17,12 @@ const alike = (name: string, a: TensorSpec, b: TensorSpec): TensorSpec => {
     : mismatch(name, 'two tensors of one shape', `${describe(a)} and ${describe(b)}`, 'Nothing is broadcast here.')
 }
 
-/** A pass over parameters: one loop for the reference and WASM, a program for native, its twin in other ops for the rest. */
+/** A pass over parameters: a loop, kernels of WASM and of native, and its twin in other ops for the rest. */
 const pass = <A extends Attrs>(
   name: string,
   infer: (...inputs: TensorSpec[]) => TensorSpec,
   loop: Loop<A>,
+  wasm: TfKernel<A>,
   twin: (attrs: A, ...inputs: Tensor[]) => Tensor,
   program: (attrs: A) => string,
 ): Op<A> =>
@@ -28,7 +30,7 @@ const pass = <A extends Attrs>(
     name,
     infer: (_, ...inputs) => infer(...inputs),
     reference: fresh(loop),
-    wasm: onHeap(name, loop),
+    wasm,
     composed: twin,
     own: programmed(program),
     vjp: (backward) => throughTwin(backward, (...inputs) => twin(backward.attrs, ...inputs)),
@@ -36,12 +38,26 @@ const pass = <A extends Attrs>(
 
 type Kept = { readonly kept: number }
 
+const blendWasm =
+  (kernel: 'blend' | 'blendSquare'): TfKernel<Kept> =>
+  ({ attrs: { kept }, output }, ...inputs) =>
+    produce(kernel, inputs, output, (out, old = 0, now = 0) =>
+      parallel(
+        kernel,
+        inputs[0]!.size,
+        4,
+        (first, count) => [count, kept, 1 - kept, old + 4 * first, now + 4 * first, out + 4 * first],
+        4,
+      ),
+    )
+
 const blendOp = pass<Kept>(
   'blend',
   (old, now) => alike('blend', old, now),
   ({ attrs: { kept } }, out, old, now) => {
     for (let i = 0; i < out.length; i++) out[i] = old.data[i]! * kept + now.data[i]! * (1 - kept)
   },
+  blendWasm('blend'),
   ({ kept }, old, now) => add(mul(old, kept), mul(now, 1 - kept)),
   ({ kept }) => `r0 mul i0 c${kept}; r1 mul i1 c${1 - kept}; o0 add r0 r1`,
 )
@@ -52,6 +68,7 @@ const blendSquareOp = pass<Kept>(
   ({ attrs: { kept } }, out, old, now) => {
     for (let i = 0; i < out.length; i++) out[i] = old.data[i]! * kept + now.data[i]! ** 2 * (1 - kept)
   },
+  blendWasm('blendSquare'),
   ({ kept }, old, now) => add(mul(old, kept), mul(squareOf(now), 1 - kept)),
   ({ kept }) => `r0 mul i0 c${kept}; r1 square i1; r1 mul r1 c${1 - kept}; o0 add r0 r1`,
 )
@@ -68,6 +85,16 @@ const directionOp = pass<Attrs>(
     const [factor, least] = [scale.data[0]!, floor.data[0]!]
     for (let i = 0; i < out.length; i++) out[i] = mean.data[i]! / (Math.sqrt(square.data[i]!) * factor + least)
   },
+  ({ output }, ...inputs) =>
+    produce('adamDirection', inputs, output, (out, mean = 0, square = 0, scale = 0, floor = 0) =>
+      parallel(
+        'adamDirection',
+        inputs[0]!.size,
+        10,
+        (first, count) => [count, mean + 4 * first, square + 4 * first, scale, floor, out + 4 * first],
+        4,
+      ),
+    ),
   (_, mean, square, scale, floor) => div(mean, add(mul(sqrt(square), scale), floor)),
   () => 'r0 sqrt i1; r0 mul r0 i2; r0 add r0 i3; o0 div i0 r0',
 )

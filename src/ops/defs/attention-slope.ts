@@ -2,6 +2,7 @@ import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import type { Op } from '../op.ts'
 import { vjp } from '../tape.ts'
 import { type AttentionAttrs, checkAttention, eachRow, attentionNode, unfusedAttention } from './attention-rows.ts'
+import { attentionSlopeWasm } from '../wasm/attention.ts'
 import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
 import { fresh, type Loop } from './heap.ts'
@@ -65,5 +66,6 @@ export const attentionSlopeOp: Op<AttentionAttrs> = define<AttentionAttrs>({
       unfused(backward.attrs, ...(inputs as [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]])),
     ),
   own: attentionNode('EspalierAttentionSlope', 5),
+  wasm: attentionSlopeWasm,
   composed: unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor,
 })

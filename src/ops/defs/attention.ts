@@ -3,6 +3,7 @@ import { apply } from '../dispatch.ts'
 import type { Op } from '../op.ts'
 import { type AttentionAttrs, checkAttention, eachRow, attentionNode, unfusedAttention } from './attention-rows.ts'
 import { attentionSlopeOp } from './attention-slope.ts'
+import { attentionWasm } from '../wasm/attention.ts'
 import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
 import { type DropoutOptions, requireRate } from './dropout.ts'
@@ -39,6 +40,7 @@ const attentionOp: Op<AttentionAttrs> = define<AttentionAttrs>({
     )
   },
   own: attentionNode('EspalierAttention', 3),
+  wasm: attentionWasm,
   composed: unfusedAttention as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor,
 })
 

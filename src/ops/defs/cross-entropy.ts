@@ -3,9 +3,9 @@ import { apply } from '../dispatch.ts'
 import { scope } from '../memory.ts'
 import type { Op } from '../op.ts'
 import { tf } from '../tf.ts'
+import { crossEntropyRowsWasm, crossEntropySlopeWasm } from '../wasm/softmax.ts'
 import { sum } from './broadcast.ts'
 import { define } from './define.ts'
-import { type Loop, onHeap } from './heap.ts'
 import { div, equal, maximum, mul, sub, where } from './elementwise.ts'
 import { expandDims } from './arrange.ts'
 import { takeRows } from './gather.ts'
@@ -50,7 +50,8 @@ const rowsOp = define<CrossEntropyAttrs>({
       label === attrs.ignore ? 0 : logSumExp(logits, row * classes, classes) - logits.data[row * classes + label]!,
     )
   },
-  accelerated: ({ attrs }, logits, labels) => {
+  wasm: crossEntropyRowsWasm,
+  native: ({ attrs }, logits, labels) => {
     const [positions, counts] = located(logits, labels, attrs.ignore)
     // The largest chance is e⁰ / Σ e^(x - max): softmax, the one fast pass tfjs has, gives log Σ eˣ without an exp or a log
     // of [rows, classes].
@@ -60,23 +61,6 @@ const rowsOp = define<CrossEntropyAttrs>({
   },
   vjp: ({ dy, attrs, needs }, logits, labels) => [needs[0] ? apply(slopeOp, [logits, labels, dy], attrs) : null, null],
 })
-
-/** The slope from the softmax of the logits, in one pass. */
-const fromChances: Loop<CrossEntropyAttrs> = ({ attrs }, out, chances, labels, dy) => {
-  const classes = chances.shape[1]!
-  requireRange('crossEntropy', 'labels', labels.data, classes, attrs.ignore)
-  out.fill(0)
-  for (let row = 0; row < labels.data.length; row++) {
-    const label = labels.data[row]!
-    if (label === attrs.ignore) continue
-    const weight = dy.data[row]!
-    const begin = row * classes
-    for (let i = begin; i < begin + classes; i++) out[i] = chances.data[i]! * weight
-    out[begin + label]! -= weight
-  }
-}
-
-const slopeOnHeap = onHeap('crossEntropySlope', fromChances)
 
 // (softmax - one-hot) · dy of the row, in one pass over the logits; the one-hot is never there.
 const slopeOp = define<CrossEntropyAttrs>({
@@ -96,7 +80,7 @@ const slopeOp = define<CrossEntropyAttrs>({
     }
     return out
   },
-  wasm: (call, logits, labels, dy) => slopeOnHeap(call, tf.softmax(logits, -1), labels, dy),
+  wasm: crossEntropySlopeWasm,
   native: ({ attrs, output }, logits, labels, dy) => {
     const [positions, counts] = located(logits, labels, attrs.ignore)
     const weights = tf.mul(dy, counts)

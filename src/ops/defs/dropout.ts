@@ -4,7 +4,9 @@ import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { NodeAttrs, Op } from '../op.ts'
 import { define } from './define.ts'
-import { fresh, type Loop, onHeap } from './heap.ts'
+import { parallel, produce } from '../wasm/index.ts'
+import { droppedBelow } from '../wasm/scores.ts'
+import { fresh, type Loop } from './heap.ts'
 import { describe, mismatch, requireFloat, requireInt } from './shape-rules.ts'
 
 /** What the masks of dropout are drawn by. @internal */
@@ -53,11 +55,24 @@ const dropoutOp: Op<DropoutAttrs> = define<DropoutAttrs>({
     for (const seed of seeds) requireSeed('dropout', seed)
     return { shape: x.shape, dtype: 'float32' }
   },
-  reference: fresh(drop),
-  wasm: onHeap('dropout', drop),
   own: {
     write: (to, inputs, attrs, output) =>
       to.node('EspalierDropout', inputs, drawAttrs(attrs, inputs.length > 1), output),
+  },
+  // tfjs has no way to the same bits.
+  reference: fresh(drop),
+  wasm: ({ attrs, output }, x, ...seeds) => {
+    const { hi, lo } = keyOf(attrs, seeds[0]?.dataSync<'int32'>())
+    const [dropped, factor] = [droppedBelow(attrs.rate), 1 / (1 - attrs.rate)]
+    return produce('dropout', [x], output, (out, from = 0) =>
+      parallel(
+        'dropout',
+        x.size,
+        30,
+        (first, count) => [count, from + 4 * first, out + 4 * first, first, hi, lo, dropped, factor],
+        8,
+      ),
+    )
   },
   // Linear in x: the same key gives the same mask, so that nothing has to be saved.
   vjp: ({ dy, attrs, inputs }) =>

@@ -7,6 +7,7 @@ import { float } from '../native/custom.ts'
 import type { Array_, Op } from '../op.ts'
 import { vjp } from '../tape.ts'
 import { dataOf } from '../tf.ts'
+import { headLossWasm } from '../wasm/head-loss.ts'
 import { softCap } from './activation.ts'
 import { expandDims } from './arrange.ts'
 import { reshape } from './broadcast.ts'
@@ -169,6 +170,7 @@ const headLossOp: Op<HeadLossAttrs> = {
       return { shape: [attrs.slope ? rows * d + rows : rows], dtype: 'float32' }
     },
     reference: fresh(lossLoop),
+    wasm: headLossWasm,
     vjp: (backward) => {
       const { dy, attrs, inputs, output, needs } = backward
       const [rows, d] = inputs[0]!.shape as [number, number]

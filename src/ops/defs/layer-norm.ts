@@ -5,7 +5,8 @@ import type { Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { unbroadcast } from './broadcast.ts'
 import { define } from './define.ts'
-import { fresh, type Loop, onHeap } from './heap.ts'
+import { parallel, produce } from '../wasm/index.ts'
+import { fresh, type Loop } from './heap.ts'
 import { add, mul, sub } from './elementwise.ts'
 import { mean } from './reduce.ts'
 import { describe, lastAxis, mismatch, requireFloat } from './shape-rules.ts'
@@ -56,10 +57,19 @@ const layerNormOp = define<LayerNormAttrs>({
     return { shape: x.shape, dtype: 'float32' }
   },
   reference: fresh(normalise),
-  wasm: onHeap('layerNorm', normalise),
   own: {
     write: (to, inputs, attrs, output) =>
       to.node('EspalierLayerNorm', inputs, { ...attrs, N: inputs.length - 1, eps: float(attrs.eps) }, output),
+  },
+  wasm: ({ attrs, output }, x, ...rest) => {
+    const width = x.shape.at(-1)!
+    return produce('layerNorm', [x, ...rest], output, (out, from = 0, ...at) => {
+      const [scale = 0, shift = 0] = optional(attrs, at)
+      parallel('layerNorm', x.size / width, width * 4, (first, count) => {
+        const offset = 4 * first * width
+        return [count, width, attrs.eps, from + offset, scale, shift, out + offset]
+      })
+    })
   },
   native: ({ attrs }, x, ...rest) => {
     const [scale, shift] = optional(attrs, rest)
@@ -100,9 +110,17 @@ const layerNormSlopeOp = define<{ readonly eps: number }>({
   name: 'layerNormSlope',
   infer: (_, { shape, dtype }) => ({ shape, dtype }),
   reference: fresh(slopeLoop),
-  wasm: onHeap('layerNormSlope', slopeLoop),
   own: {
     write: (to, inputs, { eps }, output) => to.node('EspalierLayerNormSlope', inputs, { eps: float(eps) }, output),
+  },
+  wasm: ({ attrs, output }, x, g) => {
+    const width = x.shape.at(-1)!
+    return produce('layerNormSlope', [x, g], output, (out, from = 0, slopes = 0) =>
+      parallel('layerNormSlope', x.size / width, width * 6, (first, count) => {
+        const offset = 4 * first * width
+        return [count, width, attrs.eps, from + offset, slopes + offset, out + offset]
+      }),
+    )
   },
   native: ({ attrs }, x, g) => {
     const centered = tf.sub(x, tf.mean(x, -1, true))

@@ -3,6 +3,7 @@ import { apply } from '../dispatch.ts'
 import type { Array_, Attrs, Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { sum } from './broadcast.ts'
+import { softmaxWasm } from '../wasm/softmax.ts'
 import { convert, define } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { mul, sub } from './elementwise.ts'
@@ -37,7 +38,7 @@ const softmaxLoop: Loop<{ readonly masked: boolean }> = ({ attrs }, out, x, mask
   }
 }
 
-const maskedOnHeap = onHeap('softmax', softmaxLoop)
+const onAnyRank = onHeap('softmax', softmaxLoop)
 
 const softmaxOp = define<{ readonly masked: boolean }>({
   name: 'softmax',
@@ -55,7 +56,7 @@ const softmaxOp = define<{ readonly masked: boolean }>({
         )
   },
   reference: fresh(softmaxLoop),
-  wasm: (call, ...inputs) => (call.attrs.masked ? maskedOnHeap(call, ...inputs) : tf.softmax(inputs[0]!, -1)),
+  wasm: (call, ...inputs) => (inputs[0]!.rank > 4 ? onAnyRank(call, ...inputs) : softmaxWasm(call, ...inputs)),
   native: ({ attrs }, x, mask) => {
     if (!attrs.masked) return tf.softmax(x, -1)
     // The lowest finite number instead of -Infinity: a row with everything hidden then has no Infinity - Infinity.

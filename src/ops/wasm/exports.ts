@@ -4,7 +4,7 @@
  *
  * @internal
  */
-export interface Kernels {
+export interface Kernels extends Readonly<Record<UnaryKernel, OnEach>> {
   readonly matmul: readonly [
     batch: number,
     rows: number,
@@ -32,6 +32,84 @@ export interface Kernels {
     c: number,
     cRowStride: number,
   ]
+  readonly layerNorm: readonly [
+    rows: number,
+    width: number,
+    eps: number,
+    x: number,
+    scale: number,
+    shift: number,
+    out: number,
+  ]
+  readonly layerNormSlope: readonly [rows: number, width: number, eps: number, x: number, g: number, out: number]
+  readonly headLoss: readonly [
+    count: number,
+    ids: number,
+    hidden: number,
+    d: number,
+    weight: number,
+    depthStride: number,
+    columnStride: number,
+    classes: number,
+    bias: number,
+    cap: number,
+    labels: number,
+    losses: number,
+    slopes: number,
+    block: number,
+    work: number,
+  ]
+  readonly attention: readonly [head: number, count: number, scores: number, out: number, block: number, work: number]
+  readonly attentionSlope: readonly [
+    group: number,
+    count: number,
+    scores: number,
+    output: number,
+    dy: number,
+    dq: number,
+    dk: number,
+    dv: number,
+    block: number,
+    work: number,
+  ]
+  readonly softmax: readonly [first: number, count: number, scores: number, x: number, out: number]
+  readonly crossEntropyRows: readonly [
+    rows: number,
+    classes: number,
+    logits: number,
+    labels: number,
+    ignored: number,
+    out: number,
+  ]
+  readonly crossEntropySlope: readonly [
+    rows: number,
+    classes: number,
+    logits: number,
+    labels: number,
+    dy: number,
+    ignored: number,
+    out: number,
+  ]
+  readonly dropout: readonly [
+    count: number,
+    x: number,
+    out: number,
+    index: number,
+    hi: number,
+    lo: number,
+    dropped: number,
+    factor: number,
+  ]
+  readonly blend: Blend
+  readonly blendSquare: Blend
+  readonly adamDirection: readonly [
+    count: number,
+    mean: number,
+    square: number,
+    scale: number,
+    floor: number,
+    out: number,
+  ]
   readonly unpack: readonly [count: number, from: number, ...held: Held, to: number]
   readonly nestedScales: readonly [
     count: number,
@@ -55,6 +133,23 @@ export interface Kernels {
 
 /** A packed matrix: how it is coded, where, and in rows of how many. @internal */
 export type Held = readonly [scheme: number, codes: number, scales: number, columns: number]
+
+/** The functions of one number; each element of `x` has its value at the same place of `out`. @internal */
+export type UnaryKernel =
+  | 'exp'
+  | 'log'
+  | 'tanh'
+  | 'erf'
+  | 'sigmoid'
+  | 'silu'
+  | 'siluSlope'
+  | 'gelu'
+  | 'geluSlope'
+  | 'geluTanh'
+  | 'geluTanhSlope'
+
+type Blend = readonly [count: number, kept: number, taken: number, old: number, now: number, out: number]
+type OnEach = readonly [count: number, x: number, out: number]
 
 /** @internal */
 export type KernelName = keyof Kernels

@@ -101,6 +101,17 @@ export const produce = (
   return output
 }
 
+/** Memory that kernels need besides their scratch, for as long as `use` runs; `heap` is the whole memory. @internal */
+export const withMemory = (op: string, bytes: number, use: (address: number, heap: Uint8Array) => void): void => {
+  const { backend } = wasmKernels()
+  const address = allocate(backend, bytes, op)
+  try {
+    use(address, backend.wasm.HEAPU8)
+  } finally {
+    backend.wasm._free(address)
+  }
+}
+
 /**
  * Runs a kernel over `items` pieces of work that do not touch each other, each of about `cost` multiplications, on as many
  * threads as that is worth. `task` gives the arguments, without the scratch memory, for `count` pieces from `first` on;

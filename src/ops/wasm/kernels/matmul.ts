@@ -1,3 +1,4 @@
+import { bytes } from './lanes'
 import { packBlock, packPanel, panelStep } from './pack'
 import { multiplyFewRows } from './row'
 import { A_BLOCK, B_BLOCK, COLUMN_BLOCK, DEPTH_BLOCK, ROW_BLOCK } from './scratch'
@@ -47,11 +48,7 @@ export function matmul(
   const bDepthStep = bytes(bDepthStride)
   const bColumnStep = bytes(bColumnStride)
   for (let i = 0; i < batch; i++) {
-    if (rows <= FEW_ROWS) {
-      multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
-    } else {
-      multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
-    }
+    multiply(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, false, scratch)
     a += bytes(aBatchStride)
     b += bytes(bBatchStride)
     c += cBytes
@@ -63,8 +60,8 @@ export function columnBlock(rows: i32): i32 {
   return rows <= 64 ? 128 : COLUMN_BLOCK
 }
 
-/** One product; steps in bytes. */
-function multiply(
+/** One product, into or onto C; steps in bytes. */
+export function multiply(
   rows: i32,
   columns: i32,
   depth: i32,
@@ -76,8 +73,13 @@ function multiply(
   bColumnStep: usize,
   c: usize,
   cRowStep: usize,
+  accumulate: bool,
   scratch: usize,
 ): void {
+  if (rows <= FEW_ROWS && !accumulate) {
+    multiplyFewRows(rows, columns, depth, a, aRowStep, aDepthStep, b, bDepthStep, bColumnStep, c, cRowStep, scratch)
+    return
+  }
   const block = columnBlock(rows)
   for (let column = 0; column < columns; column += block) {
     const width = min(block, columns - column)
@@ -89,7 +91,8 @@ function multiply(
         const height = min(ROW_BLOCK, rows - row)
         const aFrom = a + (row as usize) * aRowStep + (k as usize) * aDepthStep
         packLeft(aFrom, aRowStep, aDepthStep, height, deep, scratch)
-        multiplyBlock(height, width, deep, scratch, c + (row as usize) * cRowStep + bytes(column), cRowStep, k > 0)
+        const to = c + (row as usize) * cRowStep + bytes(column)
+        multiplyBlock(height, width, deep, scratch, to, cRowStep, accumulate || k > 0)
       }
     }
   }
@@ -142,8 +145,4 @@ function copyCorner(rows: i32, columns: i32, tile: usize, c: usize, cRowStep: us
     tile += B_STEP
     c += cRowStep
   }
-}
-
-function bytes(elements: i32): usize {
-  return (elements as usize) << 2
 }

@@ -3,7 +3,7 @@ import { TILE_ROWS } from './tile'
 /*
  * The scratch memory, one for each thread; every kernel is handed its address as last argument and may overwrite all of it.
  *
- * The module lives in memory that belongs to another program. It must not own a byte there: no strings, arrays, classes or
+ * The module lives in memory that belongs to another program. It must not own a byte there: no strings, arrays, objects or
  * tables (each would become a data segment, or a heap), only addresses that the caller hands in. What would be a table goes
  * here, written by the kernel that reads it.
  */
