@@ -67,5 +67,5 @@ export const attentionSlopeOp: Op<AttentionAttrs> = define<AttentionAttrs>({
     ),
   own: attentionNode('EspalierAttentionSlope', 5),
   wasm: attentionSlopeWasm,
-  composed: unfused as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor,
+  composed: unfused,
 })

@@ -27,8 +27,8 @@ const attend: Loop<AttentionAttrs> = ({ attrs }, out, q, k, v, ...rest) => {
 const attentionOp: Op<AttentionAttrs> = define<AttentionAttrs>({
   name: 'attention',
   infer: (attrs, q, k, v, ...rest) => {
-    checkAttention('attention', attrs, q!, k!, v!, rest)
-    return { shape: [...q!.shape.slice(0, 3), v!.shape[3]!], dtype: 'float32' }
+    checkAttention('attention', attrs, q, k, v, rest)
+    return { shape: [...q.shape.slice(0, 3), v.shape[3]!], dtype: 'float32' }
   },
   reference: fresh(attend),
   vjp: ({ dy, attrs, inputs, output, needs }) => {
@@ -41,7 +41,7 @@ const attentionOp: Op<AttentionAttrs> = define<AttentionAttrs>({
   },
   own: attentionNode('EspalierAttention', 3),
   wasm: attentionWasm,
-  composed: unfusedAttention as (attrs: AttentionAttrs, ...inputs: Tensor[]) => Tensor,
+  composed: unfusedAttention,
 })
 
 /** How `attention` scores, what it may see, and what it drops. */

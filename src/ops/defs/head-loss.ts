@@ -157,7 +157,7 @@ const headSlopeOp: Op<HeadLossAttrs> = define<HeadLossAttrs>({
       const inputs = rest.slice(0, -2) as [Tensor, ...Tensor[]]
       return vjp(() => unfused(backward.attrs, hidden, ...inputs), [hidden], rest.at(-1)!).grads[0]!
     }),
-  composed: (_, hidden, ...rest) => scaledColumns(hidden!, rest.at(-2)!, rest.at(-1)!),
+  composed: (_, hidden, ...rest) => scaledColumns(hidden, rest.at(-2)!, rest.at(-1)!),
 })
 
 const headLossOp: Op<HeadLossAttrs> = {
@@ -190,8 +190,8 @@ const headLossOp: Op<HeadLossAttrs> = {
     },
   },
   // Recorded, labels have no values yet, and all rows are there at once.
-  composed: atOnce as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor,
-  accelerated: asKernel(inChunks as (attrs: HeadLossAttrs, ...inputs: Tensor[]) => Tensor),
+  composed: atOnce,
+  accelerated: asKernel(inChunks),
 }
 
 /** What `headLoss` reads a head as; the label that means "no label" is -100 by default. */

@@ -72,7 +72,9 @@ export const instructions: Readonly<Record<string, Instruction>> = {
   gelu: plain('gelu', { heavy: true }),
   geluSlope: plain('geluSlope', { heavy: true }),
   geluTanh: plain('geluTanh', { heavy: true }),
+  geluTanhSlope: plain('geluTanhSlope', { heavy: true }),
   silu: plain('silu', { heavy: true }),
+  siluSlope: plain('siluSlope', { heavy: true }),
   softplus: plain('softplus', { heavy: true }),
   blend: {
     write: (emit, [old, now], { kept }) => blended(emit, old!, now!, kept as number),

@@ -55,6 +55,10 @@ export const plus = (w: Writer, x: Out, y: Out | number): Out =>
   w.binary('AddV2', x, typeof y === 'number' ? w.scalar(y) : y)
 const distribution = (w: Writer, x: Out): Out => plus(w, times(w, w.unary('Erf', times(w, x, Math.SQRT1_2)), 0.5), 0.5)
 
+/** The slope of x times a gate σ(u), by what u grows with x: gate · (1 + slope · (1 - gate)). */
+const gated = (w: Writer, gate: Out, slope: Out): Out =>
+  times(w, gate, plus(w, times(w, slope, w.binary('Sub', w.scalar(1), gate)), 1))
+
 /** The ids themselves, refused where one is not below the limit: what adds up segments drops such a one in silence. */
 const checked = (w: Writer, ids: Out, limit: number): Out =>
   w.gather(
@@ -127,7 +131,14 @@ export const basicRules: Readonly<Record<string, Rule>> = {
     const inner = times(w, x!, plus(w, times(w, w.unary('Square', x!), steepness * cubic), steepness))
     return times(w, x!, w.unary('Sigmoid', inner))
   }),
+  geluTanhSlope: rule((w, [x]) => {
+    const squared = w.unary('Square', x!)
+    const gate = w.unary('Sigmoid', times(w, x!, plus(w, times(w, squared, steepness * cubic), steepness)))
+    const slope = times(w, plus(w, times(w, squared, 3 * steepness * cubic), steepness), x!)
+    return gated(w, gate, slope)
+  }),
   silu: rule((w, [x]) => times(w, x!, w.unary('Sigmoid', x!))),
+  siluSlope: rule((w, [x]) => gated(w, w.unary('Sigmoid', x!), x!)),
   softplus: rule((w, [x]) => w.unary('Softplus', x!)),
 
   reshape: rule((w, [x], _, { shape }) => w.reshape(x!, shape)),
