@@ -2,8 +2,9 @@ import type { DType, Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Attrs, Op } from '../op.ts'
 import { tf } from '../tf.ts'
+import { type SliceAttrs, sliceLoop, transposeLoop } from './copies.ts'
 import { convert, define } from './define.ts'
-import { type Loop, onHeap } from './heap.ts'
+import { onHeap } from './heap.ts'
 import {
   allocate,
   axesOf,
@@ -16,25 +17,6 @@ import {
   stridesOf,
   walk,
 } from './shape-rules.ts'
-
-/** Copies along the last axis of the result, and counts the others up like the wheels of an odometer. */
-const transposeLoop: Loop<{ readonly order: Shape }> = ({ attrs: { order }, output }, out, { shape, data }) => {
-  const strides = stridesOf(shape)
-  const steps = order.map((axis) => strides[axis]!)
-  const last = order.length - 1
-  const [width, step] = [output.shape[last]!, steps[last]!]
-  const index = new Int32Array(order.length)
-  let from = 0
-  for (let to = 0; to < out.length; to += width) {
-    for (let i = 0, at = from; i < width; i++, at += step) out[to + i] = data[at]!
-    for (let axis = last - 1; axis >= 0; axis--) {
-      from += steps[axis]!
-      if (++index[axis]! < output.shape[axis]!) break
-      from -= steps[axis]! * output.shape[axis]!
-      index[axis] = 0
-    }
-  }
-}
 
 const transposeOnHeap = onHeap('transpose', transposeLoop)
 
@@ -82,8 +64,6 @@ export const transpose = (x: Tensor, order?: Shape): Tensor => {
   return apply(transposeOp, [x], { order: axes })
 }
 
-type SliceAttrs = { readonly begin: Shape; readonly size: Shape }
-
 const sliceOp = define<SliceAttrs>({
   name: 'slice',
   infer: ({ begin, size }, x) => {
@@ -104,7 +84,8 @@ const sliceOp = define<SliceAttrs>({
     const strides = stridesOf(shape)
     return pick(data, walk(output.shape, strides, offsetOf(attrs.begin, strides)))
   },
-  accelerated: ({ attrs }, x) => (x.rank === 0 ? tf.clone(x) : tf.slice(x, [...attrs.begin], [...attrs.size])),
+  wasm: onHeap('slice', sliceLoop),
+  native: ({ attrs }, x) => (x.rank === 0 ? tf.clone(x) : tf.slice(x, [...attrs.begin], [...attrs.size])),
   vjp: ({ dy, attrs: { begin, size } }, x) => [
     pad(
       dy,

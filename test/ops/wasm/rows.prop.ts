@@ -107,4 +107,27 @@ describe.each(ways)('passes on WASM, $threads threads, reproducible: $reproducib
       expect(worst(twins('adamDirection', [old, square, ...scalars]))).toBeLessThan(1e-6)
     },
   )
+
+  const axis = fc
+    .oneof(fc.integer({ min: 1, max: 5 }), fc.constantFrom(60, 131))
+    .chain((of) =>
+      fc
+        .integer({ min: 1, max: of })
+        .chain((size) => fc.record({ of: fc.constant(of), size: fc.constant(size), from: fc.nat(of - size) })),
+    )
+  test.prop([
+    fc.array(axis, { maxLength: 5 }).filter((all) => all.reduce((n, { of }) => n * of, 1) < 50_000),
+    fc.nat(),
+  ])('slice is its twin', (axes, seed) => {
+    const shape = axes.map(({ of }) => of)
+    const x = array(
+      noise(
+        seed,
+        shape.reduce((n, of) => n * of, 1),
+      ),
+      shape,
+    )
+    const attrs = { begin: axes.map(({ from }) => from), size: axes.map(({ size }) => size) }
+    expect(worst(twins('slice', [x], attrs))).toBe(0)
+  })
 })
