@@ -42,7 +42,8 @@ const isChild = (key: string, value: unknown): boolean =>
   typeof value === 'object' && key !== '_tag' && !key.startsWith('~') && (isLeafOrHole(value) || isBranch(value))
 
 const entries = (x: Branch): readonly (readonly [string, unknown])[] =>
-  Array.isArray(x) ? x.map((child: unknown, i) => [String(i), child] as const) : Object.entries(x)
+  // Not by `map`, which leaves the gaps of a sparse array without a pair.
+  Array.isArray(x) ? Array.from(x, (child: unknown, i) => [String(i), child] as const) : Object.entries(x)
 
 /** The children of a branch in path order. */
 export const childrenOf = (x: Branch): readonly (readonly [string, unknown])[] =>
