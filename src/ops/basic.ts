@@ -3,7 +3,8 @@ import { apply } from './dispatch.ts'
 import { isOwned } from './memory.ts'
 import type { Attrs, Data, Op } from './op.ts'
 import { isSymbolic } from './symbolic.ts'
-import { asTensor, asTf, tf } from './tf.ts'
+import { upload } from './native/upload.ts'
+import { asTensor, asTf, fromData, tf } from './tf.ts'
 
 /** The same elements under a new handle. */
 export const identityOp: Op = {
@@ -72,6 +73,12 @@ export const constantOp: Op<ConstantAttrs> = {
   name: 'constant',
   infer: (_, { shape, dtype }) => ({ shape, dtype }),
   reference: (_, { data }) => data,
+  // tfjs-node would hold the array besides its own copy until the tensor is used: a model would be in memory twice.
+  native: (_, { data }, { shape, dtype }) => {
+    const made = fromData(data, shape, dtype)
+    upload(made)
+    return made
+  },
 }
 
 /** A typed array of zeros that fits the dtype. @internal */

@@ -4,6 +4,7 @@ import { drawnLeaf, growPlan } from '../../model/family.ts'
 import type { AnyFamily, Plan, Task } from '../../model/family.ts'
 import { isOtherHead } from '../../model/head-names.ts'
 import type { HubConfig } from '../../model/hub-config.ts'
+import { giveBack } from '../../ops/native/upload.ts'
 import { release, scope, transpose } from '../../ops/index.ts'
 import { key as seedKey } from '../../tree/key.ts'
 import type { Key } from '../../tree/key.ts'
@@ -80,6 +81,7 @@ const requireFinite = (stored: StoredTensor, path: string): void => {
 /** A tensor of a file as our layers hold it. */
 const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tensor => {
   const made = rightOr(fromStored(stored, { halves: 'float32', doubles: 'float32' }), (i) => ({ ...i, path }))
+  giveBack(stored.data, made)
   if (!transposed) return made
   const value = scope(() => transpose(made))
   release(made, { keep: [value] })
@@ -144,7 +146,11 @@ export const loadPretrained: LoadPretrained = (
     const found = matched(wanted, checkpoint.entries, { family, plan, path: folder, mayLack, mayHave })
     const weights = new Map<string, Param | Quantized>()
     try {
-      for (const [key, name] of found) {
+      const sizeIn = (name: string): number =>
+        checkpoint.entries.get(name)!.shape.reduce((product, n) => product * n, 1)
+      // The largest first: what it was read into is given back while the others are read.
+      const inOrder = [...found].toSorted(([, a], [, b]) => sizeIn(b) - sizeIn(a))
+      for (const [key, name] of inOrder) {
         const want = wanted.get(key)!
         const place = inFile(join(folder, checkpoint.entries.get(name)!.file), name)
         weights.set(want.label, weightOf(await checkpoint.read(name), want, options.halves, place))

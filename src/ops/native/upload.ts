@@ -1,0 +1,33 @@
+import type { Tensor } from '../../tree/tensor.ts'
+import { currentEngine } from '../engine.ts'
+import { asTf, tf } from '../tf.ts'
+
+/** What we use of tfjs-node's backend to hand tensors over, read in version 4.22.0. */
+interface Uploads {
+  readonly getInputTensorIds: (tensors: readonly tf.Tensor[]) => number[]
+}
+
+// Below this, elements wait in JavaScript until they are used: many never leave it.
+const large = 2 ** 14
+
+/** Hands the elements of a large tensor to TensorFlow now instead of on first use. @internal */
+export const upload = (t: Tensor): void => {
+  if (t.size >= large) (tf.backend() as unknown as Uploads).getInputTensorIds([asTf(t)])
+}
+
+/**
+ * Gives back the memory of an array that a tensor was made of, where the engine has its own copy; nobody may use the array
+ * afterwards.
+ *
+ * The garbage collector would do so late: it does not see how much TensorFlow holds besides.
+ *
+ * @internal
+ */
+export const giveBack = ({ buffer, byteLength }: ArrayBufferView, madeOf: Tensor): void => {
+  if (currentEngine() !== 'native' || madeOf.size < large || byteLength !== buffer.byteLength) return
+  // What is sent to a closed port is dropped.
+  const { port1, port2 } = new MessageChannel()
+  port2.close()
+  port1.postMessage(buffer, [buffer as ArrayBuffer])
+  port1.close()
+}
