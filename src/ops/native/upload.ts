@@ -1,4 +1,5 @@
 import type { Tensor } from '../../tree/tensor.ts'
+import type { Data } from '../op.ts'
 import { currentEngine } from '../engine.ts'
 import { asTf, tf } from '../tf.ts'
 
@@ -23,11 +24,27 @@ export const upload = (t: Tensor): void => {
  *
  * @internal
  */
-export const giveBack = ({ buffer, byteLength }: ArrayBufferView, madeOf: Tensor): void => {
-  if (currentEngine() !== 'native' || madeOf.size < large || byteLength !== buffer.byteLength) return
+export const giveBack = (data: Data, madeOf: Tensor): void => {
+  if (currentEngine() !== 'native' || madeOf.size < large || data.byteLength !== data.buffer.byteLength) return
+  if (isShared(data, madeOf)) return
   // What is sent to a closed port is dropped.
   const { port1, port2 } = new MessageChannel()
   port2.close()
-  port1.postMessage(buffer, [buffer as ArrayBuffer])
+  port1.postMessage(data.buffer, [data.buffer as ArrayBuffer])
   port1.close()
+}
+
+/** Whether TensorFlow took the array itself: it does so where the array happens to be aligned as its own memory is. */
+const isShared = (data: Data, madeOf: Tensor): boolean => {
+  const first = (): number => {
+    const flat = tf.slice(tf.reshape(asTf(madeOf), [madeOf.size]), 0, 1)
+    return flat.dataSync<'float32'>()[0]!
+  }
+  return tf.tidy(() => {
+    const [here, there] = [data[0]!, first()]
+    data[0] = here === 0 ? 1 : 0
+    const shared = !Object.is(first(), there)
+    data[0] = here
+    return shared
+  }) as unknown as boolean
 }
