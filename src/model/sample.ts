@@ -66,15 +66,19 @@ const candidates = (
 }
 
 /** The first of the likeliest tokens. */
-const highestOf = (logits: Float64Array): number => {
-  let [best, isNumber] = [0, true]
-  // A loop: it goes over a whole vocabulary for each token.
+const highestOf = (logits: Float32Array | Float64Array): number => {
+  let [best, highest] = [0, -Infinity]
+  // A loop on plain numbers: it goes over a whole vocabulary for each token.
   for (let id = 0; id < logits.length; id++) {
     const logit = logits[id]!
-    if (logit > logits[best]!) best = id
-    isNumber &&= !Number.isNaN(logit)
+    if (logit > highest) {
+      best = id
+      highest = logit
+    } else if (Number.isNaN(logit)) {
+      highest = logit
+      break
+    }
   }
-  const highest = isNumber ? (logits[best] ?? -Infinity) : Number.NaN
   // A token may be ruled out by -Infinity, but then another one is not.
   if (!Number.isFinite(highest))
     fail({
@@ -98,6 +102,7 @@ export const sample = (
   seen: Iterable<number>,
   key: Key,
 ): number => {
+  if (temperature === 0 && repetitionPenalty === 1) return highestOf(row)
   const logits = new Float64Array(row)
   if (repetitionPenalty !== 1) penalised(logits, seen, repetitionPenalty)
   const best = highestOf(logits)
