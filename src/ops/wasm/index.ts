@@ -115,7 +115,8 @@ export const withMemory = (op: string, bytes: number, use: (address: number, hea
 /**
  * Runs a kernel over `items` pieces of work that do not touch each other, each of about `cost` multiplications, on as many
  * threads as that is worth. `task` gives the arguments, without the scratch memory, for `count` pieces from `first` on;
- * `first` is a multiple of `step`, for kernels that work on several pieces at a time.
+ * `first` is a multiple of `step`, for kernels that work on several pieces at a time. It must be pure: a part that no thread
+ * has begun is taken back and asked for again.
  *
  * @internal
  */
