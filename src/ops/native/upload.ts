@@ -46,5 +46,5 @@ const isShared = (data: Data, madeOf: Tensor): boolean => {
     const shared = !Object.is(first(), there)
     data[0] = here
     return shared
-  }) as unknown as boolean
+  })
 }
