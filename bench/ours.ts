@@ -2,7 +2,7 @@
 import { adamw, engine, freeze, generateTokens, gpt2, key, lora, quantize, sllm, start, step } from 'espalier'
 import { bytesAtRest, count, isPacked, places } from 'espalier'
 import { loadPretrained, orThrow } from 'espalier/io'
-import { currentEngine, item, matmul, release, scope, slice, tensor, uniform } from 'espalier/ops'
+import { compile, currentEngine, item, matmul, release, scope, slice, tensor, uniform } from 'espalier/ops'
 import type { EngineName, Tensor } from 'espalier/ops'
 import { flopsOf, idsOf, positions, rate } from './cases.ts'
 import type { Case, Product } from './cases.ts'
@@ -73,11 +73,8 @@ export const training = (model: unknown, bench: Case, base: unknown): (() => Out
 const forward = (model: unknown, bench: Case): (() => Outcome) => {
   const { batch, length } = bench
   const ids = tensor(idsOf(bench), [batch, length], 'int32')
-  return () => ({
-    value: scope(() =>
-      item(slice(runners[bench.model].apply(model as never, ids), [batch - 1, length - 1, 0], [1, 1, 1])),
-    ),
-  })
+  const logits = compile((m: unknown, x: Tensor) => runners[bench.model].apply(m as never, x))
+  return () => ({ value: scope(() => item(slice(logits(model, ids), [batch - 1, length - 1, 0], [1, 1, 1]))) })
 }
 
 const generation = (model: unknown, bench: Case): (() => Outcome) => {

@@ -48,6 +48,8 @@ export const layoutOf = (value: unknown): Layout | string => {
     parts.push(before.pop()!)
     const x = waiting.pop()
     if (x === nothing) continue
+    // Two of them may say the same of themselves.
+    if (typeof x === 'symbol') return 'a symbol among its arguments'
     if (typeof x !== 'object' || x === null) parts.push(primitive(x))
     else if (places.has(x)) parts.push(`@${places.get(x)},`)
     else {
@@ -66,6 +68,7 @@ export const layoutOf = (value: unknown): Layout | string => {
         parts.push(x instanceof Map ? 'map(' : 'set(')
         all(x instanceof Map ? [...x].flat() : [...x])
       } else if (isPlain(x)) {
+        if (Object.getOwnPropertySymbols(x).length > 0) return 'a field named by a symbol among its arguments'
         parts.push('{')
         later('}', nothing)
         const keys = Object.keys(x)

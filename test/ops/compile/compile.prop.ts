@@ -66,6 +66,21 @@ describe('layouts', () => {
     expect(first.signature === second.signature).toBe(equalData(a, b))
   })
 
+  test('take functions and instances by identity, and leave out what cannot be told apart', () => {
+    const signature = (x: unknown): unknown => {
+      const layout = layoutOf(x)
+      return typeof layout === 'string' ? layout : layout.signature
+    }
+    const [f, g] = [() => 1, () => 1]
+    expect(signature([f])).toBe(signature([f]))
+    expect(signature([f])).not.toBe(signature([g]))
+    expect(signature(new Date(0))).not.toBe(signature(new Date(0)))
+    expect(signature(new Uint8Array([1, 2]))).not.toBe(signature(new Int8Array([1, 2])))
+    expect(signature({ of: Symbol('a') })).toContain('a symbol')
+    expect(signature({ [Symbol('a')]: 1 })).toContain('named by a symbol')
+    expect(signature(new Float32Array(5000))).toContain('5000 numbers')
+  })
+
   test.prop([tree])('replacing nothing gives the same object', (plain) => {
     expect(replaceIn(plain, () => undefined)).toBe(plain)
   })
