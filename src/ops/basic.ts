@@ -37,7 +37,7 @@ export const after = (x: Tensor, earlier: Tensor): Tensor => apply(afterOp, [x, 
 export const ownHandles = (): ((t: Tensor) => Tensor) => {
   const taken = new Set<Tensor>()
   return (t) => {
-    const own = isSymbolic(t) || (isOwned(t) && !taken.has(t)) ? t : identity(t)
+    const own = (isSymbolic(t) || isOwned(t)) && !taken.has(t) ? t : identity(t)
     taken.add(own)
     return own
   }

@@ -112,7 +112,8 @@ const runReference = (op: Op, inputs: readonly Tensor[], attrs: Attrs, spec: Ten
   return same === undefined ? fromData(data, spec.shape, spec.dtype) : asTensor(tf.reshape(asTf(same), [...spec.shape]))
 }
 
-const checkOutput = (op: Op, output: Tensor, spec: TensorSpec): void => {
+/** Throws `KernelMismatch` for an output that is not what the op's shape rule says. @internal */
+export const checkOutput = (op: Op, output: TensorSpec, spec: TensorSpec): void => {
   const same = output.shape.length === spec.shape.length && output.shape.every((length, i) => length === spec.shape[i])
   if (same && output.dtype === spec.dtype) return
   mismatch(op, spec, `${output.dtype} of shape [${output.shape.join(', ')}] from its ${currentEngine()} kernel`)
@@ -128,7 +129,7 @@ const mismatch = (op: Op, spec: TensorSpec, found: string): never =>
   })
 
 const rethrow = (name: string, spec: TensorSpec, error: unknown): never => {
-  if (error instanceof RangeError) {
+  if (error instanceof RangeError && !error.message.startsWith('Maximum call stack')) {
     return fail({
       _tag: 'OutOfMemory',
       path: name,

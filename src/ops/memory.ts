@@ -90,7 +90,7 @@ export const scope = <T>(f: () => T): T => {
   let result: T
   try {
     result = f()
-    if (isPromise(result)) refusePromise()
+    if (isPromise(result)) refusePromise(result)
   } catch (error) {
     close([])
     throw error
@@ -99,10 +99,13 @@ export const scope = <T>(f: () => T): T => {
   return result
 }
 
-const isPromise = (x: unknown): boolean =>
+/** @internal */
+export const isPromise = (x: unknown): x is PromiseLike<unknown> =>
   typeof x === 'object' && x !== null && 'then' in x && typeof x.then === 'function'
 
-const refusePromise = (): void =>
+const refusePromise = (promise: PromiseLike<unknown>): void => {
+  // What it still does fails on tensors that are freed, and nobody would be there to hear of it.
+  promise.then(undefined, () => undefined)
   fail({
     _tag: 'AsyncScope',
     path: 'scope',
@@ -110,6 +113,7 @@ const refusePromise = (): void =>
     found: 'one that returns a promise',
     hint: 'Do the waiting outside, and put each synchronous part into a scope of its own.',
   })
+}
 
 /** True for what the innermost open scope would free at its end. @internal */
 export const isOwned = (t: Tensor): boolean =>

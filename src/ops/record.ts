@@ -1,8 +1,8 @@
 import { fail } from '../tree/error.ts'
 import type { Tensor, TensorSpec } from '../tree/tensor.ts'
 import { isTensor } from '../tree/tensor.ts'
-import { ownHandles } from './basic.ts'
-import { apply } from './dispatch.ts'
+import { identity, ownHandles } from './basic.ts'
+import { apply, checkOutput } from './dispatch.ts'
 import { isHeld, under } from './interpreters.ts'
 import type { Recorder } from './interpreters.ts'
 import { isOwned, scope } from './memory.ts'
@@ -77,7 +77,12 @@ export const recordIn = (
     record: (op: Op, taken: readonly Tensor[], attrs: Attrs, spec: TensorSpec): Tensor => {
       const { composed } = op
       if (composed !== undefined && !hasNode(op, taken, attrs))
-        return under({ tapes: [], recorder }, () => composed(attrs, ...taken))
+        return under({ tapes: [], recorder }, () => {
+          const whole = composed(attrs, ...taken)
+          checkOutput(op, whole, spec)
+          // Or a tape would take the op for a node that is its own input.
+          return taken.includes(whole) ? identity(whole) : whole
+        })
       const operands = taken.map(use)
       const output = symbolic(spec)
       nodes.push({ id: number(output), name: op.name, op, inputs: operands, attrs, spec })

@@ -2,17 +2,19 @@ import { EspalierError } from '../../tree/error.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { isTensor } from '../../tree/tensor.ts'
 import { interpreters } from '../interpreters.ts'
-import { reachable, scope } from '../memory.ts'
+import { isPromise, reachable, scope } from '../memory.ts'
 import { recordIn } from '../record.ts'
 import { isSymbolic } from '../symbolic.ts'
 import { preparation } from './executable.ts'
 import type { Executable, Prepare } from './executable.ts'
+import { keepUsed } from './kept.ts'
+import type { Kept } from './kept.ts'
 import { layoutOf, replaceIn } from './layout.ts'
 import type { Layout } from './layout.ts'
 
 /** How much `compile` keeps. */
 export interface CompileOptions {
-  /** The most graphs kept at once, one for each signature of the arguments; 16 by default. */
+  /** The most graphs kept at once, one for each signature of the arguments, of those used most; 16 by default. */
   readonly keep?: number
 }
 
@@ -45,9 +47,10 @@ interface Program {
  *
  * It must be pure: the tensors of its result depend on those of its arguments alone, and on tensors it uses from outside,
  * which stay the caller's. The first call for each signature (structure, shapes, dtypes, every value that is no tensor)
- * records it by the shape rules of its ops; nothing is computed for that. Elsewhere than on the native engine, while
- * something is differentiated or recorded, and where a function reads values back, its ops run one by one, and `report`
- * says why. Errors are those of the function itself.
+ * records it by the shape rules of its ops; nothing is computed for that. What it reads from outside is read then and not
+ * again, and what is no tensor and not made of its arguments is the same object in each result. Elsewhere than on the native
+ * engine its ops run one by one; so they do while it is differentiated, where it reads values back, and for signatures
+ * beyond those that are used most, and `report` says why. Errors are those of the function itself.
  *
  * @example
  * ```ts
@@ -62,37 +65,39 @@ export const compile = <A extends readonly unknown[], R>(
   f: (...args: A) => R,
   { keep = 16 }: CompileOptions = {},
 ): Compiled<A, R> => {
-  const programs: Programs = new Map()
+  const programs = keepUsed(keep, freeProgram)
+  const refused = new Map<string, string>()
   const reasons = new Set<string>()
-  const note = (reason: string): void => void (reasons.size < keep && reasons.add(reason))
-  const rare = new Set<string>()
   const programFor = (layout: Layout, args: A, prepare: Prepare): Program | string => {
     const { signature } = layout
-    const found = programs.get(signature)
-    const isGood =
-      typeof found === 'string' || (found?.prepare === prepare && !found.captured.some((t) => t.isDisposed))
-    if (found !== undefined && !isGood) drop(programs, signature)
-    // A graph that many calls use must not go for one that a single call would.
-    if (!isGood && programs.size >= keep && !rare.has(signature)) {
-      if (rare.size >= 64 * keep) rare.clear()
-      rare.add(signature)
-      return `more than ${keep} signatures, of which this one came once: pad batches to few lengths`
+    const make = (): Program => build(f, args, layout, prepare)
+    const isStale = (found: Program): boolean =>
+      found.prepare !== prepare || found.captured.some(({ isDisposed }) => isDisposed)
+    const known = refused.get(signature)
+    if (known !== undefined) return known
+    try {
+      let program = programs.get(signature, make)
+      if (program !== undefined && isStale(program)) {
+        programs.drop(signature)
+        program = programs.get(signature, make)
+      }
+      return program ?? `of more than ${keep} signatures those used most have graphs: pad batches to few lengths`
+    } catch (error) {
+      if (!(error instanceof Refusal)) return `it throws: ${String(error).split('\n')[0]}`
+      if (refused.size >= mostRefused) refused.clear()
+      refused.set(signature, error.message)
+      return error.message
     }
-    const program = found !== undefined && isGood ? found : build(f, args, layout, prepare)
-    // The one used last stands last, so that the first is the one to go.
-    programs.delete(signature)
-    programs.set(signature, program)
-    if (programs.size > keep) drop(programs, programs.keys().next().value!)
-    return program
   }
   const call = (...args: A): R => {
     const prepare = preparation()
     const { tapes, recorder } = interpreters()
-    if (prepare === undefined || tapes.length > 0 || recorder !== undefined) return f(...args)
+    if (prepare === undefined || recorder !== undefined) return f(...args)
     const direct = (reason: string): R => {
-      note(reason)
+      if (reasons.size < mostReasons) reasons.add(reason)
       return f(...args)
     }
+    if (tapes.length > 0) return direct('it is differentiated: compile what takes the gradient instead')
     const layout = layoutOf(args)
     if (typeof layout === 'string') return direct(layout)
     const program = programFor(layout, args, prepare)
@@ -102,31 +107,25 @@ export const compile = <A extends readonly unknown[], R>(
     return outputs instanceof Error ? direct(outputs.message) : (program.result(outputs, layout) as R)
   }
   const compiled = Object.assign(call, {
-    report: (): CompileReport => ({
-      graphs: [...programs.values()].filter((program) => typeof program === 'object').length,
-      direct: [...reasons],
-    }),
-    free: (): void => dropAll(programs),
+    report: (): CompileReport => ({ graphs: programs.size(), direct: [...reasons] }),
+    free: (): void => {
+      programs.clear()
+      refused.clear()
+    },
   })
   forgotten.register(compiled, programs)
   return compiled
 }
 
-/** The programs of one function by signature, the one used last at the end; a reason in the place of one that is none. */
-type Programs = Map<string, Program | string>
+const mostReasons = 16
+/** Signatures are long texts. */
+const mostRefused = 64
 
-const drop = (programs: Programs, signature: string): void => {
-  const program = programs.get(signature)
-  if (typeof program === 'object') program.executable.free()
-  programs.delete(signature)
-}
-
-const dropAll = (programs: Programs): void => {
-  for (const signature of programs.keys()) drop(programs, signature)
-}
+// Made out here: a closure of `compile` would hold the function, and that often what holds the compiled one.
+const freeProgram = ({ executable }: Program): void => executable.free()
 
 /** Frees the graphs of a function that nobody can call any more. */
-const forgotten = new FinalizationRegistry<Programs>(dropAll)
+const forgotten = new FinalizationRegistry<Kept<Program>>((programs) => programs.clear())
 
 const attempt = <T>(run: () => T): T | Error => {
   try {
@@ -142,7 +141,7 @@ const build = <A extends readonly unknown[]>(
   args: A,
   layout: Layout,
   prepare: Prepare,
-): Program | string => {
+): Program => {
   let result: unknown
   let found: readonly Tensor[] = []
   const stands = new Map<object, object>()
@@ -152,15 +151,15 @@ const build = <A extends readonly unknown[]>(
     const inner = layoutOf(copies) as Layout
     inner.objects.forEach((copy, i) => stands.set(copy, layout.objects[i]!))
     result = f(...copies)
-    if (isPromise(result)) throw new Refusal('it returns a promise')
+    if (isPromise(result)) abandon(result)
     found = reachable(result).filter((t) => !stands.has(t) && isSymbolic(t))
+    requirePlain(result, found)
     return found
   }
   const graph = attempt(() => scope(() => recordIn(prepare.hasNode, trace, layout.tensors)))
-  if (graph instanceof Error) return reasonOf(graph)
-  const executable = attempt(() => prepare.executable(graph))
-  if (executable instanceof Error) return executable.message
-  if (typeof executable === 'string') return executable
+  if (graph instanceof Error) throw readsBack(graph)
+  const executable = prepare.executable(graph)
+  if (typeof executable === 'string') throw new Refusal(executable)
   return {
     executable,
     prepare,
@@ -172,15 +171,28 @@ const build = <A extends readonly unknown[]>(
 /** A function that cannot be recorded. */
 class Refusal extends Error {}
 
-const isPromise = (x: unknown): boolean =>
-  typeof x === 'object' && x !== null && 'then' in x && typeof x.then === 'function'
+/** Its handles are symbolic: what it still does with them fails, and nobody is there to hear of it. */
+const abandon = (promise: PromiseLike<unknown>): never => {
+  promise.then(undefined, () => undefined)
+  throw new Refusal('it returns a promise')
+}
+
+/** What stands in an instance of a class cannot be put there anew. */
+const requirePlain = (result: unknown, tensors: readonly Tensor[]): void => {
+  const seen = new Set<object>()
+  replaceIn(result, (x) => {
+    seen.add(x)
+    return isTensor(x) ? { by: x } : undefined
+  })
+  if (tensors.some((t) => !seen.has(t))) throw new Refusal('its result holds tensors in an instance of a class')
+}
 
 /** Errors of the function itself are left to its run op by op, which throws them in their place. */
-const reasonOf = (error: Error): string => {
-  if (error instanceof Refusal) return error.message
-  if (error instanceof EspalierError && error.issues.some(({ _tag }) => _tag === 'SymbolicTensor'))
-    return `it reads a value back: ${error.issues[0]?.path ?? ''}`
-  return `it throws: ${error.message.split('\n')[0]}`
+const readsBack = (error: Error): Error => {
+  const issues = error instanceof EspalierError ? error.issues : []
+  return issues.some(({ _tag }) => _tag === 'SymbolicTensor')
+    ? new Refusal(`it reads a value back: ${issues[0]?.path ?? ''}`)
+    : error
 }
 
 const templateOf = (

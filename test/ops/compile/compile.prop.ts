@@ -1,8 +1,9 @@
 import { fc, test } from '@fast-check/vitest'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import type { Tensor } from '../../../src/ops/index.ts'
+import type { Op, Tensor } from '../../../src/ops/index.ts'
 import {
   add,
+  apply,
   compile,
   engine,
   gather,
@@ -195,6 +196,90 @@ describe.runIf(hasNative)('compiled functions', () => {
     })
   })
 
+  test('give those that are used most their place, and make none again and again', () => {
+    scope(() => {
+      let runs = 0
+      const compiled = compile(
+        (x: Tensor, by: number) => {
+          runs += 1
+          return mul(x, by)
+        },
+        { keep: 4 },
+      )
+      const x = scalar(1)
+      const call = (by: number): number => item(compiled(x, by))
+      for (let round = 0; round < 40; round++) for (let by = 1; by <= 8; by++) expect(call(by)).toBe(by)
+      // Half of them run as graphs that were made once; the others ran op by op each time.
+      expect(runs).toBeLessThanOrEqual(4 + 40 * 4)
+      expect(compiled.report().graphs).toBe(4)
+      for (let round = 0; round < 80; round++) call(9)
+      const before = runs
+      call(9)
+      expect(runs).toBe(before)
+      expect(compiled.report().graphs).toBe(4)
+      compiled.free()
+      const none = compile((y: Tensor) => mul(y, 2), { keep: 0 })
+      expect([none(x), none(x)].map(item)).toEqual([2, 2])
+      expect(none.report().graphs).toBe(0)
+    })
+  })
+
+  test('refuse what cannot be made anew: promises, and tensors in instances', async () => {
+    class Held {
+      readonly loss: Tensor
+      constructor(loss: Tensor) {
+        this.loss = loss
+      }
+    }
+    const held = scope(() => {
+      const compiled = compile((x: Tensor) => new Held(sum(x)))
+      const [a, b] = [compiled(tensor([1, 2])), compiled(tensor([3, 4]))]
+      expect([item(a.loss), item(b.loss)]).toEqual([3, 7])
+      return compiled.report()
+    })
+    expect(held).toEqual({ graphs: 0, direct: ['its result holds tensors in an instance of a class'] })
+    const later = compile(async (x: Tensor) => {
+      const y = mul(x, x)
+      await Promise.resolve()
+      return add(y, 1)
+    })
+    const x = scalar(3)
+    expect(item(await later(x))).toBe(10)
+    expect(later.report().direct).toEqual(['it returns a promise'])
+  })
+
+  test('give each gradient a handle of its own', () => {
+    scope(() => {
+      const [a, b] = [tensor([1, 2]), tensor([3, 4])]
+      const compiled = compile((x: Tensor, y: Tensor) => gradients(() => sum(add(x, y)), [x, y]).grads)
+      const [first, second] = compiled(a, b)
+      release(first, { keep: [] })
+      expect([...read(second!)]).toEqual([1, 1])
+      compiled.free()
+    })
+  })
+
+  test('differentiate an op that is composed of nothing', () => {
+    scope(() => {
+      const same: Op = {
+        name: 'same',
+        infer: ([x]) => x!,
+        reference: ([x]) => x!.data,
+        composed: (_, x) => x!,
+        vjp: ({ dy }) => [dy],
+      }
+      const slope = (x: Tensor) => gradients(() => sum(mul(apply(same, [x], {}), 3)), [x]).grads[0]!
+      const compiled = compile(slope)
+      expect([...read(compiled(tensor([1, 2])))]).toEqual([3, 3])
+      expect(compiled.report()).toEqual({ graphs: 1, direct: [] })
+      const wrong: Op = { ...same, composed: (_, x) => sum(x!) }
+      const refused = compile((x: Tensor) => apply(wrong, [x], {}))
+      expect(() => refused(tensor([1, 2]))).toThrow(/KernelMismatch at same/)
+      expect(refused.report().direct).toEqual([expect.stringContaining('KernelMismatch')])
+      compiled.free()
+    })
+  })
+
   test('use tensors from outside as long as they live, and are differentiated like others', () => {
     scope(() => {
       const outside = { w: tensor([10, 20]) }
@@ -205,7 +290,9 @@ describe.runIf(hasNative)('compiled functions', () => {
       release(outside.w, { keep: [] })
       outside.w = tensor([1, 1])
       expect(item(compiled(x))).toBeCloseTo(Math.tanh(1) + Math.tanh(2), 5)
+      expect(compiled.report().direct).toEqual([])
       const { grads } = gradients(() => compiled(x), [x])
+      expect(compiled.report().direct).toEqual([expect.stringContaining('differentiated')])
       expect(item(sum(grads[0]!))).toBeCloseTo(2 - Math.tanh(1) ** 2 - Math.tanh(2) ** 2, 5)
       compiled.free()
     })

@@ -45,7 +45,17 @@ const executable = (graph: Graph): Executable | string => {
   const { binding } = backend
   const model = load(binding, encodeSavedModel(written))
   // Past tfjs, which would count them among the tensors of the program.
-  const own = feeds.map(({ data, out }) => binding.createTensor(out.shape, dataTypes[out.dtype], data))
+  const own: number[] = []
+  const free = (): void => {
+    binding.deleteSavedModel(model)
+    for (const id of own) binding.deleteTensor(id)
+  }
+  try {
+    for (const { data, out } of feeds) own.push(binding.createTensor(out.shape, dataTypes[out.dtype], data))
+  } catch (error) {
+    free()
+    throw error
+  }
   const names = [...inputs, ...captures, ...feeds.map(({ out }) => out)].filter((out) => out !== undefined)
   const fed = names.map(({ name }) => name).join(',')
   // One name twice would be one tensor with two owners.
@@ -63,10 +73,7 @@ const executable = (graph: Graph): Executable | string => {
         .map((found) => asTensor(backend.createOutputTensor(found)))
       return shared(outputs, distinct, made)
     },
-    free: () => {
-      binding.deleteSavedModel(model)
-      for (const id of own) binding.deleteTensor(id)
-    },
+    free,
   }
 }
 
