@@ -30,10 +30,17 @@ export interface Source {
 
 const { apply, nextLogits, loss } = causalRunOf<Model>(modelKinds)
 
+/** Few lengths of batches, so that few graphs are made; none is longer than some text is. */
+const lengths = (data: readonly { readonly ids: readonly number[] }[]) => ({
+  multipleOf: 8,
+  limit: data.reduce((most, { ids }) => Math.max(most, ids.length), 0),
+})
+
 const textJob = async ({ tokenizer, train, heldout, pad }: Source) => {
   const data = await readTexts(train, tokenizer)
   const judged = heldout === undefined ? undefined : await readTexts(heldout, tokenizer)
-  const collate = (examples: typeof data) => collateTokens(examples, { pad })
+  const padding = { pad, ...lengths(data) }
+  const collate = (examples: typeof data) => collateTokens(examples, padding)
   const evaluate =
     judged &&
     evaluateOn<Trained, (typeof data)[number], ReturnType<typeof collate>>({
@@ -50,8 +57,8 @@ const classJob = async (
   names: readonly string[],
   how: { readonly next: typeof nextLogits; readonly labels: readonly number[] },
 ) => {
-  const { collate, loss: own, evaluate } = classifier<Trained>({ ...how, pad: { pad } })
   const data = await readClassified(train, tokenizer, names)
+  const { collate, loss: own, evaluate } = classifier<Trained>({ ...how, pad: { pad, ...lengths(data) } })
   const judged: readonly ClassExample[] | undefined =
     heldout === undefined ? undefined : await readClassified(heldout, tokenizer, names)
   return { data, collate, loss: own, ...(judged && { evaluate: (model: Trained) => evaluate(model, judged) }) }

@@ -41,6 +41,10 @@ export interface PadOptions {
   readonly pad?: number
   /** The length of every row; that of the longest sequence by default. */
   readonly length?: number
+  /** Rounds the length of the longest sequence up to a multiple of this: a graph is for one length; 1 by default. */
+  readonly multipleOf?: number
+  /** What rounding up must not exceed, such as the longest text that the model has positions for; no limit by default. */
+  readonly limit?: number
   /** Which part of a sequence beyond `length` stays; without it, one that is too long is an error. */
   readonly keep?: 'first' | 'last'
 }
@@ -54,12 +58,20 @@ export interface PadOptions {
  *
  * padTo([[1, 2, 3], [4]]) // => [[1, 2, 3], [4, 0, 0]]
  * padTo([[1, 2, 3]], { length: 2, keep: 'last' }) // => [[2, 3]]
+ * padTo([[1, 2, 3]], { multipleOf: 4 }) // => [[1, 2, 3, 0]]
  * ```
  */
 export const padTo = (
   sequences: readonly (readonly number[])[],
-  { pad = 0, length = longest(sequences), keep }: PadOptions = {},
+  {
+    pad = 0,
+    multipleOf = 1,
+    limit = Infinity,
+    length = rounded(longest(sequences), multipleOf, limit),
+    keep,
+  }: PadOptions = {},
 ): readonly (readonly number[])[] => {
+  requireSetting('padTo.multipleOf', multipleOf, isCount(multipleOf) && multipleOf > 0, 'a whole number > 0')
   requireSetting('padTo.length', length, isCount(length), 'a whole number >= 0')
   return sequences.map((sequence, i) => {
     if (sequence.length > length && keep === undefined) tooLong(i, sequence.length, length)
@@ -125,6 +137,9 @@ export const collateTokens = (examples: readonly Example[], options: PadOptions 
     ),
   }
 }
+
+const rounded = (length: number, multipleOf: number, limit: number): number =>
+  Math.max(length, Math.min(limit, Math.ceil(length / multipleOf) * multipleOf))
 
 const longest = (sequences: readonly (readonly number[])[]): number =>
   sequences.reduce((most, { length }) => Math.max(most, length), 0)

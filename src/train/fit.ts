@@ -128,7 +128,8 @@ export const fit = async <M, T, B, S>(
   } finally {
     await reporter?.end()
   }
-  return { model: run.model, ...(best === undefined ? {} : { best }), history, run, stopped }
+  const compiled = advance.report()
+  return { model: run.model, ...(best === undefined ? {} : { best }), history, run, stopped, compiled }
 }
 
 /** When something happens: steps and epochs count from 1. */

@@ -1,4 +1,5 @@
 import { reachable, scope } from '../ops/index.ts'
+import type { CompileReport } from '../ops/index.ts'
 import { fail } from '../tree/error.ts'
 import type { Key } from '../tree/key.ts'
 import { trainableOf } from '../tree/partition.ts'
@@ -48,6 +49,8 @@ export interface Fitted<M, S> {
   readonly run: FitRun<M, S>
   /** All epochs are done, patience is at its end, or the signal said so. */
   readonly stopped: 'done' | 'patience' | 'signal'
+  /** How its steps ran: as graphs, or why op by op. */
+  readonly compiled: CompileReport
 }
 
 /** Where a training goes on: at least its run, and its history and best model if those are to go on too. */

@@ -1,4 +1,5 @@
 import { add, compile, pad, reshape, scalar, scope } from '../ops/index.ts'
+import type { CompileReport } from '../ops/index.ts'
 import { explained } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import type { Key } from '../tree/key.ts'
@@ -48,7 +49,7 @@ export const begin = <M, S>(model: M, optimiser: Optimiser<S>, key: Key): Run<M,
  * Makes the function that takes a run one step further on a batch.
  *
  * It is pure: the run it is given stays as it was and alive, frozen leaves are the same objects in both, and all that it
- * allocates is the new run. The loss is given `{ train: true, key, seed }`: the key stays, the seed counts the steps.
+ * allocates is the new run. Make it once and call it often: a graph belongs to it. The loss is given `{ train: true, key, seed }`: the key stays, the seed counts the steps.
  * Errors: those of `valueAndGrad`.
  *
  * @example
@@ -62,15 +63,24 @@ export const begin = <M, S>(model: M, optimiser: Optimiser<S>, key: Key): Run<M,
  * const after = advance(start(model, optimiser, { key: key(0) }), tensor([1, 1]))
  * toArray(after.model.w.value) // => [2, -2]
  * toArray(model.w.value) // => [4, -4]
+ * advance.report().direct // => []
  * ```
  */
 export const step = <L, B, S>(
   optimiser: Optimiser<S>,
   loss: Loss<L, B>,
   options: StepOptions = {},
-): (<M extends L>(run: Run<M, S>, batch: B) => Run<M, S>) => {
+): TrainStep<L, B, S> => {
   const advance = stepper<L, B, S>(optimiser, loss, options)
-  return (run, batch) => advance(run, batch, 'the loss')
+  const named = <M extends L>(run: Run<M, S>, batch: B): Run<M, S> => advance(run, batch, 'the loss')
+  return Object.assign(named, { report: advance.report })
+}
+
+/** Takes a run one step further on a batch. */
+export interface TrainStep<L, B, S> {
+  <M extends L>(run: Run<M, S>, batch: B): Run<M, S>
+  /** How steps went so far: as graphs, or why op by op. */
+  readonly report: () => CompileReport
 }
 
 /** How a step is taken. */
@@ -79,12 +89,18 @@ export interface StepOptions extends GradOptions {
   readonly compile?: boolean
 }
 
-/** Takes one step, with a name for it in errors. @internal */
+/** A step that is called by its name in errors. @internal */
+export interface NamedStep<L, B, S> {
+  <M extends L>(run: Run<M, S>, batch: B, name: string): Run<M, S>
+  readonly report: () => CompileReport
+}
+
+/** @internal */
 export const stepper = <L, B, S>(
   optimiser: Optimiser<S>,
   loss: Loss<L, B>,
   { compile: compiles = true, ...options }: StepOptions,
-): (<M extends L>(run: Run<M, S>, batch: B, name: string) => Run<M, S>) => {
+): NamedStep<L, B, S> => {
   const advance = (run: Run<L, S>, batch: B): Run<L, S> =>
     scope(() => {
       const { value, grads } = differentiate(loss, run.model, batch, contextOf(run), options)
@@ -96,8 +112,9 @@ export const stepper = <L, B, S>(
       )
       return { model, state, count: add(run.count, 1), key: run.key, loss: value }
     })
-  const compiled = compiles ? compile(advance) : advance
-  return <M extends L>({ model, state, count, key }: Run<M, S>, batch: B, name: string) =>
+  const whole = compile(advance)
+  const compiled = compiles ? whole : advance
+  const named = <M extends L>({ model, state, count, key }: Run<M, S>, batch: B, name: string): Run<M, S> =>
     explained(
       () =>
         scope(() => {
@@ -108,6 +125,7 @@ export const stepper = <L, B, S>(
       // The name is none of the step's arguments: a graph would be made for each.
       (issue) => (issue._tag === 'NonFiniteLoss' ? { ...issue, path: name } : issue),
     )
+  return Object.assign(named, { report: whole.report })
 }
 
 /** What differs from step to step is the tensor alone, so that a compiled step draws new masks too. */

@@ -42,6 +42,23 @@ test.prop([
   })
 })
 
+test.prop([
+  fc.array(ids, { minLength: 1, maxLength: 5 }),
+  fc.integer({ min: 1, max: 5 }),
+  fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
+])(
+  'lengths are rounded up, never beyond the limit for the sake of rounding, and nothing is lost',
+  (rows, by, limit) => {
+    const [length] = new Set(
+      padTo(rows, { multipleOf: by, ...(limit === undefined ? {} : { limit }) }).map((r) => r.length),
+    )
+    const least = Math.max(...rows.map((row) => row.length))
+    expect(length).toBeGreaterThanOrEqual(least)
+    expect(length).toBeLessThan(least + by)
+    if (length! % by !== 0) expect(length).toBe(Math.max(least, limit ?? 0))
+  },
+)
+
 test.prop([fc.array(ids, { minLength: 1, maxLength: 5 })])('mask and labels say where the filling is', (rows) =>
   scope(() => {
     const batch = collateTokens(
@@ -61,6 +78,7 @@ test.each([
   [() => batches([1], { size: 0 }), 'batches.size'],
   [() => batches([1], { size: 1.5 }), 'batches.size'],
   [() => padTo([[1, 2]], { length: 1 }), 'SequenceTooLong at 0'],
+  [() => padTo([[1, 2]], { multipleOf: 0 }), 'padTo.multipleOf'],
   [() => collateTokens([{ ids: [1] }, { ids: [] }]), 'EmptySequence at 1'],
   [() => collateTokens([{ ids: [1], labels: [1, 2] }]), 'LabelsMismatch at 0'],
   [() => collateTokens([{ ids: [0.5] }]), 'InvalidElement'],

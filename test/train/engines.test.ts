@@ -50,6 +50,8 @@ describe('the same training on every engine', async () => {
     const whole = await train(2)
     losses(whole).forEach((loss, i) => expect(loss).toBeCloseTo(losses(expected)[i]!, 4))
     expect(losses(whole).at(-1)).toBeLessThan(losses(whole)[0]!)
+    expect(whole.compiled.direct).toEqual([])
+    expect(whole.compiled.graphs > 0).toBe(name === 'native')
     const resumed = await train(2, await train(1))
     expect(numbers(resumed.run.model)).toEqual(numbers(whole.run.model))
     expect(numbers(await train(2).then((again) => again.model))).toEqual(numbers(whole.model))
