@@ -103,12 +103,14 @@ const limitOf = (products: readonly Product[], all: readonly Measured[]): number
   return products.length > 0 && Number.isFinite(sum) ? sum : undefined
 }
 
-/** Whether all contestants computed the same, by the figures of their first steps. */
-const agreement = (all: readonly Measured[]): string => {
+/** Whether all contestants computed the same, by the figures of their first steps: losses, logits, or sums over token ids. */
+const agreement = (task: Task, all: readonly Measured[]): string => {
   const [first, ...others] = all.filter(({ name, values }) => values.length > 0 && !name.includes(plainLora))
   if (first === undefined) return 'Nobody told a loss.'
+  // Of tokens there is no nearly the same.
+  const tolerance = task === 'generation' ? 0 : 1e-3
   const wrong = others.filter(({ values }) =>
-    values.some((v, i) => !(Math.abs(v - first.values[i]!) <= 1e-3 * Math.max(1, Math.abs(first.values[i]!)))),
+    values.some((v, i) => !(Math.abs(v - first.values[i]!) <= tolerance * Math.max(1, Math.abs(first.values[i]!)))),
   )
   const told = first.values.map((v) => v.toFixed(4)).join(', ')
   return wrong.length === 0
@@ -126,6 +128,7 @@ const versionsOf = (all: readonly Measured[]): Readonly<Record<string, string>> 
 
 /** What one comparison comes to. */
 const summary = (
+  task: Task,
   title: string,
   all: readonly Measured[],
   products: readonly Product[],
@@ -154,7 +157,7 @@ const summary = (
           ],
     ),
     notes: [
-      agreement(all),
+      agreement(task, all),
       ...(limitMs === undefined
         ? []
         : [
@@ -188,7 +191,7 @@ export const compareSteps = async (task: Task, setting: Setting, tell: (table: T
       const products = task === 'generation' ? [] : productsOf(bench)
       const all = await contest([...contestantsOf(bench, setting), ...limits(bench, products, setting)], setting.rounds)
       const title = `${titles[task]}: ${modelTitles[model]}, ${showShape(shape)}`
-      tell(summary(title, all.filter(isNoLimit), products, limitOf(products, all)))
+      tell(summary(task, title, all.filter(isNoLimit), products, limitOf(products, all)))
     }
   }
 }

@@ -90,7 +90,8 @@ def generation(model: torch.nn.Module, case: dict) -> Callable[[], dict]:
     @torch.inference_mode()
     def step() -> dict:
         out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, min_new_tokens=new, **options)
-        return {"value": float(out[0, ids.shape[1] :][:4].sum())}
+        tokens = out[0, ids.shape[1] :].tolist()
+        return {"value": float(sum((i + 1) * token for i, token in enumerate(tokens)))}
 
     return step
 

@@ -1,5 +1,6 @@
-import { announce, engine } from '../ops/engine.ts'
-import type { EngineInfo } from '../ops/engine.ts'
+import { engine } from '../ops/index.ts'
+import type { EngineInfo } from '../ops/index.ts'
+import { announce } from '../ops/internal.ts'
 
 /** The fastest engine, without a word: what is said of bad input stands alone. */
 export const startEngine = (): Promise<EngineInfo> => engine({ quiet: true })

@@ -2,7 +2,7 @@ import { headOf, hiddenOf } from '../kind/index.ts'
 import type { Ctx, Kinds, KeysValues, Model, Past, Tokens } from '../kind/index.ts'
 import { compile, concat, ones, pad, scope, slice } from '../ops/index.ts'
 import type { Compiled } from '../ops/index.ts'
-import { preparation } from '../ops/compile/executable.ts'
+import { preparation } from '../ops/internal.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { floats, present } from './masks.ts'
 

@@ -45,7 +45,7 @@ export const tensor = (
 }
 
 /**
- * Makes a tensor of a typed array without copying it: the array must not be written to afterwards.
+ * Makes a tensor of a typed array without copying it: the array must not be written to, or transferred, afterwards.
  *
  * Float32Array gives float32, Int32Array int32, Uint8Array bool. Errors: `WrongSize`, `InvalidShape`.
  *

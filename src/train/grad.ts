@@ -1,7 +1,6 @@
 import type { Ctx } from '../kind/index.ts'
-import { identity } from '../ops/basic.ts'
+import { identity, isSymbolic } from '../ops/internal.ts'
 import { gradients, item, scope, zeros } from '../ops/index.ts'
-import { isSymbolic } from '../ops/symbolic.ts'
 import { fail } from '../tree/error.ts'
 import { requireSound } from '../tree/labels.ts'
 import { trainableOf, withValues } from '../tree/partition.ts'

@@ -1,5 +1,5 @@
 import { reachable, release, scope } from '../ops/index.ts'
-import { isOwned } from '../ops/memory.ts'
+import { isOwned } from '../ops/internal.ts'
 import type { Tensor } from '../tree/tensor.ts'
 
 /** Knows which tensors a loop has made itself, so that it frees no other. @internal */

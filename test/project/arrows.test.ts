@@ -21,6 +21,9 @@ const floors = [
   'cli',
 ]
 
+/** What the other floors may import of `ops`: what users have, what only we have, and the set-up, which only Node can do. */
+const doors = ['ops/index.ts', 'ops/internal.ts', 'ops/native/install.ts']
+
 type Import = { readonly from: string; readonly to: string }
 
 const floorOf = (file: string): number => {
@@ -43,8 +46,41 @@ const wrongImports = (files: Readonly<Record<string, string>>): string[] =>
       if (to.startsWith('..')) return [`${from} imports ${to}, which is not in src/`]
       const [above, below] = [floorOf(from), floorOf(to)]
       if (above < 0 || below < 0) return [`${above < 0 ? from : to} is on no floor: there are ${floors.join(' < ')}`]
-      return below > above ? [`${from} imports ${to}: ${floors[below]} is above ${floors[above]}`] : []
+      if (below > above) return [`${from} imports ${to}: ${floors[below]} is above ${floors[above]}`]
+      if (to.startsWith('ops/') && !from.startsWith('ops/') && !doors.includes(to))
+        return [`${from} imports ${to}: ops has the doors ${doors.join(', ')}`]
+      return []
     })
+
+/** The files that import themselves, however roundabout; types are no arrows, since nothing is left of them. */
+const circles = (files: Readonly<Record<string, string>>): string[] => {
+  const arrows = new Map(
+    Object.entries(files).map(([from, text]) => [
+      from,
+      ts.createSourceFile(from, text, ts.ScriptTarget.Latest).statements.flatMap((statement) => {
+        if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) return []
+        const isType = ts.isImportDeclaration(statement)
+          ? statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+          : statement.isTypeOnly
+        const to = statement.moduleSpecifier
+        return !isType && to !== undefined && ts.isStringLiteral(to) && to.text.startsWith('.')
+          ? [posix.join(posix.dirname(from), to.text)]
+          : []
+      }),
+    ]),
+  )
+  const reached = (from: string): ReadonlySet<string> => {
+    const seen = new Set<string>()
+    const waiting = [...(arrows.get(from) ?? [])]
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop())
+      if (!seen.has(at)) {
+        seen.add(at)
+        waiting.push(...(arrows.get(at) ?? []))
+      }
+    return seen
+  }
+  return Object.keys(files).filter((file) => reached(file).has(file))
+}
 
 const source = fileURLToPath(new URL('../../src', import.meta.url))
 const ours = Object.fromEntries(
@@ -69,12 +105,27 @@ describe('arrows between the folders of src/', () => {
     ['tree/a.ts', "import * as tf from '@tensorflow/tfjs'", 'only ops/ may'],
     ['utils/a.ts', "import { a } from '../tree/leaf.ts'", 'utils/a.ts is on no floor'],
     ['tree/a.ts', "import { a } from '../../test/a.ts'", 'not in src/'],
+    ['nn/a.ts', "import { isOwned } from '../ops/memory.ts'", 'ops has the doors'],
   ])('%s: %s is refused', (file, text, message) => {
     expect(wrongImports({ [file]: text })).toEqual([expect.stringContaining(message)])
   })
 
+  test('lead no file back to itself', () => {
+    expect(circles(ours)).toEqual([])
+    expect(
+      circles({
+        'ops/a.ts': "import { b } from './defs/b.ts'",
+        'ops/defs/b.ts': "export { c } from '../c.ts'",
+        'ops/c.ts': "import { a } from './a.ts'",
+        'ops/d.ts': "import { e } from './e.ts'",
+        'ops/e.ts': "import type { D } from './d.ts'\nimport { a } from './a.ts'",
+      }),
+    ).toEqual(['ops/a.ts', 'ops/defs/b.ts', 'ops/c.ts'])
+  })
+
   test('an arrow that points downwards, or to the same folder, is accepted', () => {
-    const text = "import { a } from './b.ts'\nimport { b } from '../tree/leaf.ts'\nimport { c } from 'fp-ts'"
+    const text =
+      "import { a } from './b.ts'\nimport { b } from '../tree/leaf.ts'\nimport { c } from 'fp-ts'\nimport '../ops/internal.ts'"
     expect(wrongImports({ 'nn/a.ts': text, 'ops/b.ts': "import * as tf from '@tensorflow/tfjs'" })).toEqual([])
   })
 })
