@@ -1,6 +1,7 @@
 import {
   abs,
   add,
+  blend,
   cast,
   concat,
   div,
@@ -119,8 +120,6 @@ const requireTriplets = (params: Labelled, targetRank: number): readonly Triplet
     })
   return all
 }
-
-const blend = (old: Tensor, now: Tensor, kept: number): Tensor => add(mul(old, kept), mul(now, 1 - kept))
 
 /** Directions to keep after so many updates: all, then falling with the third power, then the target. */
 const budget = (

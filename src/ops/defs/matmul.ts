@@ -98,8 +98,7 @@ const base = define<MatmulAttrs>({
   },
   own: matmulNode,
   native: ({ attrs: { transposeA, transposeB }, output }, a, b) => {
-    if (a.rank === b.rank)
-      return a.rank === 2 ? tf.matMul(a, b, transposeA, transposeB) : tf.matMul(a, b, transposeA, transposeB)
+    if (a.rank === b.rank) return tf.matMul(a, b, transposeA, transposeB)
     const order = [...Array(a.rank - 2).keys(), a.rank - 1, a.rank - 2]
     const rows = transposeA ? tf.transpose(a, order) : a
     const flat = tf.reshape(rows, [sizeOf(rows.shape.slice(0, -1)), rows.shape.at(-1)!])
