@@ -1,6 +1,8 @@
 import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 import { attentionOps } from '../../../src/ops/defs/attention.ts'
+import { add, attention, compile, gradients, mul, ones, read, sum, zeros } from '../../../src/ops/index.ts'
+import type { Tensor } from '../../../src/ops/index.ts'
 import { custom } from '../../../src/ops/native/custom.ts'
 import type { Array_, Attrs } from '../../../src/ops/op.ts'
 import { tf } from '../../../src/ops/tf.ts'
@@ -8,7 +10,7 @@ import { both, distance, has, noise, onNative, opOf, restrict, sizeOf, there } f
 
 onNative()
 
-const attention = opOf(attentionOps, 'attention')
+const attentionOp = opOf(attentionOps, 'attention')
 const slope = opOf(attentionOps, 'attentionSlope')
 
 type Mask = 'none' | 'causal' | 'padding' | 'window' | 'holes' | 'rows' | 'nothing'
@@ -95,7 +97,7 @@ describe.runIf(has).each(there)('with %s', (isa) => {
   test.prop([cases], { numRuns: 150 })('EspalierAttention is its twin', (c) => {
     restrict(isa)
     const { attrs, given, rest } = inputsOf(c)
-    const { found, expected } = both(attention, [...given, ...rest], attrs)
+    const { found, expected } = both(attentionOp, [...given, ...rest], attrs)
     expect(distance(found, expected)).toBeLessThan(5e-6)
   })
 
@@ -105,7 +107,7 @@ describe.runIf(has).each(there)('with %s', (isa) => {
     const shape = [c.batch, c.groups * c.shared, c.queries, c.depth]
     const output: Array_ = {
       shape,
-      data: attention.reference([...given, ...rest], attrs, { shape, dtype: 'float32' }),
+      data: attentionOp.reference([...given, ...rest], attrs, { shape, dtype: 'float32' }),
     }
     const { found, expected } = both(slope, [...given, output, noise(shape, c.seed + 4), ...rest], attrs)
     expect(distance(found, expected)).toBeLessThan(1e-5)
@@ -129,5 +131,27 @@ describe.runIf(has)('the kernels of attention', () => {
     expect(run([1, 2, 3], [1, 1, 4, 3], [1, 1, 4, 5])).toThrow(/do not fit/)
     expect(run([1, 1, 2, 3], [1, 1, 4, 3], [1, 1, 4, 5], [3, 4])).toThrow(/mask does not fit/)
     expect(run([1, 1, 2, 3], [1, 1, 4, 3], [1, 1, 4, 5], [1, 1, 1, 2, 4])).toThrow(/four axes/)
+  })
+
+  it.each([
+    ['no mask', undefined],
+    ['a mask of no element', [1, 1, 2, 0]],
+    ['a mask for all', [1]],
+  ])('read zeros where there is no key, in graphs too, and pass nothing back: %s', (_, shape) => {
+    const mask = shape && ones(shape)
+    const run = (q: Tensor, k: Tensor, v: Tensor) => {
+      const { value, grads } = gradients(() => {
+        const output = attention(q, k, v, mask && { mask })
+        return sum(mul(output, add(output, 1)))
+      }, [q, k, v])
+      return [attention(q, k, v, mask && { mask }), value, ...grads]
+    }
+    const inputs = [ones([1, 2, 2, 3]), zeros([1, 1, 0, 3]), zeros([1, 1, 0, 4])] as const
+    const compiled = compile(run)
+    for (const results of [run(...inputs), compiled(...inputs)]) {
+      expect(results.map((x) => x!.shape)).toEqual([[1, 2, 2, 4], [], [1, 2, 2, 3], [1, 1, 0, 3], [1, 1, 0, 4]])
+      for (const result of results) expect([...read(result!)]).toEqual(Array(result!.size).fill(0))
+    }
+    expect(compiled.report()).toEqual({ graphs: 1, direct: [] })
   })
 })
