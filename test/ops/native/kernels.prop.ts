@@ -7,7 +7,7 @@ import { nativePaths } from '../../../src/ops/native/location.ts'
 import { run } from '../../../src/ops/native/process.ts'
 import type { Array_, Attrs, Op } from '../../../src/ops/op.ts'
 import { asTensor, asTf, tf } from '../../../src/ops/tf.ts'
-import { best, computed, distance, has, noise, onNative, restrict, there, ownKernel } from './twins.ts'
+import { best, both, computed, distance, has, noise, onNative, restrict, there, ownKernel } from './twins.ts'
 
 onNative()
 
@@ -144,5 +144,27 @@ describe.runIf(has).each(there)('with %s', (isa) => {
     const split = output.shape[0]! - rows
     expect(distance(found.slice(0, split), expected.slice(0, split))).toBeLessThan(2e-5)
     expect(distance(found.slice(split), expected.slice(split))).toBeLessThan(4e-6)
+  })
+
+  it.each([0, 3])('EspalierHeadLoss is finite where whole blocks of logits are -Infinity: cap %i', (cap) => {
+    restrict(isa)
+    const [rows, width, classes] = [3, 5, 5000]
+    for (const [from, to] of [
+      [0, 1024],
+      [0, 4999],
+      [1000, 3100],
+    ] as const) {
+      const bias = noise([classes], 3)
+      bias.data.fill(-Infinity, from, to)
+      const hidden = noise([rows, width], 1)
+      const labels = { shape: [rows], data: Int32Array.of(4999, 4999, 4999) }
+      const attrs = { ignore: -100, transpose: true, biased: true, cap, slope: true }
+      const inputs = [hidden, noise([classes, width], 2), bias, labels]
+      const { found, expected } = both(headLoss, inputs, attrs)
+      expect(found.every(Number.isFinite)).toBe(true)
+      expect(distance(found, expected)).toBeLessThan(2e-5)
+      hidden.data[5] = NaN
+      expect([...both(headLoss, inputs, attrs).found.slice(-3)].map(Number.isNaN)).toEqual([false, true, false])
+    }
   })
 })
