@@ -20,7 +20,7 @@ const cases = fc
     batch: fc.integer({ min: 1, max: 3 }),
     groups: fc.integer({ min: 1, max: 2 }),
     shared: fc.integer({ min: 1, max: 3 }),
-    queries: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(48, 53, 130, 140)),
+    queries: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(1, 2, 3, 4, 5, 48, 53, 130, 140)),
     keys: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(63, 64, 70, 129)),
     width: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(32, 64, 80, 100)),
     depth: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(48, 64, 128, 130)),
@@ -100,6 +100,21 @@ describe.runIf(has).each(there)('with %s', (isa) => {
     const { found, expected } = both(attentionOp, [...given, ...rest], attrs)
     expect(distance(found, expected)).toBeLessThan(5e-6)
   })
+
+  test.prop([cases, fc.constantFrom(0, 1, 2), fc.nat()], { numRuns: 100 })(
+    'a NaN in a query, a key or a value gives NaN where its twin does, and nowhere else',
+    (c, which, place) => {
+      restrict(isa)
+      // A hidden value must be a number.
+      const { attrs, given, rest } = inputsOf(which < 2 ? c : { ...c, mask: 'none' })
+      const { data } = given[which]!
+      data[place % data.length] = NaN
+      const { found, expected } = both(attentionOp, [...given, ...rest], attrs)
+      expect(found.findIndex((x, i) => Number.isNaN(x) !== Number.isNaN(expected[i]))).toBe(-1)
+      const numbers = (all: Float32Array) => all.map((x) => (Number.isNaN(x) ? 0 : x))
+      expect(distance(numbers(found), numbers(expected))).toBeLessThan(5e-6)
+    },
+  )
 
   test.prop([cases], { numRuns: 150 })('EspalierAttentionSlope is its twin', (c) => {
     restrict(isa)
