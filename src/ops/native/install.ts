@@ -82,7 +82,7 @@ const titles: Record<Step, string> = {
   package: `tfjs-node ${versions.tfjs} from npm`,
   library: `TensorFlow ${versions.tensorflow} from PyPI (232 MB to download)`,
   binding: 'the binding between them, compiled here',
-  check: 'a matrix product and its gradient, in all',
+  check: 'a few results that are known, in all',
 }
 
 const places: Record<Step, (paths: NativePaths) => string> = {
