@@ -7,7 +7,7 @@ import { interpreters, observe, under } from './interpreters.ts'
 import { scope } from './memory.ts'
 import type { Array_, Attrs, Data, Kernel, Op, OwnNode } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
-import { ownNodeOf, runOwn } from './native/custom.ts'
+import { ownNodeOf, runOwn, tellFailure } from './native/custom.ts'
 import { asTensor, asTf, dataOf, fromData, tf } from './tf.ts'
 
 /**
@@ -87,8 +87,10 @@ const refusing =
   (inputs, attrs, output) => {
     try {
       return runOwn(own, inputs, attrs, output)
-    } catch {
-      return kernel(inputs, attrs, output)
+    } catch (error) {
+      const result = kernel(inputs, attrs, output)
+      tellFailure(op.name, error)
+      return result
     }
   }
 

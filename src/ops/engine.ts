@@ -18,7 +18,7 @@ export interface EngineInfo {
 export interface EngineOptions {
   /** Take this engine or fail; without it, the fastest that can be had. */
   readonly prefer?: EngineName
-  /** Do not say on stderr which engine was taken. */
+  /** Do not say on stderr which engine was taken, nor that a kernel of the native engine failed. */
   readonly quiet?: boolean
   /**
    * Threads of the WASM engine, the calling one among them: all cores up to 8 by default, or what the environment variable
@@ -132,13 +132,13 @@ const toFailure = (error: unknown): Attempt => ({
   why: error instanceof Error ? error.message : String(error),
 })
 
-const native = async (): Promise<Attempt> => {
+const native = async ({ quiet = false }: EngineOptions): Promise<Attempt> => {
   if (typeof process === 'undefined' || !process.versions?.node) return { ok: false, why: 'it needs Node' }
   const { loadNative } = await import('./native/load.ts')
   const loaded = loadNative()
   if (!loaded.ok) return loaded
   if (!(await tf.setBackend(tfBackend.native))) return notStarted
-  allowNativeKernels(loaded.fresh)
+  allowNativeKernels(loaded.fresh, quiet)
   const describe = `native engine (${loaded.describe})`
   // For whoever wants to see what graphs are worth, or to look for a mistake in one.
   if (process.env['ESPALIER_COMPILE'] === 'off') return { ok: true, describe: `${describe}, op by op` }

@@ -3,6 +3,7 @@ import type { Tensor } from '../../src/ops/index.ts'
 import {
   add,
   attention,
+  compile,
   crossEntropyRows,
   dropout,
   engine,
@@ -174,4 +175,36 @@ describe('what does not fit', () => {
   ])('%s', (_, f, message) => {
     expect(f).toThrow(message)
   })
+})
+
+describe('a NaN in attention', () => {
+  afterAll(() => engine({ prefer: 'js', quiet: true }))
+
+  test.each(['js', 'wasm', 'native'] as const)(
+    '%s: makes NaN of the rows that see it, and of no other',
+    async (name) => {
+      if (
+        !(await engine({ prefer: name, quiet: true }).then(
+          () => true,
+          () => name !== 'native',
+        ))
+      )
+        return
+      const shape = [1, 1, 3, 2]
+      const good = tensor([1, 2, 3, 4, 5, 6], shape)
+      const spoilt = (at: number) =>
+        tensor(
+          [1, 2, 3, 4, 5, 6].map((x, i) => (i === at ? NaN : x)),
+          shape,
+        )
+      const causal = tensor([1, 0, 0, 1, 1, 0, 1, 1, 1], [3, 3])
+      const rows = (q: Tensor, k: Tensor, v: Tensor): readonly string[] => {
+        const all = [attention, compile(attention)].map((f) => f(q, k, v, { mask: causal }))
+        return all.map((output) => [...read(output)].map((x) => (Number.isNaN(x) ? '?' : '.')).join(''))
+      }
+      expect(rows(spoilt(2), good, good)).toEqual(['..??..', '..??..'])
+      expect(rows(good, spoilt(2), good)).toEqual(['..????', '..????'])
+      expect(rows(good, good, spoilt(5))).toEqual([expect.stringMatching(/\?$/), expect.stringMatching(/\?$/)])
+    },
+  )
 })

@@ -16,8 +16,7 @@ const attend: Loop<AttentionAttrs> = ({ attrs }, out, q, k, v, ...rest) => {
     for (let i = 0; i < depth; i++) {
       let total = 0
       chances.forEach((chance, j) => {
-        // What is hidden is not read: it may be NaN.
-        if (chance > 0 && kept[j]! > 0) total += chance * kept[j]! * v.data[value + j * depth + i]!
+        total += chance * kept[j]! * v.data[value + j * depth + i]!
       })
       out[index * depth + i] = total
     }
@@ -61,7 +60,9 @@ export interface AttentionOptions {
  *
  * q is [batch, heads, queries, width], k [batch, groups, keys, width], v [batch, groups, keys, …]; the heads of a group,
  * heads / groups one after the other, share keys and values. Scores are scaled, capped, masked; a query that may see nothing
- * reads zeros. No engine need hold all scores at once. Errors: `ShapeMismatch`, `DTypeMismatch`, `InvalidRate`.
+ * reads zeros. A NaN in a query, or in a key that it sees, makes NaN of all that it reads; the numbers of a value must be
+ * finite even where it is hidden. No engine need hold all scores at once. Errors: `ShapeMismatch`, `DTypeMismatch`,
+ * `InvalidRate`.
  *
  * @source Vaswani et al. 2017, "Attention Is All You Need", §3.2; groups: Ainslie et al. 2023, "GQA", §2; without the scores
  *   in memory: Dao et al. 2022, "FlashAttention", §3.1

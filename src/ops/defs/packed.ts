@@ -1,6 +1,6 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import type { Array_, Data, Op, OwnNode } from '../op.ts'
+import type { Array_, Data, NodeWriter, Op, OwnNode } from '../op.ts'
 import { tf } from '../tf.ts'
 import { matmulPackedWasm, unpackWasm } from '../wasm/packed.ts'
 import {
@@ -64,7 +64,7 @@ const attrsOf = ({ scheme, shape }: PackedMatrix): PackedAttrs => ({ scheme, sha
 
 const unpackLoop: Loop<PackedAttrs> = ({ attrs }, out, ...parts) => decodeInto(attrs, parts, out as Float32Array)
 
-/** The dense matrix on the native engine: TensorFlow need not hold the codes for it, where no kernel of ours reads them. */
+/** The dense matrix on the native engine without kernels of ours: the codes are copied out of TensorFlow, decoded, copied in. */
 const unpackNative: TfKernel<PackedAttrs> = ({ attrs }, ...parts) => {
   const out = new Float32Array(sizeOf(attrs.shape))
   decodeInto(attrs, parts.map(seen), out)
@@ -72,6 +72,24 @@ const unpackNative: TfKernel<PackedAttrs> = ({ attrs }, ...parts) => {
 }
 
 const seen = (part: tf.Tensor): Array_ => ({ shape: part.shape, data: part.dataSync<'int32'>() })
+
+/** The node of ours of that name that reads a packed matrix after its other inputs. */
+const packedNode = <V extends TensorSpec>(
+  to: NodeWriter<V>,
+  name: string,
+  first: readonly V[],
+  [codes, ...scales]: readonly V[],
+  { scheme, shape }: PackedAttrs,
+  own: Readonly<Record<string, boolean | number>>,
+  output: TensorSpec,
+): V => {
+  const nested = scales.length > 1
+  const maps = scheme === 'nf4' ? [nf4Map, ...(nested ? [dynamicMap] : [])] : []
+  const quantised = nested ? scales.slice(0, 1) : []
+  const floats = [...(nested ? scales.slice(1) : scales), ...maps.map(to.floats)]
+  const attrs = { Q: quantised.length, N: floats.length, scheme, rows: shape[0], columns: shape[1], ...own }
+  return to.node(name, [...first, codes!, ...quantised, ...floats], attrs, output)
+}
 
 const unpackOp: Op<PackedAttrs> = define<PackedAttrs>({
   name: 'unpack',
@@ -82,6 +100,7 @@ const unpackOp: Op<PackedAttrs> = define<PackedAttrs>({
   reference: fresh(unpackLoop),
   wasm: unpackWasm,
   native: unpackNative,
+  own: { write: (to, parts, attrs, output) => packedNode(to, 'EspalierUnpack', [], parts, attrs, {}, output) },
 })
 
 /**
@@ -108,19 +127,12 @@ const rowsTimes = (x: tf.Tensor, dense: tf.Tensor, transposeB: boolean): tf.Tens
 }
 
 /** The codes are decoded where the product reads them: no dense matrix is ever there. */
-const packedNode: OwnNode<ProjectAttrs> = {
-  write: (to, [x, codes, ...scales], { scheme, shape, transpose }, output) => {
-    const nested = scales.length > 1
-    const maps = scheme === 'nf4' ? [nf4Map, ...(nested ? [dynamicMap] : [])] : []
-    const quantised = nested ? scales.slice(0, 1) : []
-    const floats = [...(nested ? scales.slice(1) : scales), ...maps.map(to.floats)]
+const projectNode: OwnNode<ProjectAttrs> = {
+  write: (to, [x, ...parts], attrs, output) => {
     const flat = to.reshape(x!, [sizeOf(x!.shape.slice(0, -1)), x!.shape.at(-1)!])
-    const attrs = { Q: quantised.length, N: floats.length, scheme, rows: shape[0], columns: shape[1], transpose }
     const rows = { shape: [flat.shape[0]!, output.shape.at(-1)!], dtype: 'float32' } as const
-    return to.reshape(
-      to.node('EspalierMatMulPacked', [flat, codes!, ...quantised, ...floats], attrs, rows),
-      output.shape,
-    )
+    const own = { transpose: attrs.transpose }
+    return to.reshape(packedNode(to, 'EspalierMatMulPacked', [flat], parts, attrs, own, rows), output.shape)
   },
 }
 
@@ -148,7 +160,7 @@ const matmulPackedOp: Op<ProjectAttrs> = define<ProjectAttrs>({
   wasm: matmulPackedWasm,
   native: ({ attrs }, x, ...parts) =>
     rowsTimes(x, unpackNative({ attrs, output: { shape: attrs.shape, dtype: 'float32' } }, ...parts), attrs.transpose),
-  own: packedNode,
+  own: projectNode,
   // Dequantised anew: between the passes nothing dense is kept.
   vjp: ({ dy, inputs: [, ...parts], attrs }) => [
     apply(matmulPackedOp, [dy, ...parts], { ...attrs, transpose: !attrs.transpose }),
@@ -203,6 +215,10 @@ const gatherPackedOp = define<GatherAttrs>({
   },
   reference: fresh(gatherLoop),
   wasm: onHeap('gatherPacked', gatherLoop),
+  own: {
+    write: (to, [ids, ...parts], attrs, output) =>
+      packedNode(to, 'EspalierGatherPacked', [ids!], parts, attrs, { axis: attrs.axis }, output),
+  },
 })
 
 /**

@@ -22,12 +22,27 @@ export interface Processor {
 }
 
 let allowed = false
+let silent = false
 let found: Processor | null | undefined
+const told = new Set<string>()
 
-/** Says whether the binding's kernels are of this version; those of another one are never called. @internal */
-export const allowNativeKernels = (fresh: boolean): void => {
+/**
+ * Says whether the binding's kernels are of this version; those of another one are never called. `quiet`: nothing is said
+ * on stderr of one that fails.
+ *
+ * @internal
+ */
+export const allowNativeKernels = (fresh: boolean, quiet = false): void => {
   allowed = fresh
+  silent = quiet
   found = undefined
+}
+
+/** Says once for each op on stderr that its kernel failed where its slower way did not: nobody else would notice. @internal */
+export const tellFailure = (op: string, error: unknown): void => {
+  if (silent || told.has(op)) return
+  told.add(op)
+  console.error(`espalier: the native kernel of ${op} failed, a slower way is in use: ${String(error)}`)
 }
 
 /** What the kernels of our own run on; `null` where the binding has none, or is that of another version. */

@@ -3,6 +3,7 @@ import type { Issue } from '../../tree/error.ts'
 import { formatBytes } from './files.ts'
 import { versions } from './location.ts'
 import type { NativePaths } from './location.ts'
+import { backendMends, type Mend } from './mend.ts'
 
 /** What the installer needs to know about the machine; `null` says that a program is missing. */
 export interface Host {
@@ -29,10 +30,11 @@ export interface Command {
   readonly args: readonly string[]
 }
 
-/** A C++ file of the binding, with the flags that only this file needs. */
+/** A C++ file of the binding, with the flags that only this file needs, and what is changed in it before it is compiled. */
 export interface Source {
   readonly file: string
   readonly flags: readonly string[]
+  readonly mends?: readonly Mend[]
 }
 
 /** Disk that the download and the unpacked library take together at the worst moment, measured: 0.85 GB. */
@@ -205,8 +207,10 @@ export const stripLibrary = (directory: string): Command => ({
 })
 
 /** What tfjs-node is made of: a binding with it alone works. */
-export const bindingSources = (paths: NativePaths): readonly Source[] =>
-  ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => ({ file: join(paths.tfjsNode, 'binding', name), flags: [] }))
+export const bindingSources = (paths: NativePaths): readonly Source[] => {
+  const source = (name: string): Source => ({ file: join(paths.tfjsNode, 'binding', name), flags: [] })
+  return [{ ...source('tfjs_backend.cc'), mends: backendMends }, source('tfjs_binding.cc')]
+}
 
 /** The flags that give a compiler each of the three sets of instructions; the processor it runs on is asked at each call. */
 const instructionSets: Readonly<Record<string, readonly string[]>> = {

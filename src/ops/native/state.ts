@@ -58,7 +58,10 @@ export const readStamp = (paths: NativePaths): Stamp | null => {
 const digest = (paths: NativePaths): string => {
   const hash = createHash('sha256').update(JSON.stringify(versions))
   const file = (path: string): void => void hash.update(basename(path)).update(readFileSync(path))
-  for (const source of bindingSources(paths)) file(source.file)
+  for (const { file: path, mends = [] } of bindingSources(paths)) {
+    file(path)
+    hash.update(JSON.stringify(mends))
+  }
   for (const name of kernelFiles()) file(join(kernelDirectory(), name))
   // The flags, without the directories: the same sources in another place are the same engine.
   for (const { flags } of [

@@ -15,8 +15,8 @@ beforeAll(() => engine({ prefer: hasNative ? 'native' : 'js', quiet: true }))
 afterAll(() => engine({ prefer: 'js', quiet: true }))
 
 // What has no node in a graph: its function runs op by op, with the op as the reason.
-const always = ['solve', 'unpack', 'gatherPacked']
-const withoutKernels = ['matmulPacked', 'dropout', 'attention']
+const always = ['solve']
+const withoutKernels = ['matmulPacked', 'unpack', 'gatherPacked', 'dropout', 'attention']
 const direct = new Set(hasNativeKernels() ? always : [...always, ...withoutKernels])
 
 /** The outputs of an op, and the gradients of the sum of their squares: what training would ask of it. */

@@ -1,6 +1,8 @@
 import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 import { attentionOps } from '../../../src/ops/defs/attention.ts'
+import { add, attention, compile, gradients, mul, ones, read, sum, zeros } from '../../../src/ops/index.ts'
+import type { Tensor } from '../../../src/ops/index.ts'
 import { custom } from '../../../src/ops/native/custom.ts'
 import type { Array_, Attrs } from '../../../src/ops/op.ts'
 import { tf } from '../../../src/ops/tf.ts'
@@ -8,7 +10,7 @@ import { both, distance, has, noise, onNative, opOf, restrict, sizeOf, there } f
 
 onNative()
 
-const attention = opOf(attentionOps, 'attention')
+const attentionOp = opOf(attentionOps, 'attention')
 const slope = opOf(attentionOps, 'attentionSlope')
 
 type Mask = 'none' | 'causal' | 'padding' | 'window' | 'holes' | 'rows' | 'nothing'
@@ -18,7 +20,7 @@ const cases = fc
     batch: fc.integer({ min: 1, max: 3 }),
     groups: fc.integer({ min: 1, max: 2 }),
     shared: fc.integer({ min: 1, max: 3 }),
-    queries: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(48, 53, 130, 140)),
+    queries: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(1, 2, 3, 4, 5, 48, 53, 130, 140)),
     keys: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(63, 64, 70, 129)),
     width: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(32, 64, 80, 100)),
     depth: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(48, 64, 128, 130)),
@@ -95,9 +97,24 @@ describe.runIf(has).each(there)('with %s', (isa) => {
   test.prop([cases], { numRuns: 150 })('EspalierAttention is its twin', (c) => {
     restrict(isa)
     const { attrs, given, rest } = inputsOf(c)
-    const { found, expected } = both(attention, [...given, ...rest], attrs)
+    const { found, expected } = both(attentionOp, [...given, ...rest], attrs)
     expect(distance(found, expected)).toBeLessThan(5e-6)
   })
+
+  test.prop([cases, fc.constantFrom(0, 1, 2), fc.nat()], { numRuns: 100 })(
+    'a NaN in a query, a key or a value gives NaN where its twin does, and nowhere else',
+    (c, which, place) => {
+      restrict(isa)
+      // A hidden value must be a number.
+      const { attrs, given, rest } = inputsOf(which < 2 ? c : { ...c, mask: 'none' })
+      const { data } = given[which]!
+      data[place % data.length] = NaN
+      const { found, expected } = both(attentionOp, [...given, ...rest], attrs)
+      expect(found.findIndex((x, i) => Number.isNaN(x) !== Number.isNaN(expected[i]))).toBe(-1)
+      const numbers = (all: Float32Array) => all.map((x) => (Number.isNaN(x) ? 0 : x))
+      expect(distance(numbers(found), numbers(expected))).toBeLessThan(5e-6)
+    },
+  )
 
   test.prop([cases], { numRuns: 150 })('EspalierAttentionSlope is its twin', (c) => {
     restrict(isa)
@@ -105,7 +122,7 @@ describe.runIf(has).each(there)('with %s', (isa) => {
     const shape = [c.batch, c.groups * c.shared, c.queries, c.depth]
     const output: Array_ = {
       shape,
-      data: attention.reference([...given, ...rest], attrs, { shape, dtype: 'float32' }),
+      data: attentionOp.reference([...given, ...rest], attrs, { shape, dtype: 'float32' }),
     }
     const { found, expected } = both(slope, [...given, output, noise(shape, c.seed + 4), ...rest], attrs)
     expect(distance(found, expected)).toBeLessThan(1e-5)
@@ -129,5 +146,27 @@ describe.runIf(has)('the kernels of attention', () => {
     expect(run([1, 2, 3], [1, 1, 4, 3], [1, 1, 4, 5])).toThrow(/do not fit/)
     expect(run([1, 1, 2, 3], [1, 1, 4, 3], [1, 1, 4, 5], [3, 4])).toThrow(/mask does not fit/)
     expect(run([1, 1, 2, 3], [1, 1, 4, 3], [1, 1, 4, 5], [1, 1, 1, 2, 4])).toThrow(/four axes/)
+  })
+
+  it.each([
+    ['no mask', undefined],
+    ['a mask of no element', [1, 1, 2, 0]],
+    ['a mask for all', [1]],
+  ])('read zeros where there is no key, in graphs too, and pass nothing back: %s', (_, shape) => {
+    const mask = shape && ones(shape)
+    const run = (q: Tensor, k: Tensor, v: Tensor) => {
+      const { value, grads } = gradients(() => {
+        const output = attention(q, k, v, mask && { mask })
+        return sum(mul(output, add(output, 1)))
+      }, [q, k, v])
+      return [attention(q, k, v, mask && { mask }), value, ...grads]
+    }
+    const inputs = [ones([1, 2, 2, 3]), zeros([1, 1, 0, 3]), zeros([1, 1, 0, 4])] as const
+    const compiled = compile(run)
+    for (const results of [run(...inputs), compiled(...inputs)]) {
+      expect(results.map((x) => x!.shape)).toEqual([[1, 2, 2, 4], [], [1, 2, 2, 3], [1, 1, 0, 3], [1, 1, 0, 4]])
+      for (const result of results) expect([...read(result!)]).toEqual(Array(result!.size).fill(0))
+    }
+    expect(compiled.report()).toEqual({ graphs: 1, direct: [] })
   })
 })

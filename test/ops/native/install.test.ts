@@ -1,9 +1,19 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { installNative } from '../../../src/ops/native/install.ts'
 import type { NativeInstallation } from '../../../src/ops/native/install.ts'
+import { backendMends, mended } from '../../../src/ops/native/mend.ts'
 import { nativePaths } from '../../../src/ops/native/location.ts'
 import { run } from '../../../src/ops/native/process.ts'
 import { formatIssues } from '../../../src/tree/error.ts'
@@ -38,10 +48,14 @@ const install = async (): Promise<{ readonly result: NativeInstallation; readonl
 const message = (result: NativeInstallation): string => (result.ok ? 'installed' : formatIssues(result.issues))
 
 /** An npm that gives the sources of a binding, without which no later step is reached. */
-const fetchesPackage = `
+const fetchesPackageOf = (backend: string): string => `
 case "$1" in --version) exit 0;; esac
 binding="$3/node_modules/@tensorflow/tfjs-node/binding"
-/bin/mkdir -p "$binding" && echo > "$binding/tfjs_backend.cc" && echo > "$binding/tfjs_binding.cc"`
+/bin/mkdir -p "$binding" && echo > "$binding/tfjs_binding.cc"
+/bin/cat > "$binding/tfjs_backend.cc" <<'END'
+${backend}
+END`
+const fetchesPackage = fetchesPackageOf(backendMends.map(({ from }) => from).join(''))
 
 describe.runIf(linuxX64)('an installation that cannot succeed', () => {
   it('names every missing program at once and how to get it, and downloads nothing', async () => {
@@ -91,6 +105,37 @@ describe.runIf(linuxX64)('an installation that cannot succeed', () => {
     expect(message(result)).toMatch(/CheckFailed.*Delete .*engine and run it again/s)
     expect(existsSync(paths.binding)).toBe(true)
     expect(existsSync(paths.stamp)).toBe(false)
+  })
+
+  it('mends a copy of the binding, and leaves what was fetched as it is', async () => {
+    program('npm', fetchesPackage)
+    mkdirSync(nativePaths(root).tensorflow, { recursive: true })
+    program(
+      'g++',
+      `[ "$1" = --version ] && exit
+while [ $# -gt 0 ]; do
+  [ "$1" = -iquote ] && headers=$2 && echo "$2" > ${directory}/headers
+  [ "$1" = -c ] && [ -n "$headers" ] && /bin/cp "$2" ${directory}/compiled
+  [ "$1" = -o ] && echo > "$2"; shift
+done`,
+    )
+    await install()
+    const binding = join(nativePaths(root).tfjsNode, 'binding')
+    const original = readFileSync(join(binding, 'tfjs_backend.cc'), 'utf8')
+    expect(mended(original, backendMends)).toEqual({
+      ok: true,
+      text: readFileSync(join(directory, 'compiled'), 'utf8'),
+    })
+    expect(readFileSync(join(directory, 'headers'), 'utf8').trim()).toBe(binding)
+  })
+
+  it('compiles no binding that has another text where it is to be mended', async () => {
+    program('npm', fetchesPackageOf('int main() {}'))
+    mkdirSync(nativePaths(root).tensorflow, { recursive: true })
+    program('g++', 'exit 0')
+    const { result } = await install()
+    expect(message(result)).toMatch(/SourceChanged at .*tfjs_backend\.cc.*splitStringByComma.*tfjs-node 4\.22\.0/s)
+    expect(existsSync(nativePaths(root).binding)).toBe(false)
   })
 
   it('goes without the kernels of espalier where they do not compile, and says so', async () => {

@@ -2,15 +2,12 @@ import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 import { headLossOps } from '../../../src/ops/defs/head-loss.ts'
 import { matmulOp } from '../../../src/ops/defs/matmul.ts'
-import { packedOps } from '../../../src/ops/defs/packed.ts'
-import type { PackedScheme } from '../../../src/ops/index.ts'
-import { toHalves } from '../../../src/ops/index.ts'
 import { allowNativeKernels, custom, hasNativeKernels, nativeProcessor } from '../../../src/ops/native/custom.ts'
 import { nativePaths } from '../../../src/ops/native/location.ts'
 import { run } from '../../../src/ops/native/process.ts'
 import type { Array_, Attrs, Op } from '../../../src/ops/op.ts'
 import { asTensor, asTf, tf } from '../../../src/ops/tf.ts'
-import { best, computed, distance, has, noise, onNative, restrict, there, ownKernel } from './twins.ts'
+import { best, both, computed, distance, has, noise, onNative, restrict, there, ownKernel } from './twins.ts'
 
 onNative()
 
@@ -42,19 +39,6 @@ describe.runIf(has)('the kernels of our own', () => {
       tf.tidy(() => custom('EspalierMatMul', [tf.zeros([...a]), tf.zeros([...b])], {}, { shape: [1] }))
     expect(() => product([2, 3], [2, 3])).toThrow(/inner sizes differ/)
     expect(() => product([2, 3, 1], [3, 2])).toThrow(/takes matrices/)
-    const packed = (codes: number, scheme: string) =>
-      tf.tidy(() =>
-        custom(
-          'EspalierMatMulPacked',
-          [tf.zeros([1, 4]), tf.zeros([codes], 'int32')],
-          { Q: 0, N: 0, scheme, rows: 4, columns: 6 },
-          { shape: [1, 6] },
-        ),
-      )
-    expect(() => packed(11, 'bf16')).toThrow(/other lengths/)
-    expect(() => packed(12, 'int8')).toThrow(/other lengths/)
-    expect(() => packed(12, 'int3')).toThrow(/no scheme int3/)
-    expect(packed(12, 'f16').shape).toEqual([1, 6])
   })
 
   it('gives the same bits with any number of threads', async () => {
@@ -117,64 +101,6 @@ describe.runIf(has).each(there)('with %s', (isa) => {
     },
   )
 
-  const schemes: readonly (readonly [PackedScheme, boolean])[] = [
-    ['nf4', false],
-    ['nf4', true],
-    ['int8', false],
-    ['bf16', false],
-    ['f16', false],
-  ]
-  const multiplyPacked = packedOps.find(({ name }) => name === 'matmulPacked') as unknown as Op
-
-  test.prop([few, long, long, fc.constantFrom(...schemes), fc.boolean(), fc.integer()], { numRuns: 100 })(
-    'EspalierMatMulPacked is the product with what the codes mean',
-    (m, rows, columns, [scheme, nested], transpose, seed) => {
-      restrict(isa)
-      const size = rows * columns
-      const words = (count: number, perWord: number, salt: number): Array_ => ({
-        shape: [Math.ceil(count / perWord)],
-        data: Int32Array.from({ length: Math.ceil(count / perWord) }, (_, i) => Math.imul(i + salt, 0x9e3779b1)),
-      })
-      const halves = new Uint16Array(2 * Math.ceil(size / 2))
-      // From the subnormal numbers of a half up to large ones.
-      if (scheme === 'f16' || scheme === 'bf16')
-        halves.set(
-          toHalves(
-            Float32Array.from({ length: size }, (_, i) => Math.sin(i + seed) * 2 ** ((i % 30) - 20)),
-            scheme,
-          ),
-        )
-      const blocks = Math.ceil(size / 64)
-      const scales = (count: number): Array_ => ({
-        shape: [count],
-        data: Float32Array.from({ length: count }, (_, i) => 0.25 + (i % 7) / 8),
-      })
-      const parts: readonly Array_[] =
-        scheme === 'nf4'
-          ? [
-              words(size, 8, seed),
-              ...(nested
-                ? [
-                    words(blocks, 4, seed + 1),
-                    scales(Math.ceil(blocks / 256)),
-                    { shape: [], data: Float32Array.of(0.5) },
-                  ]
-                : [scales(blocks)]),
-            ]
-          : scheme === 'int8'
-            ? [words(size, 4, seed), scales(rows)]
-            : [{ shape: [halves.length / 2], data: new Int32Array(halves.buffer) }]
-      const x = noise([m, transpose ? columns : rows], seed)
-      const attrs: Attrs = { scheme, shape: [rows, columns], transpose }
-      const output = { shape: [m, transpose ? rows : columns], dtype: 'float32' as const }
-      const expected = multiplyPacked.reference([x, ...parts], attrs, output)
-      const found = computed([x, ...parts], output.shape, (...inputs) =>
-        asTf(ownKernel(multiplyPacked)(inputs.map(asTensor), attrs, output)),
-      )
-      expect(distance(found, expected)).toBeLessThan(1e-5)
-    },
-  )
-
   const headLoss = headLossOps.find(({ name }) => name === 'headLoss') as unknown as Op
 
   test.prop(
@@ -218,5 +144,27 @@ describe.runIf(has).each(there)('with %s', (isa) => {
     const split = output.shape[0]! - rows
     expect(distance(found.slice(0, split), expected.slice(0, split))).toBeLessThan(2e-5)
     expect(distance(found.slice(split), expected.slice(split))).toBeLessThan(4e-6)
+  })
+
+  it.each([0, 3])('EspalierHeadLoss is finite where whole blocks of logits are -Infinity: cap %i', (cap) => {
+    restrict(isa)
+    const [rows, width, classes] = [3, 5, 5000]
+    for (const [from, to] of [
+      [0, 1024],
+      [0, 4999],
+      [1000, 3100],
+    ] as const) {
+      const bias = noise([classes], 3)
+      bias.data.fill(-Infinity, from, to)
+      const hidden = noise([rows, width], 1)
+      const labels = { shape: [rows], data: Int32Array.of(4999, 4999, 4999) }
+      const attrs = { ignore: -100, transpose: true, biased: true, cap, slope: true }
+      const inputs = [hidden, noise([classes, width], 2), bias, labels]
+      const { found, expected } = both(headLoss, inputs, attrs)
+      expect(found.every(Number.isFinite)).toBe(true)
+      expect(distance(found, expected)).toBeLessThan(2e-5)
+      hidden.data[5] = NaN
+      expect([...both(headLoss, inputs, attrs).found.slice(-3)].map(Number.isNaN)).toEqual([false, true, false])
+    }
   })
 })

@@ -87,6 +87,18 @@ describe.each(ways)('attention on WASM, $threads threads, reproducible: $reprodu
     expect(worst(twins('attentionSlope', [...main, read, dy, ...extra], attrs))).toBeLessThan(1e-4)
   })
 
+  test.prop([calls, fc.constantFrom(0, 1), fc.nat()], { numRuns: 60 })(
+    'a NaN in a query or a key gives NaN where its twin does, and nowhere else',
+    (call, which, place) => {
+      // A weight that is dropped is 0 here, whatever it was.
+      const { main, extra, attrs } = inputsOf({ ...call, rate: 0 })
+      const { data } = main[which]!
+      data[place % data.length] = NaN
+      const { found, expected } = twins('attention', [...main, ...extra], attrs)
+      expect(Array.from(found).findIndex((x, i) => Number.isNaN(x) !== Number.isNaN(expected[i]))).toBe(-1)
+    },
+  )
+
   test('a NaN in what a query may see is not lost, even where that is all it may see', () => {
     const attrs = { scale: 1, cap: 0, rate: 0, hi: 0, lo: 0, masked: true, seeded: false }
     const one = (x: number) => array(Float32Array.of(x), [1, 1, 1, 1])

@@ -50,4 +50,28 @@ describe.each(ways)('headLoss on WASM, $threads threads, reproducible: $reproduc
       expect([...twins('headLoss', inputs, attrs).found]).toEqual([0, 1100, 0, 1100])
     }
   })
+
+  test.each([0, 3])('is finite where whole blocks of logits are -Infinity, and NaN where one is NaN: cap %i', (cap) => {
+    const [rows, d, classes] = [3, 5, 2500]
+    for (const [from, to] of [
+      [0, 1024],
+      [0, 2499],
+      [1000, 2100],
+    ] as const) {
+      const bias = noise(3, classes).fill(-Infinity, from, to)
+      const labels = array(Int32Array.of(2499, 2499, 2499))
+      const attrs = { ignore: -100, transpose: true, biased: true, cap, slope: true }
+      const given = (hidden: Float32Array) => [
+        array(hidden, [rows, d]),
+        array(noise(2, d * classes), [classes, d]),
+        array(bias),
+        labels,
+      ]
+      const found = twins('headLoss', given(noise(1, rows * d)), attrs)
+      expect(found.found.every(Number.isFinite)).toBe(true)
+      expect(worst(found)).toBeLessThan(2e-5)
+      const spoilt = twins('headLoss', given(noise(1, rows * d).fill(NaN, 5, 6)), attrs).found
+      expect([...spoilt.slice(-3)].map(Number.isNaN)).toEqual([false, true, false])
+    }
+  })
 })

@@ -51,11 +51,10 @@ const ruleOf = (op: Op): Rule | undefined =>
 /** Whether a graph has a node for the op: one of ours, or those of a rule. */
 export const hasNode: Prepare['hasNode'] = (op, inputs, attrs) =>
   ruleOf(op) !== undefined ||
-  (hasNativeKernels() &&
-    ours.has(op) &&
-    Object.hasOwn(instructions, op.name) &&
-    inputs.every(({ shape }) => sizeOf(shape) > 0)) ||
-  ownNodeOf(op, inputs, attrs) !== undefined
+  // Kernels of ours are not asked what to do without elements.
+  (inputs.every(({ shape }) => sizeOf(shape) > 0) &&
+    ((hasNativeKernels() && ours.has(op) && Object.hasOwn(instructions, op.name)) ||
+      ownNodeOf(op, inputs, attrs) !== undefined))
 
 /** Writes a recorded function as a graph of TensorFlow; every op of it must have a rule. */
 export const lower = (graph: Graph): Lowered => {
@@ -86,9 +85,7 @@ export const lower = (graph: Graph): Lowered => {
   }
   const write = ({ id, op, inputs: operands, attrs, spec }: GraphNode): void => {
     const given = operands.map((operand) => outs.get(operand)!)
-    // Kernels of ours are not asked what to do without elements.
-    const isEmpty = [...given, spec].some(({ shape }) => shape.includes(0))
-    const own = isEmpty && ruleOf(op) !== undefined ? undefined : ownNodeOf(op, given, attrs)
+    const own = given.some(({ shape }) => shape.includes(0)) ? undefined : ownNodeOf(op, given, attrs)
     outs.set(
       id,
       own === undefined

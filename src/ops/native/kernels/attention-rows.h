@@ -194,8 +194,13 @@ struct Head {
     }
     const float highest = largestOf(most);
     if (highest == -INFINITY) {
-      memset(row + begin, 0, (end - begin) * sizeof(float));
-      return 0;
+      // Nothing but -infinity gives no chance to anything; but comparisons pass a NaN over, which sums do not.
+      Floats all{};
+      for (int j = begin; j < end; j += kLanes) all += load(row + j);
+      if (sumOf(all) == -INFINITY) {
+        memset(row + begin, 0, (end - begin) * sizeof(float));
+        return 0;
+      }
     }
     Floats total{};
     for (int j = begin; j < end; j += kLanes) {

@@ -80,7 +80,9 @@ struct Nf4Rows {
 
   float scaleOf(int64_t block) const {
     if (held.scaleCodes == nullptr) return held.scales[block];
-    return held.scaleValues[held.scaleCodes[block]] * held.scales[block >> 8] + held.scaleOffset;
+    float scale = held.scaleValues[held.scaleCodes[block]] * held.scales[block >> 8];
+    asm("" : "+x"(scale));  // rounded before the sum, as everywhere else: what is decoded is the same to the last bit
+    return scale + held.scaleOffset;
   }
   float valueAt(int64_t i) const { return held.values[i % 2 == 0 ? bytes[i / 2] >> 4 : bytes[i / 2] & 15]; }
 
@@ -132,5 +134,22 @@ struct Nf4Rows {
   }
 #endif
 };
+
+// f(rows), with the reader of how the matrix is held.
+template <class F>
+static void withRows(const Held& held, const F& f) {
+  switch (held.coding) {
+    case Coding::kFloat32:
+      return f(DenseRows{static_cast<const float*>(held.data), held.stride});
+    case Coding::kNf4:
+      return f(Nf4Rows(held));
+    case Coding::kInt8:
+      return f(Int8Rows{static_cast<const int8_t*>(held.data), held.stride, held.scales});
+    case Coding::kBf16:
+      return f(Bf16Rows{static_cast<const uint16_t*>(held.data), held.stride});
+    case Coding::kF16:
+      return f(F16Rows{static_cast<const uint16_t*>(held.data), held.stride});
+  }
+}
 
 }  // namespace espalier::ESPALIER_ISA

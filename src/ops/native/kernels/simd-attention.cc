@@ -7,9 +7,33 @@ namespace {
 
 constexpr int kKeySlot = 0, kValueSlot = 1, kScoreSlot = 2, kFactorSlot = 3;
 
+// Up to so many queries, as in decoding, their products with the keys are taken row by row: turning the keys into panels
+// would cost more than these products.
+constexpr int kFewQueries = 4;
+
+// Their products with the keys from `from` to `to`, in whole vectors around them; row r at scores[r * stride + key].
+void fewProducts(const Head& at, int query, int count, int from, int to, float* scores, int64_t stride) {
+  const int64_t width = at.of.width;
+  for (int j = from / kLanes * kLanes; j < to; j += kLanes) {
+    const float* keys[kLanes];
+    for (int i = 0; i < kLanes; i++) keys[i] = at.k() + (j + i < at.of.keys ? j + i : at.of.keys - 1) * width;
+    for (int r = 0; r < count; r++) {
+      const float* q = at.q() + (query + r) * width;
+      Floats sums[kLanes] = {};
+      for (int k = 0; k < width; k += kLanes) {
+        const Floats factor = load(q + k, width - k);
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; i++) sums[i] += factor * load(keys[i] + k, width - k);
+      }
+      store(scores + r * stride + j, sumsOf(sums));
+    }
+  }
+}
+
 void attend(const Head& at, int begin, int end, float* output) {
   const Attention& of = at.of;
-  const float* keys = transposedPanels(at.k(), of.keys, of.width, kKeySlot);
+  const bool few = end - begin <= kFewQueries;
+  const float* keys = few ? nullptr : transposedPanels(at.k(), of.keys, of.width, kKeySlot);
   const Rows values = readableRows(at.v(), of.keys, of.depth, kValueSlot);
   const int64_t stride = wholePanels(of.keys);
   float* scores = scratch(kScoreSlot, kBlockRows * stride);
@@ -22,7 +46,10 @@ void attend(const Head& at, int begin, int end, float* output) {
       continue;
     }
     const int from = seen.first / kPanel * kPanel, until = wholePanels(seen.end);
-    at.products(query, count, keys, at.q(), of.width, of.width, from, until, scores, stride);
+    if (few)
+      fewProducts(at, query, count, seen.first, seen.end, scores, stride);
+    else
+      at.products(query, count, keys, at.q(), of.width, of.width, from, until, scores, stride);
     float shares[kBlockRows];
     for (int r = 0; r < count; r++) {
       float* row = scores + r * stride;

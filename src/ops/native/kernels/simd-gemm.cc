@@ -249,19 +249,7 @@ bool multipliedFewColumns(const Threads& threads, const Product& p) {
 
 void multiply(const Threads& threads, const Product& p) {
   if (multipliedFewColumns(threads, p)) return;
-  const Held& b = p.b;
-  switch (b.coding) {
-    case Coding::kFloat32:
-      return multiplyBy(threads, p, DenseRows{static_cast<const float*>(b.data), b.stride});
-    case Coding::kNf4:
-      return multiplyBy(threads, p, Nf4Rows(b));
-    case Coding::kInt8:
-      return multiplyBy(threads, p, Int8Rows{static_cast<const int8_t*>(b.data), b.stride, b.scales});
-    case Coding::kBf16:
-      return multiplyBy(threads, p, Bf16Rows{static_cast<const uint16_t*>(b.data), b.stride});
-    case Coding::kF16:
-      return multiplyBy(threads, p, F16Rows{static_cast<const uint16_t*>(b.data), b.stride});
-  }
+  withRows(p.b, [&](const auto& rows) { multiplyBy(threads, p, rows); });
 }
 
 }  // namespace espalier::ESPALIER_ISA

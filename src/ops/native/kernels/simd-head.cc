@@ -76,10 +76,12 @@ void takeUp(const HeadLoss& head, const Part& part, int row, float* logits, int 
         store(weighted + i, load(weighted + i, head.width - i) * shrink, head.width - i);
     }
   }
+  // Where all logits so far are -infinity, their sums count for nothing as soon as there is another one.
+  const float shift = largest == -INFINITY ? 0 : largest;
   Floats total{};
   for (int j = 0; j < classes; j += kLanes) {
     const Floats v = loadOr(logits + j, classes - j, -INFINITY);
-    Floats e = exponential(v - largest);
+    Floats e = exponential(v - shift);
     // The lanes behind the end hold the smallest exponential, not 0.
     if (classes - j < kLanes) e = v == -INFINITY ? splat(0) : e;
     total += e;

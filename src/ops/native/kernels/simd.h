@@ -68,6 +68,21 @@ ESPALIER_INLINE float sumOf(Floats v) {
   for (int distance = kLanes / 2; distance > 0; distance /= 2) v += exchanged(v, distance);
   return v[0];
 }
+// Lane i of the result is the sum of v[i], of which nothing is left: each pair is folded into one vector, half of whose
+// lanes belong to either.
+template <int distance = kLanes / 2>
+ESPALIER_INLINE Floats sumsOf(Floats v[]) {
+  const Ints second = (laneNumbers() & distance) != 0;
+#pragma GCC unroll 8
+  for (int i = 0; i < distance; i++) {
+    const Floats a = v[i], b = v[i + distance];
+    v[i] = (second ? b : a) + exchanged(second ? a : b, distance);
+  }
+  if constexpr (distance == 1)
+    return v[0];
+  else
+    return sumsOf<distance / 2>(v);
+}
 ESPALIER_INLINE float largestOf(Floats v) {
 #pragma GCC unroll 4
   for (int distance = kLanes / 2; distance > 0; distance /= 2) v = larger(v, exchanged(v, distance));

@@ -144,7 +144,8 @@ function finishLogits(tanh: Tanh, row: usize, count: i32, bias: usize, cap: f32)
 
 /** Each logit becomes what its column is weighted by, e^(logit - highest) times its bend; gives the sum of the powers. */
 function weigh(exp: Exp, row: usize, count: i32, highest: f32, cap: f32): f32 {
-  const shift = f32x4.splat(highest)
+  // Where all logits so far are -Infinity, their sum counts for nothing as soon as there is another one.
+  const shift = f32x4.splat(highest == -Infinity ? 0 : highest)
   const curvature = cap ? f32x4.splat(-1 / (cap * cap)) : f32x4.splat(0)
   const end = row + bytes(count & ~3)
   let sums = f32x4.splat(0)
