@@ -4,6 +4,7 @@ import { isOwned } from './memory.ts'
 import type { Attrs, Data, Op } from './op.ts'
 import { isSymbolic } from './symbolic.ts'
 import { upload } from './native/upload.ts'
+import { allocate, sizeOf } from './shape-rules.ts'
 import { asTensor, asTf, fromData, tf } from './tf.ts'
 
 /** The same elements under a new handle. */
@@ -54,11 +55,7 @@ export interface FillAttrs extends Attrs {
 export const fillOp: Op<FillAttrs> = {
   name: 'fill',
   infer: (_, { shape, dtype }) => ({ shape, dtype }),
-  reference: (_, { value }, { shape, dtype }) =>
-    emptyData(
-      dtype,
-      shape.reduce((a, b) => a * b, 1),
-    ).fill(value),
+  reference: (_, { value }, { shape, dtype }) => allocate(dtype, sizeOf(shape)).fill(value),
 }
 
 /** Elements that were there before the op. */
@@ -79,10 +76,4 @@ export const constantOp: Op<ConstantAttrs> = {
     upload(made)
     return made
   },
-}
-
-/** A typed array of zeros that fits the dtype. @internal */
-export const emptyData = (dtype: DType, size: number): Data => {
-  if (dtype === 'float32') return new Float32Array(size)
-  return dtype === 'int32' ? new Int32Array(size) : new Uint8Array(size)
 }

@@ -1,8 +1,9 @@
 import { fail } from '../tree/error.ts'
 import type { DType, Tensor } from '../tree/tensor.ts'
-import { constantOp, emptyData, fillOp } from './basic.ts'
+import { constantOp, fillOp } from './basic.ts'
 import { apply } from './dispatch.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
+import { allocate } from './shape-rules.ts'
 import { dataOf } from './tf.ts'
 
 /** Numbers in arrays of equal lengths, to any depth. */
@@ -39,7 +40,7 @@ export const tensor = (
   if (count !== size) return wrongSize('tensor', shape ?? given, size, count)
   const values = typed ? data : flatten(data, given)
   if (dtype !== 'float32') checkElements(values, dtype)
-  const elements = emptyData(dtype, count)
+  const elements = allocate(dtype, count)
   elements.set(values)
   return apply(constantOp, [], { shape: [...(shape ?? given)], dtype, data: elements })
 }
@@ -130,7 +131,7 @@ export const full = (shape: readonly number[], value: number, dtype: DType = 'fl
 export const read = (t: Tensor): Float32Array | Int32Array | Uint8Array => {
   refuseSymbolic('read', t)
   refuseDisposed('read', t)
-  const copy = emptyData(t.dtype, t.size)
+  const copy = allocate(t.dtype, t.size)
   if (t.size > 0) copy.set(dataOf(t))
   return copy
 }

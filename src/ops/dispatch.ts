@@ -1,13 +1,14 @@
 import { fail } from '../tree/error.ts'
-import type { DType, Tensor, TensorSpec } from '../tree/tensor.ts'
+import type { Tensor, TensorSpec } from '../tree/tensor.ts'
 import { isTensor } from '../tree/tensor.ts'
 import { reserve } from './budget.ts'
 import { currentEngine } from './engine.ts'
 import { interpreters, observe, under } from './interpreters.ts'
 import { scope } from './memory.ts'
-import type { Array_, Attrs, Data, Kernel, Op, OwnNode } from './op.ts'
+import type { Array_, Attrs, Kernel, Op, OwnNode } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
 import { ownNodeOf, runOwn, tellFailure } from './native/custom.ts'
+import { allocate, sizeOf } from './shape-rules.ts'
 import { asTensor, asTf, dataOf, fromData, tf } from './tf.ts'
 
 /**
@@ -97,18 +98,11 @@ const refusing =
 /** The ops inside of an op are nothing to tapes: they have seen the op itself. */
 const hidden = (f: () => Tensor): Tensor => under({ tapes: [], recorder: undefined }, () => scope(f))
 
-const arrays: Readonly<Record<DType, new (size: number) => Data>> = {
-  float32: Float32Array,
-  int32: Int32Array,
-  bool: Uint8Array,
-}
-
 const runReference = (op: Op, inputs: readonly Tensor[], attrs: Attrs, spec: TensorSpec): Tensor => {
-  if (spec.shape.includes(0)) return fromData(new arrays[spec.dtype](0), spec.shape, spec.dtype)
+  if (spec.shape.includes(0)) return fromData(allocate(spec.dtype, 0), spec.shape, spec.dtype)
   const seen = inputs.map((input): Array_ => ({ shape: input.shape, data: dataOf(input) }))
   const data = op.reference(seen, attrs, spec)
-  const size = spec.shape.reduce((product, length) => product * length, 1)
-  if (data.length !== size) mismatch(op, spec, `${data.length} elements from its reference kernel`)
+  if (data.length !== sizeOf(spec.shape)) mismatch(op, spec, `${data.length} elements from its reference kernel`)
   // A kernel that changes no element hands its input back: then the two share their memory, as on the other engines.
   const same = inputs.find((input, i) => seen[i]!.data === data && input.dtype === spec.dtype)
   return same === undefined ? fromData(data, spec.shape, spec.dtype) : asTensor(tf.reshape(asTf(same), [...spec.shape]))

@@ -6,7 +6,7 @@ import { parallel, produce } from '../wasm/index.ts'
 import { define, type TfKernel } from './define.ts'
 import { add, div, mul } from './elementwise.ts'
 import { fresh, type Loop } from './heap.ts'
-import { describe, mismatch, requireFloat } from './shape-rules.ts'
+import { describe, mismatch, requireFloat } from '../shape-rules.ts'
 import { throughTwin } from './twin.ts'
 import { sqrt, square as squareOf } from './unary.ts'
 

@@ -2,7 +2,7 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { scope } from '../memory.ts'
 import { reshape } from './broadcast.ts'
 import { concat, slice } from './shape.ts'
-import { axesOf, axisOf, describe, mismatch, type Shape } from './shape-rules.ts'
+import { axesOf, axisOf, describe, mismatch, type Shape } from '../shape-rules.ts'
 
 /**
  * The tensor cut into pieces along an axis: a number of equal ones, or pieces of the given lengths.

@@ -4,10 +4,11 @@ import { float } from '../native/custom.ts'
 import type { Array_, OwnNode } from '../op.ts'
 import { softCap } from './activation.ts'
 import { reshape } from './broadcast.ts'
-import { drawAttrs, dropout, type DropoutAttrs, isKept, keyOf, requireSeed } from './dropout.ts'
+import { drawAttrs, type DropoutAttrs, isKept, keyOf } from '../draws.ts'
+import { dropout, requireSeed } from './dropout.ts'
 import { mul } from './elementwise.ts'
 import { matmul } from './matmul.ts'
-import { broadcastStrides, describe, mismatch, requireFloat, type Shape, sizeOf, walk } from './shape-rules.ts'
+import { broadcastStrides, describe, mismatch, requireFloat, type Shape, sizeOf, walk } from '../shape-rules.ts'
 import { softmax } from './softmax.ts'
 
 /** How attention scores, and which optional inputs follow its own. @internal */

@@ -7,7 +7,7 @@ import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
 import { fresh, type Loop } from './heap.ts'
 import { concat } from './shape.ts'
-import { sizeOf } from './shape-rules.ts'
+import { sizeOf } from '../shape-rules.ts'
 import { throughTwin } from './twin.ts'
 
 const slope: Loop<AttentionAttrs> = ({ attrs }, out, q, k, v, output, dy, ...rest) => {

@@ -4,7 +4,7 @@ import type { Array_, Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { unbroadcast } from './broadcast.ts'
 import { convert, define } from './define.ts'
-import { allocate, broadcastShapes, broadcastStrides, promote, sizeOf, walk } from './shape-rules.ts'
+import { allocate, broadcastShapes, broadcastStrides, promote, sizeOf, walk } from '../shape-rules.ts'
 
 /** A tensor, or a number that stands for a scalar; a whole number keeps an int32 partner int32. */
 export type Operand = Tensor | number

@@ -4,7 +4,7 @@ import type { Array_, Data, Op } from '../op.ts'
 import { tf } from '../tf.ts'
 import { convert, define, stretch } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
-import { axesOf, broadcastStrides, describe, mismatch, pick, type Shape, sizeOf, walk } from './shape-rules.ts'
+import { axesOf, broadcastStrides, describe, mismatch, pick, type Shape, sizeOf, walk } from '../shape-rules.ts'
 
 // Three ops that are each other's gradients: reshape of itself, sum of broadcastTo, broadcastTo of sum.
 

@@ -1,5 +1,5 @@
 import type { Loop } from './heap.ts'
-import { type Shape, sizeOf, stridesOf } from './shape-rules.ts'
+import { type Shape, sizeOf, stridesOf } from '../shape-rules.ts'
 
 /** Copies along the last axis of the result, and counts the others up like the wheels of an odometer. @internal */
 export const transposeLoop: Loop<{ readonly order: Shape }> = ({ attrs: { order }, output }, out, { shape, data }) => {

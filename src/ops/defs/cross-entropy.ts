@@ -10,7 +10,7 @@ import { div, equal, maximum, mul, sub, where } from './elementwise.ts'
 import { expandDims } from './arrange.ts'
 import { takeRows } from './gather.ts'
 import { cast } from './shape.ts'
-import { describe, mismatch, requireFloat, requireInt, requireRange } from './shape-rules.ts'
+import { describe, mismatch, requireFloat, requireInt, requireRange } from '../shape-rules.ts'
 import { logSumExp, softmax } from './softmax.ts'
 
 type CrossEntropyAttrs = { readonly ignore: number }

@@ -1,39 +1,13 @@
 import { fail } from '../../tree/error.ts'
-import { fold, type Key, threefry, words } from '../../tree/key.ts'
+import { type Key, words } from '../../tree/key.ts'
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import type { NodeAttrs, Op } from '../op.ts'
+import { drawAttrs, droppedBelow, type DropoutAttrs, isKept, keyOf } from '../draws.ts'
+import type { Op } from '../op.ts'
 import { define } from './define.ts'
 import { parallel, produce } from '../wasm/index.ts'
-import { droppedBelow } from '../wasm/scores.ts'
 import { fresh, type Loop } from './heap.ts'
-import { describe, mismatch, requireFloat, requireInt } from './shape-rules.ts'
-
-/** What the masks of dropout are drawn by. @internal */
-export type DropoutAttrs = { readonly rate: number; readonly hi: number; readonly lo: number }
-
-/** The key of a call, or that which its seed is drawn under. */
-const baseOf = ({ hi, lo }: DropoutAttrs, seeded: boolean): Key => {
-  const own: Key = { _tag: 'Key', hi, lo }
-  return seeded ? fold(own, 'dropout seed') : own
-}
-
-/** The key of a call, with what its seed adds. @internal */
-export const keyOf = (attrs: DropoutAttrs, seed: ArrayLike<number> | undefined): Key => {
-  const base = baseOf(attrs, seed !== undefined)
-  if (seed === undefined) return base
-  const [high, low] = threefry(base.hi, base.lo, seed[0]!, seed[1]!)
-  return { _tag: 'Key', hi: high, lo: low }
-}
-
-/** Whether dropout at this rate leaves the element that drew this word. @internal */
-export const isKept = (word: number, rate: number): boolean => word >= rate * 2 ** 32
-
-/** What a kernel of ours is told: how many of the 2³² words drop an element, and the key. @internal */
-export const drawAttrs = (attrs: DropoutAttrs, seeded: boolean): NodeAttrs => {
-  const { hi, lo } = baseOf(attrs, seeded)
-  return { NS: seeded ? 1 : 0, dropped: Math.ceil(attrs.rate * 2 ** 32), hi, lo }
-}
+import { describe, mismatch, requireFloat, requireInt } from '../shape-rules.ts'
 
 const drop: Loop<DropoutAttrs> = ({ attrs }, out, { data }, seed) => {
   const random = words(keyOf(attrs, (seed as typeof seed | undefined)?.data), data.length)

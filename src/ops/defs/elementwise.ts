@@ -5,7 +5,7 @@ import { tf } from '../tf.ts'
 import { arrayOf, binary, handleOf, type Operand, type Sides, sidesOf, specsOf, split } from './binary.ts'
 import { unbroadcast } from './broadcast.ts'
 import { convert, define, stretch } from './define.ts'
-import { allocate, broadcastShapes, broadcastStrides, promote, walk } from './shape-rules.ts'
+import { allocate, broadcastShapes, broadcastStrides, promote, walk } from '../shape-rules.ts'
 
 export type { Operand } from './binary.ts'
 

@@ -14,7 +14,7 @@ import {
   requireRange,
   type Shape,
   sizeOf,
-} from './shape-rules.ts'
+} from '../shape-rules.ts'
 
 const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((length, i) => length === b[i])
 

@@ -18,7 +18,7 @@ import { gather, scatterAdd } from './gather.ts'
 import { fresh, type Loop } from './heap.ts'
 import { matmul } from './matmul.ts'
 import { concat, slice } from './shape.ts'
-import { describe, mismatch, requireFloat, requireInt, requireRange } from './shape-rules.ts'
+import { describe, mismatch, requireFloat, requireInt, requireRange } from '../shape-rules.ts'
 import { logSumExp } from './softmax.ts'
 import { asKernel, throughTwin } from './twin.ts'
 

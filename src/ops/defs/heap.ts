@@ -3,7 +3,7 @@ import type { Array_, Attrs, Data } from '../op.ts'
 import { tf } from '../tf.ts'
 import { addressOf, allocate as allocateOnHeap, wasmKernels } from '../wasm/index.ts'
 import type { Call, TfKernel } from './define.ts'
-import { allocate, sizeOf } from './shape-rules.ts'
+import { allocate, arrays, sizeOf } from '../shape-rules.ts'
 
 /**
  * A plain loop that writes every element of its output, wherever that lies: the reference and the WASM kernel in one.
@@ -44,5 +44,3 @@ export const onHeap =
     loop(call, view(call.output, address), ...seen)
     return output
   }
-
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const

@@ -9,7 +9,7 @@ import { parallel, produce } from '../wasm/index.ts'
 import { fresh, type Loop } from './heap.ts'
 import { add, mul, sub } from './elementwise.ts'
 import { mean } from './reduce.ts'
-import { describe, lastAxis, mismatch, requireFloat } from './shape-rules.ts'
+import { describe, lastAxis, mismatch, requireFloat } from '../shape-rules.ts'
 import { throughTwin } from './twin.ts'
 import { rsqrt, square } from './unary.ts'
 

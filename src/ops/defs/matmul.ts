@@ -7,7 +7,7 @@ import { matmulWasm } from '../wasm/matmul.ts'
 import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
 import { transpose } from './shape.ts'
-import { describe, mismatch, requireFloat, type Shape, sizeOf } from './shape-rules.ts'
+import { describe, mismatch, requireFloat, type Shape, sizeOf } from '../shape-rules.ts'
 
 /** Which of the two factors is read with its last two axes exchanged. */
 export type MatmulAttrs = { readonly transposeA: boolean; readonly transposeB: boolean }

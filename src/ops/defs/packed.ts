@@ -13,11 +13,11 @@ import {
   NESTED_BLOCK,
   nf4Map,
   type PackedAttrs,
-} from './codebooks.ts'
+} from '../codebooks.ts'
 import { define, type TfKernel } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { matmulOp } from './matmul.ts'
-import { describe, mismatch, requireFloat, requireInt, requireRange, sizeOf } from './shape-rules.ts'
+import { describe, mismatch, requireFloat, requireInt, requireRange, sizeOf } from '../shape-rules.ts'
 
 /**
  * A matrix held in 4, 8 or 16 bits: how it is coded, its [rows, columns] as they are held, the codes in int32 words from the

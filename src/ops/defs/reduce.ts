@@ -17,7 +17,7 @@ import { fresh, type Loop, onHeap } from './heap.ts'
 import { convert, define } from './define.ts'
 import { div, equal, mul } from './elementwise.ts'
 import { cast } from './shape.ts'
-import { allocate, describe, lastAxis, mismatch, type Shape, sizeOf } from './shape-rules.ts'
+import { allocate, describe, lastAxis, mismatch, type Shape, sizeOf } from '../shape-rules.ts'
 
 const countOf = (shape: Shape, axes: Shape): number => sizeOf(axes.map((axis) => shape[axis]!))
 

@@ -16,7 +16,7 @@ import {
   sizeOf,
   stridesOf,
   walk,
-} from './shape-rules.ts'
+} from '../shape-rules.ts'
 
 const transposeOnHeap = onHeap('transpose', transposeLoop)
 

@@ -16,7 +16,7 @@ import {
   requireFloat,
   sizeOf,
   walk,
-} from './shape-rules.ts'
+} from '../shape-rules.ts'
 import { exp } from './unary.ts'
 
 const softmaxLoop: Loop<{ readonly masked: boolean }> = ({ attrs }, out, x, mask) => {

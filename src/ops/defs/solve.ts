@@ -5,7 +5,7 @@ import type { Data, Op } from '../op.ts'
 import { define } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { matmul } from './matmul.ts'
-import { describe, mismatch, requireFloat, sizeOf } from './shape-rules.ts'
+import { describe, mismatch, requireFloat, sizeOf } from '../shape-rules.ts'
 import { neg } from './unary.ts'
 
 type SolveAttrs = { readonly transposeA: boolean }

@@ -7,7 +7,7 @@ import type { UnaryKernel } from '../wasm/exports.ts'
 import { parallel, produce } from '../wasm/index.ts'
 import { convert, define, type TfKernel } from './define.ts'
 import { add, div, greater, less, mul, sub } from './elementwise.ts'
-import { allocate } from './shape-rules.ts'
+import { allocate } from '../shape-rules.ts'
 import { erf as erfOf } from './special.ts'
 import { cast } from './shape.ts'
 

@@ -1,9 +1,10 @@
 import type { AttentionAttrs } from '../defs/attention-rows.ts'
 import type { TfKernel } from '../defs/define.ts'
-import { keyOf } from '../defs/dropout.ts'
+import { keyOf } from '../draws.ts'
 import type { tf } from '../tf.ts'
 import { parallel, produce, wasmKernels, withMemory } from './index.ts'
 import { scoresBytes, writeScores } from './scores.ts'
+import { tileRows } from './tiles.ts'
 
 /** Attention without ever all of its scores. @internal */
 export const attentionWasm: TfKernel<AttentionAttrs> = ({ attrs, output }, q, k, v, ...rest) =>
@@ -88,6 +89,5 @@ const withScores = (
   })
 }
 
-/** Scores that are there at the same time, so that they stay in the L2 cache; and whole tiles of both builds. */
+/** Scores that are there at the same time, so that they stay in the L2 cache. */
 const mostScores = 65_536
-const tileRows = 30

@@ -1,6 +1,6 @@
 import type { Attrs } from '../op.ts'
 import type { TfKernel } from '../defs/define.ts'
-import { requireRange, sizeOf } from '../defs/shape-rules.ts'
+import { requireRange, sizeOf } from '../shape-rules.ts'
 import { parallel, produce } from './index.ts'
 
 /** @internal */

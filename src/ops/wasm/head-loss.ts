@@ -1,7 +1,8 @@
 import type { TfKernel } from '../defs/define.ts'
 import type { HeadLossAttrs } from '../defs/head-loss.ts'
-import { requireRange } from '../defs/shape-rules.ts'
+import { requireRange } from '../shape-rules.ts'
 import { parallel, produce, withMemory } from './index.ts'
+import { sharedRows } from './tiles.ts'
 
 /** Classes whose logits are there at the same time, and the most rows that have them. */
 const block = 1024
@@ -47,11 +48,8 @@ export const headLossWasm: TfKernel<HeadLossAttrs> = ({ attrs, output }, hidden,
             block,
             workAt + 4 * first * (2 * d + block + 3),
           ],
-          tileRows,
+          sharedRows,
         )
     })
   })
 }
-
-/** Whole tiles of both builds. */
-const tileRows = 30

@@ -3,6 +3,7 @@ import type { MatmulAttrs } from '../defs/matmul.ts'
 import type { Kernel } from '../op.ts'
 import { asTensor, asTf } from '../tf.ts'
 import { parallel, produce, wasmKernels } from './index.ts'
+import { sharedRows, tileColumns } from './tiles.ts'
 
 /**
  * The matrix product on the WASM engine, in every transpose and batch at one speed.
@@ -52,17 +53,13 @@ const multiply = ({ batch, rows, columns, depth, left, right }: Plan, a: number,
   for (let i = 0; i < batch; i++) {
     if (rows >= columns) {
       const cost = columns * depth
-      parallel('matmul', rows, cost, (row, height) => part(i, 1, row, height, 0, columns), tileRows)
+      parallel('matmul', rows, cost, (row, height) => part(i, 1, row, height, 0, columns), sharedRows)
     } else {
       const cost = rows * depth
       parallel('matmul', columns, cost, (column, width) => part(i, 1, 0, rows, column, width), tileColumns)
     }
   }
 }
-
-/** Whole tiles of both builds, 5 x 8 and 6 x 8. */
-const tileRows = 30
-const tileColumns = 8
 
 /** One call of the kernel, except for the addresses. */
 interface Plan {

@@ -1,4 +1,4 @@
-import { BLOCK, dynamicMap, type PackedAttrs, type PackedScheme } from '../defs/codebooks.ts'
+import { BLOCK, dynamicMap, type PackedAttrs, type PackedScheme } from '../codebooks.ts'
 import type { TfKernel } from '../defs/define.ts'
 import type { Held } from './exports.ts'
 import { allocate, parallel, produce, wasmKernels } from './index.ts'

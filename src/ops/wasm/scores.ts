@@ -1,4 +1,5 @@
-import { broadcastStrides, type Shape } from '../defs/shape-rules.ts'
+import { droppedBelow } from '../draws.ts'
+import { broadcastStrides, type Shape } from '../shape-rules.ts'
 
 /** What `Scores` of kernels/scores.ts holds. @internal */
 export interface Scores {
@@ -28,6 +29,3 @@ export const writeScores = ({ buffer }: Uint8Array, address: number, scores: Sco
 }
 
 const kinds = { bool: 1, int32: 2, float32: 3 } as const
-
-/** The lowest of the 2³² words that keeps its element. @internal */
-export const droppedBelow = (rate: number): number => Math.min(Math.ceil(rate * 2 ** 32), 2 ** 32 - 1)

@@ -1,5 +1,5 @@
 import type { TfKernel } from '../defs/define.ts'
-import { requireRange } from '../defs/shape-rules.ts'
+import { requireRange } from '../shape-rules.ts'
 import { parallel, produce, withMemory } from './index.ts'
 import { scoresBytes, writeScores } from './scores.ts'
 

@@ -1,7 +1,7 @@
 import { fc, test } from '@fast-check/vitest'
 import * as tf from '@tensorflow/tfjs'
 import { beforeAll, describe, expect } from 'vitest'
-import { decodeInto, type PackedScheme } from '../../../src/ops/defs/codebooks.ts'
+import { decodeInto, type PackedScheme } from '../../../src/ops/codebooks.ts'
 import { type PackedMatrix, matmul, matmulPacked, read, scope, tensor, unpack } from '../../../src/ops/index.ts'
 import { engine } from '../../../src/ops/index.ts'
 import { startWasm, ways } from './product.ts'

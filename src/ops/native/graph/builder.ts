@@ -1,6 +1,6 @@
 import type { DType, TensorSpec } from '../../../tree/tensor.ts'
 import type { Data } from '../../op.ts'
-import { sizeOf } from '../../defs/shape-rules.ts'
+import { sizeOf } from '../../shape-rules.ts'
 import { dataTypes, shapeProto, tensorAttr } from './proto.ts'
 import type { Attr, NodeDef } from './proto.ts'
 

@@ -1,6 +1,6 @@
 import type { TensorSpec } from '../../../tree/tensor.ts'
-import { sizeOf } from '../../defs/shape-rules.ts'
-import type { Shape } from '../../defs/shape-rules.ts'
+import { sizeOf } from '../../shape-rules.ts'
+import type { Shape } from '../../shape-rules.ts'
 import type { Graph, GraphNode } from '../../record.ts'
 import { instructions } from './instructions.ts'
 

@@ -1,8 +1,8 @@
 import type { DType, TensorSpec } from '../../../tree/tensor.ts'
 import { sidesOf, specsOf } from '../../defs/binary.ts'
 import type { Sides } from '../../defs/binary.ts'
-import { promote, sizeOf } from '../../defs/shape-rules.ts'
-import type { Shape } from '../../defs/shape-rules.ts'
+import { arrays, promote, sizeOf } from '../../shape-rules.ts'
+import type { Shape } from '../../shape-rules.ts'
 import type { Attrs, Data } from '../../op.ts'
 import type { Out } from './builder.ts'
 import { typed } from './write.ts'
@@ -44,8 +44,7 @@ const product: Rule<{ transposeA: boolean; transposeB: boolean }> = (w, [a, b], 
   return w.reshape(w.matmul(flat, b!, false, transposeB), output.shape)
 }
 
-const dataOf = (value: number, dtype: DType): Data =>
-  dtype === 'float32' ? Float32Array.of(value) : dtype === 'int32' ? Int32Array.of(value) : Uint8Array.of(value)
+const dataOf = (value: number, dtype: DType): Data => arrays[dtype].of(value)
 
 const steepness = 2 * Math.sqrt(2 / Math.PI)
 const cubic = 0.044715

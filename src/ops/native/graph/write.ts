@@ -1,6 +1,6 @@
 import type { DType } from '../../../tree/tensor.ts'
-import { broadcastShapes, promote, sizeOf } from '../../defs/shape-rules.ts'
-import type { Shape } from '../../defs/shape-rules.ts'
+import { arrays, broadcastShapes, promote, sizeOf } from '../../shape-rules.ts'
+import type { Shape } from '../../shape-rules.ts'
 import type { Attrs, Builder, Out } from './builder.ts'
 import { dataTypes } from './proto.ts'
 
@@ -30,12 +30,7 @@ const reduced = (shape: Shape, axes: Shape, keepDims: boolean): Shape =>
 
 export const writer = (to: Builder): Writer => {
   const { node, constant } = to
-  const scalar: Writer['scalar'] = (value, dtype = 'float32') =>
-    constant(
-      dtype === 'float32' ? Float32Array.of(value) : dtype === 'int32' ? Int32Array.of(value) : Uint8Array.of(value),
-      [],
-      dtype,
-    )
+  const scalar: Writer['scalar'] = (value, dtype = 'float32') => constant(arrays[dtype].of(value), [], dtype)
   const ints: Writer['ints'] = (values) => constant(Int32Array.from(values), [values.length], 'int32')
   const cast: Writer['cast'] = (x, dtype) => {
     if (x.dtype === dtype) return x

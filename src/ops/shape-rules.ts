@@ -1,6 +1,6 @@
-import { fail } from '../../tree/error.ts'
-import type { DType, TensorSpec } from '../../tree/tensor.ts'
-import type { Data } from '../op.ts'
+import { fail } from '../tree/error.ts'
+import type { DType, TensorSpec } from '../tree/tensor.ts'
+import type { Data } from './op.ts'
 
 /** A shape, or a list of per-axis numbers such as strides. */
 export type Shape = readonly number[]
@@ -22,9 +22,11 @@ export const stridesOf = (shape: Shape): number[] => {
   return strides
 }
 
+/** The typed arrays that hold the elements of each dtype. */
+export const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const
+
 /** Room for `size` elements of a dtype, all zero. */
-export const allocate = (dtype: DType, size: number): Data =>
-  dtype === 'float32' ? new Float32Array(size) : dtype === 'int32' ? new Int32Array(size) : new Uint8Array(size)
+export const allocate = (dtype: DType, size: number): Data => new arrays[dtype](size)
 
 /** The dtype two operands meet in: float32 wins, everything else is counted in int32. */
 export const promote = (a: DType, b: DType): DType => (a === 'float32' || b === 'float32' ? 'float32' : 'int32')

@@ -1,6 +1,6 @@
-import { halfReader, widenInto } from '../halves.ts'
-import type { Half } from '../halves.ts'
-import type { Array_ } from '../op.ts'
+import { halfReader, widenInto } from './halves.ts'
+import type { Half } from './halves.ts'
+import type { Array_ } from './op.ts'
 
 /** How the numbers of a packed weight are coded: 4 bits of a normal-float codebook, 8 bits of a linear one, or halves as they are. */
 export type PackedScheme = 'nf4' | 'int8' | Half
