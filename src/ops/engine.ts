@@ -138,7 +138,7 @@ const native = async ({ quiet = false }: EngineOptions): Promise<Attempt> => {
   const loaded = loadNative()
   if (!loaded.ok) return loaded
   if (!(await tf.setBackend(tfBackend.native))) return notStarted
-  allowNativeKernels(loaded.fresh, quiet)
+  allowNativeKernels(loaded.fresh, quiet ? undefined : (line) => console.error(line))
   const describe = `native engine (${loaded.describe})`
   // For whoever wants to see what graphs are worth, or to look for a mistake in one.
   if (process.env['ESPALIER_COMPILE'] === 'off') return { ok: true, describe: `${describe}, op by op` }

@@ -21,28 +21,31 @@ export interface Processor {
   readonly threads: number
 }
 
+/** Where one line for people goes. */
+type Tell = (line: string) => void
+
 let allowed = false
-let silent = false
+let tell: Tell = () => undefined
 let found: Processor | null | undefined
 const told = new Set<string>()
 
 /**
- * Says whether the binding's kernels are of this version; those of another one are never called. `quiet`: nothing is said
- * on stderr of one that fails.
+ * Says whether the binding's kernels are of this version (those of another one are never called), and who is told of one
+ * that fails.
  *
  * @internal
  */
-export const allowNativeKernels = (fresh: boolean, quiet = false): void => {
+export const allowNativeKernels = (fresh: boolean, listener: Tell = () => undefined): void => {
   allowed = fresh
-  silent = quiet
+  tell = listener
   found = undefined
 }
 
-/** Says once for each op on stderr that its kernel failed where its slower way did not: nobody else would notice. @internal */
+/** Tells once for each op that its kernel failed where its slower way did not: nobody would notice. @internal */
 export const tellFailure = (op: string, error: unknown): void => {
-  if (silent || told.has(op)) return
+  if (told.has(op)) return
   told.add(op)
-  console.error(`espalier: the native kernel of ${op} failed, a slower way is in use: ${String(error)}`)
+  tell(`espalier: the native kernel of ${op} failed, a slower way is in use: ${String(error)}`)
 }
 
 /** What the kernels of our own run on; `null` where the binding has none, or is that of another version. */

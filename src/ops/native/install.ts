@@ -158,7 +158,7 @@ const build = async (site: Site, sources: readonly Source[]): Promise<void> => {
     for (const [index, source] of todo)
       await must(
         site,
-        plan.compile(compiler, site.paths, asMended(source, join(directory, `${index}.cc`)), objects[index]!),
+        plan.compile(compiler, site.paths, asMended(site, source, join(directory, `${index}.cc`)), objects[index]!),
         'CompilationFailed',
         help,
       )
@@ -174,7 +174,7 @@ const build = async (site: Site, sources: readonly Source[]): Promise<void> => {
 }
 
 /** The source itself, or a mended copy of it at `path`: what npm has fetched stays as it is. */
-const asMended = ({ file, flags, mends }: Source, path: string): Source => {
+const asMended = ({ paths }: Site, { file, flags, mends }: Source, path: string): Source => {
   if (mends === undefined) return { file, flags }
   const result = mended(readFileSync(file, 'utf8'), mends)
   if (!result.ok)
@@ -183,7 +183,7 @@ const asMended = ({ file, flags, mends }: Source, path: string): Source => {
       path: file,
       expected: `this passage, once:\n${result.missing.trimEnd()}`,
       found: 'another text',
-      hint: `It is mended as tfjs-node ${versions.tfjs} has it. Delete ${dirname(dirname(file))} and run it again.`,
+      hint: `It is mended as tfjs-node ${versions.tfjs} has it. Delete ${paths.project} and run it again.`,
     })
   writeFileSync(path, result.text)
   // Its headers lie beside the original.

@@ -164,7 +164,7 @@ describe.runIf(has).each(there)('with %s', (isa) => {
       expect(found.every(Number.isFinite)).toBe(true)
       expect(distance(found, expected)).toBeLessThan(2e-5)
       hidden.data[5] = NaN
-      expect([...both(headLoss, inputs, attrs).found.slice(-3)].map(Number.isNaN)).toEqual([false, true, false])
+      expect(Array.from(both(headLoss, inputs, attrs).found.slice(-3), Number.isNaN)).toEqual([false, true, false])
     }
   })
 })
