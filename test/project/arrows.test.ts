@@ -69,6 +69,10 @@ const arrowsOf = (files: Readonly<Record<string, string>>): ReadonlyMap<string, 
       }),
     ]),
   )
+
+/** The files that import themselves, however roundabout. */
+const circles = (files: Readonly<Record<string, string>>): string[] => {
+  const arrows = arrowsOf(files)
   const reached = (from: string): ReadonlySet<string> => {
     const seen = new Set<string>()
     const waiting = [...(arrows.get(from) ?? [])]
