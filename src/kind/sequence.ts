@@ -1,4 +1,4 @@
-import { add, broadcastTo, checkpoint, concat, full, reachable, tensor } from '../ops/index.ts'
+import { add, broadcastTo, checkpoint, concat, full, reachable, scope, tensor } from '../ops/index.ts'
 import { EspalierError, issue } from '../tree/error.ts'
 import type { Tensor } from '../tree/tensor.ts'
 import { layer, under } from './context.ts'
@@ -43,11 +43,23 @@ export const throughBlocks = (
 ): Tensor =>
   blocks.reduce((h, block, i) => {
     const own = more(atLayer(under(ctx, i), i), i)
-    const run = (input: Tensor): Tensor => layer(block, input, own)
+    const run = (input: Tensor): Tensor => alone(block, input, own)
     // A cache keeps what is made on the way, which a block that is to run again gives away.
     if (own.checkpoint !== true || own.keep !== undefined) return run(h)
     return checkpoint(run, [h, ...reachable([block, { ...own, kinds: undefined }])])
   }, x)
+
+/** Runs a block, and frees what it made on the way: or a model would hold what all of its blocks have made at once. */
+const alone = (block: Layer, x: Tensor, { keep, ...own }: Ctx): Tensor => {
+  if (keep === undefined) return scope(() => layer(block, x, own))
+  const kept: Parameters<typeof keep>[] = []
+  const { output } = scope(() => ({
+    output: layer(block, x, { ...own, keep: (...seen) => void kept.push(seen) }),
+    kept,
+  }))
+  for (const seen of kept) keep(...seen)
+  return output
+}
 
 /**
  * The environment for the body of a model, which places tokens where these say.
