@@ -1,7 +1,7 @@
 import { fc, test } from '@fast-check/vitest'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import type { Tensor } from '../../../src/ops/index.ts'
-import { compile, engine, gradients, memory, mul, read, scope, sum } from '../../../src/ops/index.ts'
+import { compile, engine, gradients, memory, mul, read, release, scope, sum } from '../../../src/ops/index.ts'
 import { hasNativeKernels } from '../../../src/ops/native/custom.ts'
 import { distance, outputsOf, toTensor, variablesOf } from '../op-laws.ts'
 import { type Case, type Entry, opTable } from '../op-table.ts'
@@ -59,5 +59,30 @@ describe.runIf(hasNative)('compile(f) = f on the native engine', () => {
     const reasons = [...new Set(found)].filter((reason) => !(direct.has(entry.name) && reason.includes('has no node')))
     expect(reasons).toEqual([])
     expect(found.length > 0 || !always.includes(entry.name)).toBe(true)
+  })
+})
+
+const odd = fc.constantFrom(NaN, Infinity, -Infinity, -0)
+
+/** NaN, an infinity, a zero with its sign, or any other number. */
+const sort = (x: number): string => (Number.isFinite(x) && x !== 0 ? 'a number' : Object.is(x, -0) ? '-0' : String(x))
+
+describe.runIf(hasNative)('what is no number is none in a graph either', () => {
+  test.each(opTable.filter(({ name }) => !direct.has(name)))('$name', (entry) => {
+    fc.assert(
+      fc.property(entry.cases, odd, fc.nat(), (c, value, place) => {
+        const at = variablesOf(c)
+        const inputs = c.inputs.map(({ data, ...input }, i) =>
+          toTensor({ ...input, data: i === at[0] ? data.with(place % data.length, value) : data }),
+        )
+        const f = (given: readonly Tensor[]): readonly Tensor[] => outputsOf(entry, given, c.attrs)
+        const compiled = compile(f)
+        const sorts = (run: typeof f) => scope(() => run(inputs).map((t) => [...read(t)].map(sort)))
+        expect(sorts(compiled)).toEqual(sorts(f))
+        compiled.free()
+        scope(() => release(inputs, { keep: [] }))
+      }),
+      { numRuns: 12 },
+    )
   })
 })

@@ -30,16 +30,30 @@ const crossEntropy = (w: Writer, logits: Out, labels: Out, ignore: number) => {
   return { counts, losses: losses!, slopes: slopes! }
 }
 
+const overRows = (w: Writer, op: 'Max' | 'Sum', x: Out): Out => w.reduce(op, x, [x.shape.length - 1], true)
+
+/** A row less its highest, and Σ eˣ of that. */
+const shiftedRows = (w: Writer, x: Out) => {
+  const shifted = minus(w, x, overRows(w, 'Max', x))
+  const raised = w.unary('Exp', shifted)
+  return { shifted, raised, total: overRows(w, 'Sum', raised) }
+}
+
+// Not the op of that name, which in graphs makes 0 of what stands in a row with NaN.
+const softmax = (w: Writer, x: Out): Out => {
+  const { raised, total } = shiftedRows(w, x)
+  return w.binary('RealDiv', raised, total)
+}
+
 /** Rules for the parts of networks, in TensorFlow's own ops. */
 export const networkRules: Readonly<Record<string, Rule>> = {
   softmax: rule<{ masked: boolean }>((w, [x, mask], { masked }) => {
-    if (!masked) return w.softmax(x!)
+    if (!masked) return softmax(w, x!)
     const seen = w.cast(mask!, 'bool')
-    return times(w, w.softmax(w.select(seen, x!, w.scalar(lowest))), w.cast(seen, 'float32'))
+    return times(w, softmax(w, w.select(seen, x!, w.scalar(lowest))), w.cast(seen, 'float32'))
   }),
   logSoftmax: rule((w, [x]) => {
-    const shifted = minus(w, x!, w.reduce('Max', x!, [x!.shape.length - 1], true))
-    const total = w.reduce('Sum', w.unary('Exp', shifted), [x!.shape.length - 1], true)
+    const { shifted, total } = shiftedRows(w, x!)
     return minus(w, shifted, w.unary('Log', total))
   }),
   layerNorm: rule<{ eps: number; scaled: boolean; shifted: boolean }>((w, [x, ...rest], { eps, scaled, shifted }) => {

@@ -1,5 +1,5 @@
 import type { DType } from '../../../tree/tensor.ts'
-import { arrays, broadcastShapes, promote, sizeOf } from '../../shape-rules.ts'
+import { arrays, broadcastShapes, promote } from '../../shape-rules.ts'
 import type { Shape } from '../../shape-rules.ts'
 import type { Attrs, Builder, Out } from './builder.ts'
 import { dataTypes } from './proto.ts'
@@ -19,7 +19,6 @@ export interface Writer extends Builder {
   readonly select: (condition: Out, a: Out, b: Out) => Out
   readonly gather: (table: Out, ids: Out) => Out
   readonly matmul: (a: Out, b: Out, transposeA: boolean, transposeB: boolean) => Out
-  readonly softmax: (x: Out) => Out
 }
 
 /** The attribute by which TensorFlow's ops are told the dtype of their operands. */
@@ -119,10 +118,5 @@ export const writer = (to: Builder): Writer => {
         { ...typed(table.dtype, 'Tparams'), ...typed('int32', 'Tindices'), ...typed('int32', 'Taxis') },
         { shape: [...ids.shape, ...table.shape.slice(1)], dtype: table.dtype },
       ),
-    softmax: (x) => {
-      const width = x.shape.at(-1)!
-      const rows = reshape(x, [sizeOf(x.shape.slice(0, -1)), width])
-      return reshape(node('Softmax', [rows], typed('float32'), rows), x.shape)
-    },
   }
 }

@@ -28,7 +28,8 @@ ESPALIER_INLINE Floats load(const float* from) {
   return v;
 }
 ESPALIER_INLINE void store(float* to, Floats v) { memcpy(to, &v, sizeof v); }
-ESPALIER_INLINE Floats splat(float x) { return Floats{} + x; }
+// Less nothing, not plus nothing: that would take the sign of -0.
+ESPALIER_INLINE Floats splat(float x) { return x - Floats{}; }
 
 // The first `count` lanes; the others are 0.
 ESPALIER_INLINE Floats load(const float* from, int count) {
