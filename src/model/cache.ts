@@ -78,7 +78,10 @@ const sameKinds = (a: Kinds, b: Kinds): boolean =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([tag, kind]) => b[tag] === kind)
 
 const compiledStep = (kinds: Kinds): Step => {
-  const found = known.find((one) => sameKinds(one.kinds, kinds)) ?? { kinds, step: compile(stepOf(kinds), { keep: 8 }) }
+  const found = known.find((one) => sameKinds(one.kinds, kinds)) ?? {
+    kinds,
+    step: compile(stepOf(kinds), { keep: 8, pure: true }),
+  }
   known = [found, ...known.filter((one) => one !== found)].slice(0, 4)
   return found.step
 }

@@ -141,7 +141,8 @@ const native = async ({ quiet = false }: EngineOptions): Promise<Attempt> => {
   allowNativeKernels(loaded.fresh, quiet ? undefined : (line) => console.error(line))
   const describe = `native engine (${loaded.describe})`
   // For whoever wants to see what graphs are worth, or to look for a mistake in one.
-  if (process.env['ESPALIER_COMPILE'] === 'off') return { ok: true, describe: `${describe}, op by op` }
+  if (/^(off|0|false|no)$/i.test(process.env['ESPALIER_COMPILE'] ?? ''))
+    return { ok: true, describe: `${describe}, op by op` }
   const { graphs } = await import('./native/graph/session.ts')
   return { ok: true, describe, prepare: graphs }
 }

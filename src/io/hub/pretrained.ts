@@ -81,7 +81,7 @@ const requireFinite = (stored: StoredTensor, path: string): void => {
 /** A tensor of a file as our layers hold it. */
 const valueOf = (stored: StoredTensor, transposed: boolean, path: string): Tensor => {
   const made = rightOr(fromStored(stored, { halves: 'float32', doubles: 'float32' }), (i) => ({ ...i, path }))
-  if (stored.data instanceof Float32Array) giveBack(stored.data, made)
+  if (stored.data instanceof Float32Array) void giveBack(stored.data, made)
   if (!transposed) return made
   const value = scope(() => transpose(made))
   release(made, { keep: [value] })

@@ -234,7 +234,7 @@ export const loadAdapter: LoadAdapter = (whole: unknown, folder: string, like?: 
             ),
           ]),
     ])
-    const tensors: ReadonlyMap<string, Tensor> = tensorsFrom(await readFolder(folder, 'adapter', document, known))
+    const tensors: ReadonlyMap<string, Tensor> = await tensorsFrom(await readFolder(folder, 'adapter', document, known))
     return build(document.tree, { tensor: supplyOf(tensors), leaf: leafOn(ofBase) }, base) as never
   })
 

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { release } from '../../ops/index.ts'
+import { giveBack } from '../../ops/internal.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { showPath } from '../../tree/walk.ts'
 import { build, byName } from './build.ts'
@@ -14,13 +15,17 @@ import type { Io, Issues } from '../issues.ts'
 import type { Json } from '../json.ts'
 import { fromStored } from '../tensors/safetensors.ts'
 
-/** Tensors of what was read, all or none: what was made before a failure is freed. @internal */
-export const tensorsFrom = (stored: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, Tensor> => {
+/** Tensors of what was read, which is used up by it; all or none: what was made before a failure is freed. @internal */
+export const tensorsFrom = async (stored: ReadonlyMap<string, StoredTensor>): Promise<ReadonlyMap<string, Tensor>> => {
   const made = new Map<string, Tensor>()
   for (const [name, value] of stored) {
     const tensor = fromStored(value)
-    if (E.isRight(tensor)) made.set(name, tensor.right)
-    else {
+    if (E.isRight(tensor)) {
+      made.set(name, tensor.right)
+      // Or a model would be in memory twice until the garbage collector comes by.
+      if (value.dtype === 'F32' || value.dtype === 'I32')
+        await giveBack(value.data as Float32Array | Int32Array, tensor.right)
+    } else {
       release([...made.values()], { keep: [] })
       refuse(tensor.left.map((issue) => ({ ...issue, path: name })))
     }
@@ -63,7 +68,7 @@ const load = (folder: string, kind: 'model' | 'run', like: unknown, strictness: 
     const known =
       like === undefined ? [] : differences(encode(like, kind, { outline: true }).tree, document.tree, strictness)
     const stored = await readFolder(folder, kind, document, known)
-    return build(document.tree, { tensor: supplyOf(tensorsFrom(stored)) })
+    return build(document.tree, { tensor: supplyOf(await tensorsFrom(stored)) })
   })
 
 /** `loadModel` and `loadRun`: what comes back is typed only when something to check it against is given. */

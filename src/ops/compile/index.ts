@@ -1,21 +1,22 @@
-import { EspalierError } from '../../tree/error.ts'
+import { fail } from '../../tree/error.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { isTensor } from '../../tree/tensor.ts'
 import { interpreters } from '../interpreters.ts'
-import { isPromise, reachable, scope } from '../memory.ts'
-import { recordIn } from '../record.ts'
-import { isSymbolic } from '../symbolic.ts'
 import { preparation } from './executable.ts'
 import type { Executable, Prepare } from './executable.ts'
 import { keepUsed } from './kept.ts'
 import type { Kept } from './kept.ts'
 import { layoutOf, replaceIn } from './layout.ts'
 import type { Layout } from './layout.ts'
+import { attempt, isSame, Refusal, trace } from './trace.ts'
+import type { Seen, Traced } from './trace.ts'
 
 /** How much `compile` keeps. */
 export interface CompileOptions {
   /** The most graphs kept at once, one for each signature of the arguments, of those used most; 16 by default. */
   readonly keep?: number
+  /** Says that it reads nothing from outside that changes: then that is not looked into now and then; false by default. */
+  readonly pure?: boolean
 }
 
 /** A compiled function: called like the one it was made of. */
@@ -37,9 +38,10 @@ export interface CompileReport {
 /** A graph, and how its outputs become the function's result. */
 interface Program {
   readonly executable: Executable
-  readonly captured: readonly Tensor[]
+  readonly seen: Seen
   readonly result: (outputs: readonly Tensor[], layout: Layout) => unknown
   readonly prepare: Prepare
+  calls: number
 }
 
 /**
@@ -47,10 +49,11 @@ interface Program {
  *
  * It must be pure: the tensors of its result depend on those of its arguments alone, and on tensors it uses from outside,
  * which stay the caller's. The first call for each signature (structure, shapes, dtypes, every value that is no tensor)
- * records it by the shape rules of its ops; nothing is computed for that. What it reads from outside is read then and not
- * again, and what is no tensor and not made of its arguments is the same object in each result. Elsewhere than on the native
- * engine its ops run one by one; so they do while it is differentiated, where it reads values back, and for signatures
- * beyond those that are used most, and `report` says why. Errors are those of the function itself.
+ * records it by the shape rules of its ops; nothing is computed for that. It is recorded again now and then, and no graph is
+ * used any more where it does something else; but it must not count on being called. What is no tensor and not made of its
+ * arguments is the same object in each result. Elsewhere than on the native engine its ops run one by one; so they do while it
+ * is differentiated, where it reads values back, and for signatures beyond those that are used most, and `report` says why.
+ * Errors are those of the function itself, but for `NonFiniteLoss`, which is a matter of values; and `InvalidSetting`.
  *
  * @example
  * ```ts
@@ -63,16 +66,18 @@ interface Program {
  */
 export const compile = <A extends readonly unknown[], R>(
   f: (...args: A) => R,
-  { keep = 16 }: CompileOptions = {},
+  { keep = 16, pure = false }: CompileOptions = {},
 ): Compiled<A, R> => {
+  if (!(Number.isInteger(keep) && keep >= 0)) refuseKeep(keep)
   const programs = keepUsed(keep, freeProgram)
   const refused = new Map<string, string>()
   const reasons = new Set<string>()
+  let impure = false
   const programFor = (layout: Layout, args: A, prepare: Prepare): Program | string => {
     const { signature } = layout
     const make = (): Program => build(f, args, layout, prepare)
     const isStale = (found: Program): boolean =>
-      found.prepare !== prepare || found.captured.some(({ isDisposed }) => isDisposed)
+      found.prepare !== prepare || found.seen.graph.captures.some(({ tensor }) => tensor.isDisposed)
     const known = refused.get(signature)
     if (known !== undefined) return known
     try {
@@ -81,7 +86,12 @@ export const compile = <A extends readonly unknown[], R>(
         programs.drop(signature)
         program = programs.get(signature, make)
       }
-      return program ?? `of more than ${keep} signatures those used most have graphs: pad batches to few lengths`
+      if (program === undefined) return `${keep} signatures have graphs, and more are in use: ${fewer}`
+      program.calls += 1
+      if (pure || !isDue(program.calls) || isSame(program.seen, trace(f, args, layout, prepare))) return program
+      programs.clear()
+      impure = true
+      return changes
     } catch (error) {
       if (!(error instanceof Refusal)) return `it throws: ${String(error).split('\n')[0]}`
       if (refused.size >= mostRefused) refused.clear()
@@ -98,19 +108,21 @@ export const compile = <A extends readonly unknown[], R>(
       return f(...args)
     }
     if (tapes.length > 0) return direct('it is differentiated: compile what takes the gradient instead')
+    if (impure) return direct(changes)
     const layout = layoutOf(args)
     if (typeof layout === 'string') return direct(layout)
     const program = programFor(layout, args, prepare)
     if (typeof program === 'string') return direct(program)
     const outputs = attempt(() => program.executable.run(layout.tensors))
     // What a graph refuses, such as an id out of range, the ops one by one refuse by name and place.
-    return outputs instanceof Error ? direct(outputs.message) : (program.result(outputs, layout) as R)
+    return outputs instanceof Error ? direct(rejected) : (program.result(outputs, layout) as R)
   }
   const compiled = Object.assign(call, {
     report: (): CompileReport => ({ graphs: programs.size(), direct: [...reasons] }),
     free: (): void => {
       programs.clear()
       refused.clear()
+      impure = false
     },
   })
   forgotten.register(compiled, programs)
@@ -127,14 +139,21 @@ const freeProgram = ({ executable }: Program): void => executable.free()
 /** Frees the graphs of a function that nobody can call any more. */
 const forgotten = new FinalizationRegistry<Kept<Program>>((programs) => programs.clear())
 
-const attempt = <T>(run: () => T): T | Error => {
-  try {
-    return run()
-  } catch (error) {
-    if (error instanceof Error) return error
-    throw error
-  }
-}
+const rejected = 'its graph refused the values of a call, such as an id out of range'
+const changes = 'what it does changes from call to call: it reads something outside that is not the same'
+const fewer = 'pad batches to few lengths, and leave out numbers and texts that differ from call to call'
+
+const refuseKeep = (keep: unknown): never =>
+  fail({
+    _tag: 'InvalidSetting',
+    path: 'compile.keep',
+    expected: 'a whole number >= 0',
+    found: String(keep),
+    hint: 'It is the most graphs kept at once.',
+  })
+
+/** Calls at which a function is recorded again to see whether it still does the same: ever rarer, and never no more. */
+const isDue = (calls: number): boolean => calls > 1 && ((calls & (calls - 1)) === 0 || calls % 256 === 0)
 
 const build = <A extends readonly unknown[]>(
   f: (...args: A) => unknown,
@@ -142,65 +161,15 @@ const build = <A extends readonly unknown[]>(
   layout: Layout,
   prepare: Prepare,
 ): Program => {
-  let result: unknown
-  let found: readonly Tensor[] = []
-  const stands = new Map<object, object>()
-  const trace = (...handles: readonly Tensor[]): readonly Tensor[] => {
-    const at = new Map<object, Tensor>(layout.tensors.map((tensor, i) => [tensor, handles[i]!]))
-    const copies = replaceIn(args, (x) => (at.has(x) ? { by: at.get(x) } : undefined)) as A
-    const inner = layoutOf(copies) as Layout
-    inner.objects.forEach((copy, i) => stands.set(copy, layout.objects[i]!))
-    result = f(...copies)
-    if (isPromise(result)) abandon(result)
-    found = reachable(result).filter((t) => !stands.has(t) && isSymbolic(t))
-    requirePlain(result, found)
-    return found
-  }
-  const graph = attempt(() => scope(() => recordIn(prepare.hasNode, trace, layout.tensors)))
-  if (graph instanceof Error) throw readsBack(graph)
-  const executable = prepare.executable(graph)
+  const traced = trace(f, args, layout, prepare)
+  const executable = attempt(() => prepare.executable(traced.graph))
+  if (executable instanceof Error) throw new Error(`its graph cannot be made: ${executable.message}`)
   if (typeof executable === 'string') throw new Refusal(executable)
-  return {
-    executable,
-    prepare,
-    captured: graph.captures.map(({ tensor }) => tensor),
-    result: templateOf(result, found, stands, layout),
-  }
+  const { graph, result } = traced
+  return { executable, seen: { graph, result }, prepare, result: templateOf(traced, layout), calls: 0 }
 }
 
-/** A function that cannot be recorded. */
-class Refusal extends Error {}
-
-/** Its handles are symbolic: what it still does with them fails, and nobody is there to hear of it. */
-const abandon = (promise: PromiseLike<unknown>): never => {
-  promise.then(undefined, () => undefined)
-  throw new Refusal('it returns a promise')
-}
-
-/** What stands in an instance of a class cannot be put there anew. */
-const requirePlain = (result: unknown, tensors: readonly Tensor[]): void => {
-  const seen = new Set<object>()
-  replaceIn(result, (x) => {
-    seen.add(x)
-    return isTensor(x) ? { by: x } : undefined
-  })
-  if (tensors.some((t) => !seen.has(t))) throw new Refusal('its result holds tensors in an instance of a class')
-}
-
-/** Errors of the function itself are left to its run op by op, which throws them in their place. */
-const readsBack = (error: Error): Error => {
-  const issues = error instanceof EspalierError ? error.issues : []
-  return issues.some(({ _tag }) => _tag === 'SymbolicTensor')
-    ? new Refusal(`it reads a value back: ${issues[0]?.path ?? ''}`)
-    : error
-}
-
-const templateOf = (
-  result: unknown,
-  found: readonly Tensor[],
-  stands: ReadonlyMap<object, object>,
-  { objects }: Layout,
-): Program['result'] => {
+const templateOf = ({ result, found, stands }: Traced, { objects }: Layout): Program['result'] => {
   const place = new Map<object, number>(objects.map((object, i) => [object, i]))
   const slot = new Map<object, number>(found.map((tensor, i) => [tensor, i]))
   const origin = new Map<object, number>()

@@ -58,6 +58,8 @@ export const layoutOf = (value: unknown): Layout | string => {
         tensors.push(x)
         parts.push(`${x.dtype}[${x.shape.join()}]`)
       } else if (Array.isArray(x)) {
+        if (Object.keys(x).length !== x.length)
+          return 'an array with holes, or with fields of its own, among its arguments'
         parts.push('(')
         all(x)
       } else if (ArrayBuffer.isView(x)) {
@@ -87,6 +89,23 @@ const primitive = (x: unknown): string => {
   if (typeof x === 'function') return `#${identityOf(x)},`
   if (typeof x === 'string') return JSON.stringify(x)
   return Object.is(x, -0) ? '-0,' : `${typeof x === 'bigint' ? 'n' : ''}${String(x)},`
+}
+
+/** Everything that a value holds in arrays, records, Maps and Sets, these left out: what `replaceIn` would come by. */
+export const partsOf = (value: unknown): ReadonlySet<unknown> => {
+  const [seen, found] = [new Set<unknown>(), new Set<unknown>()]
+  const waiting = [value]
+  while (waiting.length > 0) {
+    const x = waiting.pop()
+    if (seen.has(x)) continue
+    seen.add(x)
+    if (typeof x !== 'object' || x === null || isTensor(x) || ArrayBuffer.isView(x)) found.add(x)
+    else if (Array.isArray(x) || x instanceof Set) waiting.push(...(x as Iterable<unknown>))
+    else if (x instanceof Map) waiting.push(...[...x].flat())
+    else if (isPlain(x)) waiting.push(...Object.values(x))
+    else found.add(x)
+  }
+  return found
 }
 
 /** What to put in the place of an object; undefined to go on inside of it. */
@@ -124,7 +143,11 @@ const changed = (
   before: readonly unknown[],
   after: readonly unknown[],
   build: (parts: readonly unknown[]) => object,
-): object => (before.every((x, i) => Object.is(x, after[i])) ? whole : build(after))
+): object => {
+  if (before.every((x, i) => Object.is(x, after[i]))) return whole
+  const copy = build(after)
+  return Object.isFrozen(whole) ? Object.freeze(copy) : copy
+}
 
 const pairs = (list: readonly unknown[]): readonly (readonly unknown[])[] =>
   list.flatMap((x, i) => (i % 2 === 0 ? [[x, list[i + 1]]] : []))

@@ -24,7 +24,7 @@ export const upload = (t: Tensor): void => {
  *
  * @internal
  */
-export const giveBack = (data: Data, madeOf: Tensor): void => {
+export const giveBack = async (data: Data, madeOf: Tensor): Promise<void> => {
   if (currentEngine() !== 'native' || madeOf.size < large || data.byteLength !== data.buffer.byteLength) return
   if (isShared(data, madeOf)) return
   // What is sent to a closed port is dropped.
@@ -32,6 +32,8 @@ export const giveBack = (data: Data, madeOf: Tensor): void => {
   port2.close()
   port1.postMessage(data.buffer, [data.buffer as ArrayBuffer])
   port1.close()
+  // The ports, and with them the array, go when what waits gets its turn.
+  await new Promise((resolve) => setTimeout(resolve, 0))
 }
 
 /** Whether TensorFlow took the array itself: it does so where the array happens to be aligned as its own memory is. */

@@ -77,6 +77,7 @@ describe('layouts', () => {
     expect(signature([f])).not.toBe(signature([g]))
     expect(signature(new Date(0))).not.toBe(signature(new Date(0)))
     expect(signature(new Uint8Array([1, 2]))).not.toBe(signature(new Int8Array([1, 2])))
+    expect(signature(Object.assign([1], { k: 1 }))).toContain('fields of its own')
     expect(signature({ of: Symbol('a') })).toContain('a symbol')
     expect(signature({ [Symbol('a')]: 1 })).toContain('named by a symbol')
     expect(signature(new Float32Array(5000))).toContain('5000 numbers')
@@ -204,7 +205,7 @@ describe.runIf(hasNative)('compiled functions', () => {
           runs += 1
           return mul(x, by)
         },
-        { keep: 4 },
+        { keep: 4, pure: true },
       )
       const x = scalar(1)
       const call = (by: number): number => item(compiled(x, by))
@@ -246,6 +247,46 @@ describe.runIf(hasNative)('compiled functions', () => {
     const x = scalar(3)
     expect(item(await later(x))).toBe(10)
     expect(later.report().direct).toEqual(['it returns a promise'])
+    const asking = compile((y: Tensor) => ({ y: add(y, 1), now: () => item(y) }))
+    expect(asking(x).now()).toBe(3)
+    expect(asking.report().direct).toEqual(['its result holds a function that it made'])
+    const told = compile((y: Tensor) => y.shape.length)
+    expect(told(x)).toBe(0)
+    expect(told.report().direct).toEqual(['its result holds no tensor that it computed'])
+    const round: { x: Tensor; self?: unknown } = { x }
+    round.self = round
+    const circle = compile((y: typeof round) => add(y.x, 1))
+    expect(item(circle(round))).toBe(4)
+    expect(circle.report().direct).toEqual([expect.stringContaining('circles')])
+    expect(Object.isFrozen(compile((y: Tensor) => Object.freeze({ y: add(y, 1) }))(x))).toBe(true)
+    expect(() => compile(add, { keep: -1 })).toThrow(/InvalidSetting at compile.keep/)
+  })
+
+  test('notice a function that is not pure', () => {
+    scope(() => {
+      const outside = { by: 1, teacher: scalar(10) }
+      const [scaled, taught, counted] = [
+        compile((x: Tensor) => mul(x, outside.by)),
+        compile((x: Tensor) => add(x, outside.teacher)),
+        compile((x: Tensor) => ({ y: add(x, 1), call: (outside.by += 1) })),
+      ]
+      const x = scalar(1)
+      expect(item(scaled(x))).toBe(1)
+      outside.by = 2
+      expect(item(scaled(x))).toBe(2)
+      expect(scaled.report()).toEqual({ graphs: 0, direct: [expect.stringContaining('changes from call to call')] })
+      expect([1, 2, 3].map(() => item(taught(x)))).toEqual([11, 11, 11])
+      outside.teacher = scalar(20)
+      expect(item(taught(x))).toBe(21)
+      const calls = [1, 2, 3, 4].map(() => counted(x).call)
+      expect(new Set(calls.slice(1)).size).toBe(3)
+      expect(counted.report().graphs).toBe(0)
+      const trusted = compile((y: Tensor) => mul(y, outside.by), { pure: true })
+      const before = item(trusted(x))
+      outside.by += 1
+      expect(item(trusted(x))).toBe(before)
+      for (const { free } of [scaled, taught, counted, trusted]) free()
+    })
   })
 
   test('give each gradient a handle of its own', () => {
