@@ -1,3 +1,4 @@
+import { lowest } from '../../defs/softmax.ts'
 import type { Out } from './builder.ts'
 import { basicRules, plus, rule, times } from './rules.ts'
 import type { Rule } from './rules.ts'
@@ -13,9 +14,6 @@ const unitRows = (w: Writer, x: Out, eps: number): readonly [unit: Out, spread: 
   const spread = w.unary('Rsqrt', plus(w, meanOfRows(w, w.unary('Square', centered)), eps))
   return [times(w, centered, spread), spread]
 }
-
-// The lowest finite number, as the kernel has it: a row with everything hidden has no Infinity - Infinity then.
-const lowest = -3.4028234663852886e38
 
 /** The losses of rows and their slopes (softmax - one-hot), 0 where the label is the ignored one; which rows count. */
 const crossEntropy = (w: Writer, logits: Out, labels: Out, ignore: number) => {
