@@ -47,8 +47,7 @@ const product: Rule<{ transposeA: boolean; transposeB: boolean }> = (w, [a, b], 
 
 export const times = (w: Writer, x: Out, y: Out | number): Out =>
   w.binary('Mul', x, typeof y === 'number' ? w.scalar(y) : y)
-const plus = (w: Writer, x: Out, y: Out | number): Out =>
-  w.binary('AddV2', x, typeof y === 'number' ? w.scalar(y) : y)
+const plus = (w: Writer, x: Out, y: Out | number): Out => w.binary('AddV2', x, typeof y === 'number' ? w.scalar(y) : y)
 const distribution = (w: Writer, x: Out): Out => plus(w, times(w, w.unary('Erf', times(w, x, Math.SQRT1_2)), 0.5), 0.5)
 
 /** The slope of x times a gate σ(u), by what u grows with x: gate · (1 + slope · (1 - gate)). */
