@@ -104,7 +104,7 @@ const limitOf = (products: readonly Product[], all: readonly Measured[]): number
 }
 
 /** Whether all contestants computed the same, by the figures of their first steps: losses, logits, or sums over token ids. */
-const agreement = (task: Task, all: readonly Measured[]): string => {
+export const agreement = (task: Task, all: readonly Measured[]): string => {
   const [first, ...others] = all.filter(({ name, values }) => values.length > 0 && !name.includes(plainLora))
   if (first === undefined) return 'Nobody told a loss.'
   // Of tokens there is no nearly the same.

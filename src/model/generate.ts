@@ -1,6 +1,6 @@
 import type { Ctx, Model, RoleOps, Tokens } from '../kind/index.ts'
 import { context } from '../nn/index.ts'
-import { read, release, tensor } from '../ops/index.ts'
+import { read, release } from '../ops/index.ts'
 import { EspalierError, explained, issue } from '../tree/error.ts'
 import type { Issue } from '../tree/error.ts'
 import { fold, key as seedKey } from '../tree/key.ts'
@@ -13,6 +13,7 @@ import { modelKinds } from './families.ts'
 import { requireInput } from './run.ts'
 import { sample } from './sample.ts'
 import type { Sampling } from './sample.ts'
+import { standing } from './standing.ts'
 
 /** How a text is continued. */
 export interface GenerateOptions extends Sampling {
@@ -45,32 +46,6 @@ const optionIssues = (options: GenerateOptions): readonly Issue[] =>
     return fits ? [] : [issue('BadOption', name, expected, value, 'See GenerateOptions.')]
   })
 
-type Values = ReturnType<typeof read> | undefined
-
-/** The last number of each row; one row may serve a whole batch. */
-const lastColumn = (values: Values, [rows = 1, width = 0]: readonly number[], batch: number): Int32Array =>
-  Int32Array.from({ length: batch }, (_, row) => values?.[((row % rows) + 1) * width - 1] ?? 0)
-
-/** Where each token stands behind `from` when padding takes no place; undefined without padding. */
-const placesOf = (seen: Values, [batch = 0, width = 0]: readonly number[], from: number): Int32Array | undefined => {
-  if (seen === undefined || seen.every((x) => x !== 0)) return undefined
-  const places = new Int32Array(batch * width)
-  for (let row = 0; row < batch; row++) {
-    let next = from
-    for (let i = row * width; i < (row + 1) * width; i++) places[i] = seen[i] === 0 ? Math.max(from, next - 1) : next++
-  }
-  return places
-}
-
-/** The tokens of each text, without padding. */
-const textsOf = (ids: Tensor, seen: Values): number[][] => {
-  const [[batch = 0, width = 0], all] = [ids.shape, read(ids)]
-  return Array.from({ length: batch }, (_, row) => {
-    const from = row * width
-    return [...all.subarray(from, from + width)].filter((__, i) => seen?.[from + i] !== 0)
-  })
-}
-
 /** Whether all that is wrong is that the model has no room for so long a text. @internal */
 export const isOverflow = (error: unknown): boolean =>
   error instanceof EspalierError && error.issues.every(({ _tag }) => _tag === 'ContextOverflow')
@@ -87,20 +62,6 @@ const requireCausal = (model: Model, { kinds }: Ctx): void => {
         'a language model',
         tag,
         'Only a model whose head says the next token continues texts; a kind of your own says so by `causal: true`.',
-      ),
-    ])
-}
-
-const requireLeftPadding = (seen: Values, [batch = 0, width = 0]: readonly number[]): void => {
-  const bad = Array.from({ length: batch }, (_, row) => row).find((row) => seen?.[(row + 1) * width - 1] === 0)
-  if (bad !== undefined)
-    throw new EspalierError([
-      issue(
-        'RightPadding',
-        `mask[${bad}]`,
-        'padding on the left',
-        'padding at the end',
-        'A text is continued after its last token: pad on the left.',
       ),
     ])
 }
@@ -138,44 +99,20 @@ export function* generateTokens(
   const environment = context(ctx, modelKinds)
   requireCausal(model, environment)
   const tokens = requireInput(input)
-  const { shape } = tokens.ids
-  const [batch = 0, width = 0] = shape
-  const seen = tokens.mask === undefined ? undefined : read(tokens.mask)
-  requireLeftPadding(seen, shape)
+  const { texts, first, following, lastAfter } = standing(tokens, environment)
   const { maxNewTokens, eos = [], key = seedKey('generate'), ...sampling } = options
   const ends = new Set([eos].flat())
-  const texts = textsOf(tokens.ids, seen)
   const done = texts.map(() => false)
-  const given = tokens.positions ?? environment.positions
-  const before = environment.past?.length ?? 0
-  const places = given === undefined ? placesOf(seen, shape, before) : undefined
-  const types = tokens.types === undefined ? undefined : lastColumn(read(tokens.types), shape, batch)
-  const begun = begin(
-    model,
-    () => (places === undefined ? tokens : { ...tokens, positions: tensor(places, shape) }),
-    environment,
-  )
-  // A prefix moves what tokens say of themselves, and not what the environment says.
-  const ahead = begun.prompt + (tokens.positions === undefined && given !== undefined ? 0 : begun.prefix)
-  const told = given === undefined ? places : read(given)
-  // Where the last token of each text stands; when nobody says so, all stand alike.
-  let last = lastColumn(told, given?.shape ?? shape, batch).map(
-    (n) => ahead + (told === undefined ? before + width - 1 : n),
-  )
+  const begun = begin(model, first, environment)
+  let last = lastAfter(begun)
   let overflow: unknown
   const further = (cache: Cache, chosen: GeneratedTokens, left: number): Ran & Cache => {
     const ids = Int32Array.from(chosen, (token) => token ?? [...ends][0] ?? 0)
     for (;;) {
       // A text at its end stays where it is, or it would need room that only the others have.
       const stands = last.map((at, row) => (done[row] === true ? at : at + 1))
-      const column = (values: Int32Array): Tensor => tensor(values, [batch, 1])
-      const make = (): Tokens => ({
-        ids: column(ids),
-        positions: column(stands),
-        ...(types === undefined ? {} : { types: column(types) }),
-      })
       try {
-        const more = advance(model, cache, make, environment, left)
+        const more = advance(model, cache, () => following(ids, stands), environment, left)
         last = stands
         return more
       } catch (error) {
@@ -192,7 +129,7 @@ export function* generateTokens(
   try {
     for (let step = 1; ; step++) {
       const logits = read(ran.logits) as Float32Array
-      const vocab = logits.length / batch
+      const vocab = logits.length / texts.length
       const next = texts.map((text, row) => {
         if (done[row] === true) return null
         const own = logits.subarray(row * vocab, (row + 1) * vocab)

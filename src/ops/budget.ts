@@ -1,6 +1,6 @@
 import { fail } from '../tree/error.ts'
 import type { Tensor, TensorSpec } from '../tree/tensor.ts'
-import { currentEngine } from './engine.ts'
+import { currentEngine } from './current.ts'
 import { asTf, tf } from './tf.ts'
 
 interface WasmMemory {

@@ -1,18 +1,9 @@
 import { fail } from '../tree/error.ts'
+import { currentInfo, useEngine } from './current.ts'
+import type { EngineInfo, EngineName } from './current.ts'
 import { usePreparation, type Prepare } from './compile/executable.ts'
 import { allowNativeKernels } from './native/custom.ts'
 import { tf } from './tf.ts'
-
-/** The engines, fastest first. */
-export type EngineName = 'native' | 'wasm' | 'js'
-
-/** What `engine()` chose, and why nothing faster. */
-export interface EngineInfo {
-  readonly name: EngineName
-  /** For people: `WASM engine (relaxed SIMD, 2 threads)`. */
-  readonly describe: string
-  readonly skipped: readonly { readonly name: EngineName; readonly why: string }[]
-}
 
 /** Options of `engine`. */
 export interface EngineOptions {
@@ -35,22 +26,8 @@ type Attempt =
 
 const tfBackend: Readonly<Record<EngineName, string>> = { native: 'tensorflow', wasm: 'wasm', js: 'cpu' }
 
-let current: EngineInfo = { name: 'js', describe: 'plain JavaScript', skipped: [] }
 let chosen = false
 let queue: Promise<unknown> = Promise.resolve()
-
-/**
- * Tells which engine runs the ops now; `'js'` until `engine()` has finished.
- *
- * @example
- * ```ts
- * import { currentEngine, engine } from 'espalier/ops'
- *
- * await engine({ prefer: 'wasm', quiet: true })
- * currentEngine() // => 'wasm'
- * ```
- */
-export const currentEngine = (): EngineName => current.name
 
 /**
  * Chooses the engine, native before WASM before plain JavaScript, and says on stderr in one line which and why.
@@ -78,6 +55,7 @@ export const engine = (options: EngineOptions = {}): Promise<EngineInfo> => {
 
 const choose = async (options: EngineOptions): Promise<EngineInfo> => {
   const { prefer, quiet = false, threads, reproducible } = options
+  const current = currentInfo()
   const asksHow = threads !== undefined || reproducible !== undefined
   if (chosen && (prefer === undefined || prefer === current.name) && !asksHow) return current
   if (prefer !== undefined && !Object.hasOwn(attempts, prefer))
@@ -105,11 +83,12 @@ const choose = async (options: EngineOptions): Promise<EngineInfo> => {
       skipped.push({ name, why: attempt.why })
       continue
     }
-    current = { name, describe: attempt.describe, skipped }
+    const next = { name, describe: attempt.describe, skipped }
+    useEngine(next)
     chosen = true
     usePreparation(attempt.prepare)
-    if (!quiet) console.error(announce(current))
-    return current
+    if (!quiet) console.error(announce(next))
+    return next
   }
   await tf.setBackend(tfBackend[current.name])
   return fail({

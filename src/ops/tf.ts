@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
-import type { Tensor } from '../tree/tensor.ts'
-import type { Data } from './op.ts'
+import type { Tensor, TensorSpec } from '../tree/tensor.ts'
+import type { Attrs, Data } from './op.ts'
 
 // tfjs prints a banner on first use otherwise.
 tf.env().set('PROD', true)
@@ -23,3 +23,12 @@ export const fromData = (data: tf.TypedArray, shape: readonly number[], dtype: T
 
 /** TensorFlow.js, for kernels. @internal */
 export * as tf from '@tensorflow/tfjs'
+
+/** What a kernel is told besides its inputs. @internal */
+export interface Call<A extends Attrs> {
+  readonly attrs: A
+  readonly output: TensorSpec
+}
+
+/** A kernel on tfjs's own tensors; what it leaves behind besides its result is freed. @internal */
+export type TfKernel<A extends Attrs> = (call: Call<A>, ...inputs: tf.Tensor[]) => tf.Tensor

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { flopsOf, productsOf, sizes } from '../../bench/cases.ts'
 import type { Case, Task } from '../../bench/cases.ts'
+import { agreement } from '../../bench/compare.ts'
 import { pictureSvg } from '../../bench/picture.ts'
 import { tableMarkdown, tableText } from '../../bench/results.ts'
 
@@ -32,6 +33,22 @@ describe('the work of a step', () => {
 
   test('full: three times, except below the first weights', () => {
     expect(work('full')).toBe(2 * 512 * (3 * blocks - 768 * 2304) + 2 * 508 * 3 * head)
+  })
+})
+
+describe('contestants agree', () => {
+  const told = (task: Task, ...values: readonly number[]) =>
+    agreement(
+      task,
+      values.map((value) => ({ name: String(value), about: {}, ms: [], values: [value], parts: {} })),
+    )
+
+  test('on losses to a thousandth, on tokens wholly, on NaN never', () => {
+    expect(told('lora', 3.5, 3.503)).toBe('All computed the same in the first 1 steps: 3.5000.')
+    expect(told('lora', 3.5, 3.504)).toBe('NOT THE SAME: 3.5 3.5000; 3.504 3.5040.')
+    expect(told('generation', 49_656, 49_656)).toContain('All computed the same')
+    expect(told('generation', 49_656, 49_657)).toContain('NOT THE SAME')
+    expect(told('lora', NaN, NaN)).toContain('NOT THE SAME')
   })
 })
 

@@ -6,7 +6,14 @@ import { tf } from '../tf.ts'
 import type { UnaryKernel } from '../wasm/exports.ts'
 import { define } from './define.ts'
 import { add, div, greater, mul, sub, where } from './elementwise.ts'
-import { normalDensity, normalDistribution, sigmoid as sigmoidOf, softplus as softplusOf } from './special.ts'
+import {
+  cubic,
+  normalDensity,
+  normalDistribution,
+  sigmoid as sigmoidOf,
+  softplus as softplusOf,
+  steepness,
+} from './special.ts'
 import { asKernel, throughTwin } from './twin.ts'
 import { exp, onEach, square, unary } from './unary.ts'
 
@@ -73,10 +80,6 @@ const geluSlopeOp = unary({
     return mul(dy, mul(density, sub(2, square(x))))
   },
 })
-
-// 0.5 (1 + tanh u) is sigmoid(2u): one exponential, and no cancellation for negative x.
-const steepness = 2 * sqrt(2 / PI)
-const cubic = 0.044715
 
 const geluTanhOp = unary({
   name: 'geluTanh',

@@ -1,9 +1,11 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import { programmed } from '../native/custom.ts'
+import { constant, programmed } from '../native/machine.ts'
+import type { Emit, Program, Value } from '../native/machine.ts'
 import type { Attrs, Op } from '../op.ts'
+import type { TfKernel } from '../tf.ts'
 import { parallel, produce } from '../wasm/index.ts'
-import { define, type TfKernel } from './define.ts'
+import { define } from './define.ts'
 import { add, div, mul } from './elementwise.ts'
 import { fresh, type Loop } from './heap.ts'
 import { describe, mismatch, requireFloat } from '../shape-rules.ts'
@@ -24,7 +26,7 @@ const pass = <A extends Attrs>(
   loop: Loop<A>,
   wasm: TfKernel<A>,
   twin: (attrs: A, ...inputs: Tensor[]) => Tensor,
-  program: (attrs: A) => string,
+  program: Program<A>,
 ): Op<A> =>
   define<A>({
     name,
@@ -37,6 +39,18 @@ const pass = <A extends Attrs>(
   })
 
 type Kept = { readonly kept: number }
+
+/** `old · kept + now · (1 - kept)`. */
+const blended = (emit: Emit, old: Value, now: Value, kept: number): Value =>
+  emit('add', emit('mul', old, constant(kept)), emit('mul', now, constant(1 - kept)))
+
+/** The passes as instructions of the register machine. @internal */
+export const adamPrograms = {
+  blend: (emit, [old, now], { kept }) => blended(emit, old!, now!, kept),
+  blendSquare: (emit, [old, now], { kept }) => blended(emit, old!, emit('square', now!), kept),
+  adamDirection: (emit, [mean, square, scale, floor]) =>
+    emit('div', mean!, emit('add', emit('mul', emit('sqrt', square!), scale!), floor!)),
+} as const satisfies Readonly<Record<string, Program<Kept>>>
 
 const blendWasm =
   (kernel: 'blend' | 'blendSquare'): TfKernel<Kept> =>
@@ -59,7 +73,7 @@ const blendOp = pass<Kept>(
   },
   blendWasm('blend'),
   ({ kept }, old, now) => add(mul(old, kept), mul(now, 1 - kept)),
-  ({ kept }) => `r0 mul i0 c${kept}; r1 mul i1 c${1 - kept}; o0 add r0 r1`,
+  adamPrograms.blend,
 )
 
 const blendSquareOp = pass<Kept>(
@@ -70,7 +84,7 @@ const blendSquareOp = pass<Kept>(
   },
   blendWasm('blendSquare'),
   ({ kept }, old, now) => add(mul(old, kept), mul(squareOf(now), 1 - kept)),
-  ({ kept }) => `r0 mul i0 c${kept}; r1 square i1; r1 mul r1 c${1 - kept}; o0 add r0 r1`,
+  adamPrograms.blendSquare,
 )
 
 const directionOp = pass<Attrs>(
@@ -96,7 +110,7 @@ const directionOp = pass<Attrs>(
       ),
     ),
   (_, mean, square, scale, floor) => div(mean, add(mul(sqrt(square), scale), floor)),
-  () => 'r0 sqrt i1; r0 mul r0 i2; r0 add r0 i3; o0 div i0 r0',
+  adamPrograms.adamDirection,
 )
 
 /**

@@ -1,23 +1,16 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { words } from '../../tree/key.ts'
+import type { AttentionAttrs } from '../attrs.ts'
 import { float } from '../native/custom.ts'
 import type { Array_, OwnNode } from '../op.ts'
 import { softCap } from './activation.ts'
 import { reshape } from './broadcast.ts'
-import { drawAttrs, type DropoutAttrs, isKept, keyOf } from '../draws.ts'
+import { drawAttrs, isKept, keyOf } from '../draws.ts'
 import { dropout, requireSeed } from './dropout.ts'
 import { mul } from './elementwise.ts'
 import { matmul } from './matmul.ts'
 import { broadcastStrides, describe, mismatch, requireFloat, type Shape, sizeOf, walk } from '../shape-rules.ts'
 import { softmax } from './softmax.ts'
-
-/** How attention scores, and which optional inputs follow its own. @internal */
-export type AttentionAttrs = DropoutAttrs & {
-  readonly scale: number
-  readonly cap: number
-  readonly masked: boolean
-  readonly seeded: boolean
-}
 
 /** The inputs that may follow the others: a mask, then a seed. @internal */
 export const extras = <T>(

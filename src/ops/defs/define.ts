@@ -1,15 +1,7 @@
 import type { DType, Tensor, TensorSpec } from '../../tree/tensor.ts'
 import type { Array_, Attrs, Backward, Data, Kernel, Op, OwnNode } from '../op.ts'
 import { asTensor, asTf, tf } from '../tf.ts'
-
-/** What a kernel is told besides its inputs. @internal */
-export interface Call<A extends Attrs> {
-  readonly attrs: A
-  readonly output: TensorSpec
-}
-
-/** A kernel on tfjs's own tensors; what it leaves behind besides its result is freed. @internal */
-export type TfKernel<A extends Attrs> = (call: Call<A>, ...inputs: tf.Tensor[]) => tf.Tensor
+import type { Call, TfKernel } from '../tf.ts'
 
 /**
  * The fields of an `Op`, with the inputs one by one instead of as a list, and kernels on tfjs's own tensors.

@@ -1,4 +1,5 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
+import type { HeadLossAttrs } from '../attrs.ts'
 import { ones, tensor, zeros } from '../create.ts'
 import { apply } from '../dispatch.ts'
 import { interpreters } from '../interpreters.ts'
@@ -21,15 +22,6 @@ import { concat, slice } from './shape.ts'
 import { describe, mismatch, requireFloat, requireInt, requireRange } from '../shape-rules.ts'
 import { logSumExp } from './softmax.ts'
 import { asKernel, throughTwin } from './twin.ts'
-
-/** How the logits come of hidden states, and whether the slopes of the losses are wanted, too. @internal */
-export type HeadLossAttrs = {
-  readonly ignore: number
-  readonly transpose: boolean
-  readonly biased: boolean
-  readonly cap: number
-  readonly slope: boolean
-}
 
 /** Rows whose logits are there at the same time. */
 const chunk = 512

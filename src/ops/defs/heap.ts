@@ -1,8 +1,8 @@
 import type { TensorSpec } from '../../tree/tensor.ts'
 import type { Array_, Attrs, Data } from '../op.ts'
 import { tf } from '../tf.ts'
+import type { Call, TfKernel } from '../tf.ts'
 import { addressOf, allocate as allocateOnHeap, wasmKernels } from '../wasm/index.ts'
-import type { Call, TfKernel } from './define.ts'
 import { allocate, arrays, sizeOf } from '../shape-rules.ts'
 
 /**

@@ -2,7 +2,6 @@ import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import { float } from '../native/custom.ts'
 import type { Op } from '../op.ts'
-import { tf } from '../tf.ts'
 import { unbroadcast } from './broadcast.ts'
 import { define } from './define.ts'
 import { parallel, produce } from '../wasm/index.ts'
@@ -43,6 +42,13 @@ const normalise: Loop<LayerNormAttrs> = ({ attrs }, out, { shape, data }, ...res
   }
 }
 
+/** In other ops: rows brought to mean 0 and variance 1, and what they were multiplied by. */
+const unitRows = (x: Tensor, eps: number): readonly [unit: Tensor, spread: Tensor] => {
+  const centered = sub(x, mean(x, overRows))
+  const spread = rsqrt(add(mean(square(centered), overRows), eps))
+  return [mul(centered, spread), spread]
+}
+
 const layerNormOp = define<LayerNormAttrs>({
   name: 'layerNorm',
   infer: ({ eps }, x, ...rest) => {
@@ -71,13 +77,11 @@ const layerNormOp = define<LayerNormAttrs>({
       })
     })
   },
-  native: ({ attrs }, x, ...rest) => {
+  composed: (attrs, x, ...rest) => {
     const [scale, shift] = optional(attrs, rest)
-    const centered = tf.sub(x, tf.mean(x, -1, true))
-    const spread = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), attrs.eps))
-    const unit = tf.mul(centered, spread)
-    const scaled = scale ? tf.mul(unit, scale) : unit
-    return shift ? tf.add(scaled, shift) : scaled
+    const [unit] = unitRows(x, attrs.eps)
+    const scaled = scale ? mul(unit, scale) : unit
+    return shift ? add(scaled, shift) : scaled
   },
   vjp: ({ dy, attrs, needs }, x, ...rest) => {
     const [scale, shift] = optional(attrs, rest)
@@ -89,6 +93,12 @@ const layerNormOp = define<LayerNormAttrs>({
     ]
   },
 })
+
+/** `layerNormSlope` in other ops. */
+const slopeTwin = (eps: number, x: Tensor, g: Tensor): Tensor => {
+  const [unit, spread] = unitRows(x, eps)
+  return mul(spread, sub(sub(g, mean(g, overRows)), mul(unit, mean(mul(g, unit), overRows))))
+}
 
 const slopeLoop: Loop<{ readonly eps: number }> = ({ attrs }, out, { shape, data }, { data: g }) => {
   const width = shape.at(-1)!
@@ -122,20 +132,8 @@ const layerNormSlopeOp = define<{ readonly eps: number }>({
       }),
     )
   },
-  native: ({ attrs }, x, g) => {
-    const centered = tf.sub(x, tf.mean(x, -1, true))
-    const spread = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), attrs.eps))
-    const unit = tf.mul(centered, spread)
-    const along = tf.mul(unit, tf.mean(tf.mul(g, unit), -1, true))
-    return tf.mul(spread, tf.sub(tf.sub(g, tf.mean(g, -1, true)), along))
-  },
-  vjp: (backward) =>
-    throughTwin(backward, (x, g) => {
-      const centered = sub(x, mean(x, overRows))
-      const spread = rsqrt(add(mean(square(centered), overRows), backward.attrs.eps))
-      const unit = mul(centered, spread)
-      return mul(spread, sub(sub(g, mean(g, overRows)), mul(unit, mean(mul(g, unit), overRows))))
-    }),
+  composed: ({ eps }, x, g) => slopeTwin(eps, x, g),
+  vjp: (backward) => throughTwin(backward, (x, g) => slopeTwin(backward.attrs.eps, x, g)),
 })
 
 /**

@@ -1,4 +1,5 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
+import type { MatmulAttrs } from '../attrs.ts'
 import { apply } from '../dispatch.ts'
 import type { Op, OwnNode } from '../op.ts'
 import { prefersOwnMatmul } from '../native/custom.ts'
@@ -8,9 +9,6 @@ import { reshape } from './broadcast.ts'
 import { define } from './define.ts'
 import { transpose } from './shape.ts'
 import { describe, mismatch, requireFloat, type Shape, sizeOf } from '../shape-rules.ts'
-
-/** Which of the two factors is read with its last two axes exchanged. */
-export type MatmulAttrs = { readonly transposeA: boolean; readonly transposeB: boolean }
 
 const leading = (shape: Shape): Shape => shape.slice(0, -2)
 

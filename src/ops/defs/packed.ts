@@ -1,7 +1,7 @@
 import type { Tensor, TensorSpec } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
 import type { Array_, Data, NodeWriter, Op, OwnNode } from '../op.ts'
-import { tf } from '../tf.ts'
+import { tf, type TfKernel } from '../tf.ts'
 import { matmulPackedWasm, unpackWasm } from '../wasm/packed.ts'
 import {
   BLOCK,
@@ -14,7 +14,7 @@ import {
   nf4Map,
   type PackedAttrs,
 } from '../codebooks.ts'
-import { define, type TfKernel } from './define.ts'
+import { define } from './define.ts'
 import { fresh, type Loop, onHeap } from './heap.ts'
 import { matmulOp } from './matmul.ts'
 import { describe, mismatch, requireFloat, requireInt, requireRange, sizeOf } from '../shape-rules.ts'

@@ -19,6 +19,9 @@ import {
 } from '../shape-rules.ts'
 import { exp } from './unary.ts'
 
+/** Stands for -Infinity where that is hidden by a mask: a row with everything hidden then has no Infinity - Infinity. @internal */
+export const lowest = -3.4028234663852886e38
+
 const softmaxLoop: Loop<{ readonly masked: boolean }> = ({ attrs }, out, x, mask) => {
   const width = x.shape.at(-1)!
   const seen = attrs.masked ? walk(x.shape, broadcastStrides(mask.shape, x.shape)) : undefined
@@ -59,9 +62,8 @@ const softmaxOp = define<{ readonly masked: boolean }>({
   wasm: (call, ...inputs) => (inputs[0]!.rank > 4 ? onAnyRank(call, ...inputs) : softmaxWasm(call, ...inputs)),
   native: ({ attrs }, x, mask) => {
     if (!attrs.masked) return tf.softmax(x, -1)
-    // The lowest finite number instead of -Infinity: a row with everything hidden then has no Infinity - Infinity.
     const seen = convert(mask, 'bool')
-    const chances = tf.softmax(tf.where(seen, x, tf.scalar(-3.4028234663852886e38)), -1)
+    const chances = tf.softmax(tf.where(seen, x, tf.scalar(lowest)), -1)
     return tf.mul(chances, tf.cast(seen, 'float32'))
   },
   vjp: ({ dy, output, attrs }) => {

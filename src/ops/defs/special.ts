@@ -31,3 +31,12 @@ export const normalDensity = (x: number): number => exp(-0.5 * x * x) / sqrt(2 *
 
 /** Distribution function of the normal distribution. */
 export const normalDistribution = (x: number): number => 0.5 * (1 + erf(x / Math.SQRT2))
+
+/**
+ * gelu by tanh is x · sigmoid(steepness · (x + cubic · x³)): 0.5 (1 + tanh u) is sigmoid(2u), with one exponential and no
+ * cancellation for negative x. The kernels' own copies are held against these by the tests of each engine.
+ *
+ * @source Hendrycks and Gimpel 2016, "Gaussian Error Linear Units", §2
+ */
+export const steepness: number = 2 * sqrt(2 / PI)
+export const cubic = 0.044715

@@ -1,11 +1,11 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import { apply } from '../dispatch.ts'
-import { programmed } from '../native/custom.ts'
+import { programmed } from '../native/machine.ts'
 import type { Attrs, Op } from '../op.ts'
-import { tf } from '../tf.ts'
+import { tf, type TfKernel } from '../tf.ts'
 import type { UnaryKernel } from '../wasm/exports.ts'
 import { parallel, produce } from '../wasm/index.ts'
-import { convert, define, type TfKernel } from './define.ts'
+import { convert, define } from './define.ts'
 import { add, div, greater, less, mul, sub } from './elementwise.ts'
 import { allocate } from '../shape-rules.ts'
 import { erf as erfOf } from './special.ts'
@@ -35,7 +35,7 @@ export const unary = ({ name, element, accelerated, gradient, wasm, wholeStaysWh
       return out
     },
     accelerated: ({ output }, x) => accelerated(convert(x, output.dtype)),
-    own: { ...programmed(() => `o0 ${name} i0`), serves: ([x]) => x!.dtype === 'float32' },
+    own: { ...programmed((emit, [x]) => emit(name, x!)), serves: ([x]) => x!.dtype === 'float32' },
     ...(wasm && { wasm: onEach(wasm) }),
     vjp: ({ dy, output }, x) => [x.dtype === 'float32' ? gradient(dy, x, output) : null],
   })

@@ -116,12 +116,6 @@ const eager: NodeWriter<Tensor> = {
   floats: (data) => asTensor(tf.tensor1d(data)),
 }
 
-/** An op on single elements as a program of the register machine (`kernels/program.h`) with one output. */
-export const programmed = <A extends Attrs>(program: (attrs: A) => string): OwnNode<A> => ({
-  write: (to, inputs, attrs, output) =>
-    to.node('EspalierElementwise', inputs, { N: inputs.length, outputs: 1, program: program(attrs) }, output),
-})
-
 /**
  * Whether `EspalierMatMul` beats TensorFlow's own product of matrices, which on this engine is oneDNN's.
  *

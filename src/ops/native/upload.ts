@@ -1,6 +1,6 @@
 import type { Tensor } from '../../tree/tensor.ts'
 import type { Data } from '../op.ts'
-import { currentEngine } from '../engine.ts'
+import { currentEngine } from '../current.ts'
 import { asTf, tf } from '../tf.ts'
 
 /** What we use of tfjs-node's backend to hand tensors over, read in version 4.22.0. */

@@ -1,5 +1,5 @@
 import type { Attrs } from '../op.ts'
-import type { TfKernel } from '../defs/define.ts'
+import type { TfKernel } from '../tf.ts'
 import { requireRange, sizeOf } from '../shape-rules.ts'
 import { parallel, produce } from './index.ts'
 

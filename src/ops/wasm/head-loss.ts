@@ -1,5 +1,5 @@
-import type { TfKernel } from '../defs/define.ts'
-import type { HeadLossAttrs } from '../defs/head-loss.ts'
+import type { TfKernel } from '../tf.ts'
+import type { HeadLossAttrs } from '../attrs.ts'
 import { requireRange } from '../shape-rules.ts'
 import { parallel, produce, withMemory } from './index.ts'
 import { sharedRows } from './tiles.ts'

@@ -1,5 +1,5 @@
 import { fail } from '../../tree/error.ts'
-import type { MatmulAttrs } from '../defs/matmul.ts'
+import type { MatmulAttrs } from '../attrs.ts'
 import type { Kernel } from '../op.ts'
 import { asTensor, asTf } from '../tf.ts'
 import { parallel, produce, wasmKernels } from './index.ts'

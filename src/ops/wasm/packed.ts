@@ -1,5 +1,5 @@
 import { BLOCK, dynamicMap, type PackedAttrs, type PackedScheme } from '../codebooks.ts'
-import type { TfKernel } from '../defs/define.ts'
+import type { TfKernel } from '../tf.ts'
 import type { Held } from './exports.ts'
 import { allocate, parallel, produce, wasmKernels } from './index.ts'
 

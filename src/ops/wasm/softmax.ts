@@ -1,4 +1,4 @@
-import type { TfKernel } from '../defs/define.ts'
+import type { TfKernel } from '../tf.ts'
 import { requireRange } from '../shape-rules.ts'
 import { parallel, produce, withMemory } from './index.ts'
 import { scoresBytes, writeScores } from './scores.ts'

@@ -1,16 +1,13 @@
+import { adamPrograms } from '../../defs/adam.ts'
 import { sidesOf } from '../../defs/binary.ts'
 import type { Sides } from '../../defs/binary.ts'
 import type { Attrs } from '../../op.ts'
-
-/** A value of a program: an input `i0`, a constant `c0.5`, or what an instruction gave. */
-export type Value = string
-
-/** Writes one instruction of the register machine, and names its result. */
-export type Emit = (op: string, ...operands: readonly Value[]) => Value
+import { constant } from '../machine.ts'
+import type { Program, Value } from '../machine.ts'
 
 /** How an op on single elements is written as instructions of the register machine. */
 export interface Instruction {
-  readonly write: (emit: Emit, inputs: readonly Value[], attrs: Attrs) => Value
+  readonly write: Program<Attrs>
   /** It is worth a program of its own: TensorFlow needs several passes for it. */
   readonly heavy?: boolean
   /** It answers a question with bool. */
@@ -18,8 +15,6 @@ export interface Instruction {
   /** Its first input may be bool. */
   readonly asks?: boolean
 }
-
-export const constant = (value: number): Value => `c${Object.is(value, -0) ? '-0' : value}`
 
 const valuesOf = (attrs: Attrs, inputs: readonly Value[]): readonly Value[] =>
   sidesOf(attrs as Sides, inputs).map((side) => (typeof side === 'number' ? constant(side) : side))
@@ -33,10 +28,6 @@ const binary = (op: string, more: Partial<Instruction> = {}): Instruction => ({
   write: (emit, inputs, attrs) => emit(op, ...valuesOf(attrs, inputs)),
   ...more,
 })
-
-/** `old · kept + now · (1 - kept)`. */
-const blended = (emit: Emit, old: Value, now: Value, kept: number): Value =>
-  emit('add', emit('mul', old, constant(kept)), emit('mul', now, constant(1 - kept)))
 
 /** The ops that one pass over elements can compute, by name. */
 export const instructions: Readonly<Record<string, Instruction>> = {
@@ -76,17 +67,7 @@ export const instructions: Readonly<Record<string, Instruction>> = {
   silu: plain('silu', { heavy: true }),
   siluSlope: plain('siluSlope', { heavy: true }),
   softplus: plain('softplus', { heavy: true }),
-  blend: {
-    write: (emit, [old, now], { kept }) => blended(emit, old!, now!, kept as number),
-    heavy: true,
-  },
-  blendSquare: {
-    write: (emit, [old, now], { kept }) => blended(emit, old!, emit('square', now!), kept as number),
-    heavy: true,
-  },
-  adamDirection: {
-    write: (emit, [mean, square, scale, floor]) =>
-      emit('div', mean!, emit('add', emit('mul', emit('sqrt', square!), scale!), floor!)),
-    heavy: true,
-  },
+  ...Object.fromEntries(
+    Object.entries(adamPrograms).map(([name, program]) => [name, { write: program as Program<Attrs>, heavy: true }]),
+  ),
 }

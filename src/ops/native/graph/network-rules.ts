@@ -1,21 +1,11 @@
+import { lowest } from '../../defs/softmax.ts'
 import type { Out } from './builder.ts'
-import { basicRules, plus, rule, times } from './rules.ts'
+import { basicRules, rule, times } from './rules.ts'
 import type { Rule } from './rules.ts'
 import { typed } from './write.ts'
 import type { Writer } from './write.ts'
 
 const minus = (w: Writer, x: Out, y: Out): Out => w.binary('Sub', x, y)
-const meanOfRows = (w: Writer, x: Out): Out => w.reduce('Mean', x, [x.shape.length - 1], true)
-
-/** Rows brought to mean 0 and variance 1, and what they were multiplied by. */
-const unitRows = (w: Writer, x: Out, eps: number): readonly [unit: Out, spread: Out] => {
-  const centered = minus(w, x, meanOfRows(w, x))
-  const spread = w.unary('Rsqrt', plus(w, meanOfRows(w, w.unary('Square', centered)), eps))
-  return [times(w, centered, spread), spread]
-}
-
-// The lowest finite number, as the kernel has it: a row with everything hidden has no Infinity - Infinity then.
-const lowest = -3.4028234663852886e38
 
 /** The losses of rows and their slopes (softmax - one-hot), 0 where the label is the ignored one; which rows count. */
 const crossEntropy = (w: Writer, logits: Out, labels: Out, ignore: number) => {
@@ -55,16 +45,6 @@ export const networkRules: Readonly<Record<string, Rule>> = {
   logSoftmax: rule((w, [x]) => {
     const { shifted, total } = shiftedRows(w, x!)
     return minus(w, shifted, w.unary('Log', total))
-  }),
-  layerNorm: rule<{ eps: number; scaled: boolean; shifted: boolean }>((w, [x, ...rest], { eps, scaled, shifted }) => {
-    const unit = unitRows(w, x!, eps)[0]
-    const large = scaled ? times(w, unit, rest[0]!) : unit
-    return shifted ? plus(w, large, rest.at(-1)!) : large
-  }),
-  layerNormSlope: rule<{ eps: number }>((w, [x, g], { eps }) => {
-    const [unit, spread] = unitRows(w, x!, eps)
-    const along = times(w, unit, meanOfRows(w, times(w, g!, unit)))
-    return times(w, spread, minus(w, minus(w, g!, meanOfRows(w, g!)), along))
   }),
   crossEntropyRows: rule<{ ignore: number }>((w, [logits, labels], { ignore }) => {
     const { counts, losses } = crossEntropy(w, logits!, labels!, ignore)

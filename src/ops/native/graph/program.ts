@@ -1,9 +1,10 @@
 import type { GraphNode } from '../../record.ts'
+import { emitter, programText } from '../machine.ts'
+import type { Value } from '../machine.ts'
 import type { Out } from './builder.ts'
 import { along } from './fuse.ts'
 import type { Along } from './fuse.ts'
 import { instructions } from './instructions.ts'
-import type { Value } from './instructions.ts'
 import type { Writer } from './write.ts'
 
 /** The numbers by which the kernel knows how an input goes along with the result. */
@@ -23,6 +24,7 @@ export const writeProgram = (
   const { shape } = nodes[0]!.spec
   const inputs: Out[] = []
   const lines: string[] = []
+  const emit = emitter(lines)
   const values = new Map<number, Value>()
   const valueOf = (id: number): Value => {
     const known = values.get(id)
@@ -32,11 +34,6 @@ export const writeProgram = (
     return value
   }
   for (const { id, name, inputs: operands, attrs } of nodes) {
-    const emit = (op: string, ...given: readonly Value[]): Value => {
-      const result = `r${lines.length}`
-      lines.push([result, op, ...given].join(' '))
-      return result
-    }
     values.set(id, instructions[name]!.write(emit, operands.map(valueOf), attrs))
   }
   const results = wanted.map(({ id }) => values.get(id)!)
@@ -46,7 +43,7 @@ export const writeProgram = (
     {
       N: { i: inputs.length },
       outputs: { i: results.length },
-      program: { s: new TextEncoder().encode([...lines, ...results.map((value, i) => `o${i} = ${value}`)].join('; ')) },
+      program: { s: new TextEncoder().encode(programText(lines, results)) },
       kinds: { list: { i: inputs.map((input) => kinds[along(input.shape, shape)!]) } },
       shape: { list: { i: shape } },
     },

@@ -1,7 +1,8 @@
 import type { DType, TensorSpec } from '../../../tree/tensor.ts'
 import { sidesOf, specsOf } from '../../defs/binary.ts'
 import type { Sides } from '../../defs/binary.ts'
-import { arrays, promote, sizeOf } from '../../shape-rules.ts'
+import { cubic, steepness } from '../../defs/special.ts'
+import { promote, sizeOf } from '../../shape-rules.ts'
 import type { Shape } from '../../shape-rules.ts'
 import type { Attrs, Data } from '../../op.ts'
 import type { Out } from './builder.ts'
@@ -44,14 +45,9 @@ const product: Rule<{ transposeA: boolean; transposeB: boolean }> = (w, [a, b], 
   return w.reshape(w.matmul(flat, b!, false, transposeB), output.shape)
 }
 
-const dataOf = (value: number, dtype: DType): Data => arrays[dtype].of(value)
-
-const steepness = 2 * Math.sqrt(2 / Math.PI)
-const cubic = 0.044715
 export const times = (w: Writer, x: Out, y: Out | number): Out =>
   w.binary('Mul', x, typeof y === 'number' ? w.scalar(y) : y)
-export const plus = (w: Writer, x: Out, y: Out | number): Out =>
-  w.binary('AddV2', x, typeof y === 'number' ? w.scalar(y) : y)
+const plus = (w: Writer, x: Out, y: Out | number): Out => w.binary('AddV2', x, typeof y === 'number' ? w.scalar(y) : y)
 const distribution = (w: Writer, x: Out): Out => plus(w, times(w, w.unary('Erf', times(w, x, Math.SQRT1_2)), 0.5), 0.5)
 
 /** The slope of x times a gate σ(u), by what u grows with x: gate · (1 + slope · (1 - gate)). */
@@ -85,9 +81,7 @@ export const basicRules: Readonly<Record<string, Rule>> = {
     w.node('Identity', [x!, { ...earlier!, name: `^${earlier!.name.split(':')[0]}` }], typed(x!.dtype), x!),
   ),
   stopGradient: rule((_, [x]) => x!),
-  fill: rule<{ value: number }>((w, _, { value }, { shape, dtype }) =>
-    w.broadcast(w.constant(dataOf(value, dtype), [], dtype), shape),
-  ),
+  fill: rule<{ value: number }>((w, _, { value }, { shape, dtype }) => w.broadcast(w.scalar(value, dtype), shape)),
   constant: rule<{ data: Data }>((w, _, { data }, { shape, dtype }) => w.constant(data, shape, dtype)),
   cast: rule((w, [x], _, { dtype }) => w.cast(x!, dtype)),
 

@@ -2,7 +2,7 @@ import { CONSTANTS } from './scratch'
 
 /*
  * Weights held in 4, 8 or 16 bits as float32, a run of them at a time, bit by bit what the scalar twin in
- * src/ops/defs/codebooks.ts gives: one rounding a weight, that of its product with the scale.
+ * src/ops/codebooks.ts gives: one rounding a weight, that of its product with the scale.
  */
 
 /** How the codes are to be read; the order of `schemes` in src/ops/wasm/packed.ts. */
