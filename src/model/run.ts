@@ -62,7 +62,7 @@ const requireTokens = (path: string, x: unknown, dtype?: DType, like?: readonly 
         .filter(Boolean)
         .join(' '),
       found: isTensor(x) ? `${x.dtype} [${x.shape.join(', ')}]` : Array.isArray(x) ? 'an array' : String(x),
-      hint: `Make ${path} with tensor([[…]], undefined, "${dtype ?? 'int32'}").`,
+      hint: `Make ${path} with tensor([[…]]${dtype === undefined ? '' : `, undefined, "${dtype}"`}).`,
     },
   ])
 }

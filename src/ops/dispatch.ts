@@ -8,7 +8,7 @@ import { scope } from './memory.ts'
 import type { Array_, Attrs, Kernel, Op, OwnNode } from './op.ts'
 import { refuseDisposed, refuseSymbolic } from './check.ts'
 import { ownNodeOf, runOwn, tellFailure } from './native/custom.ts'
-import { allocate, sizeOf } from './shape-rules.ts'
+import { allocate, arrays, sizeOf } from './shape-rules.ts'
 import { asTensor, asTf, dataOf, fromData, tf } from './tf.ts'
 
 /**
@@ -102,6 +102,7 @@ const runReference = (op: Op, inputs: readonly Tensor[], attrs: Attrs, spec: Ten
   if (spec.shape.includes(0)) return fromData(allocate(spec.dtype, 0), spec.shape, spec.dtype)
   const seen = inputs.map((input): Array_ => ({ shape: input.shape, data: dataOf(input) }))
   const data = op.reference(seen, attrs, spec)
+  if (!(data instanceof arrays[spec.dtype])) mismatch(op, spec, `${data?.constructor?.name} from its reference kernel`)
   if (data.length !== sizeOf(spec.shape)) mismatch(op, spec, `${data.length} elements from its reference kernel`)
   // A kernel that changes no element hands its input back: then the two share their memory, as on the other engines.
   const same = inputs.find((input, i) => seen[i]!.data === data && input.dtype === spec.dtype)

@@ -2,6 +2,6 @@
 export { identity } from './basic.ts'
 export { preparation } from './compile/executable.ts'
 export { announce } from './engine.ts'
-export { isOwned } from './memory.ts'
+export { isOwned, isPromise } from './memory.ts'
 export { giveBack } from './native/upload.ts'
 export { isSymbolic } from './symbolic.ts'

@@ -1,4 +1,5 @@
 import { add, item, mul, scalar, sum } from '../ops/index.ts'
+import { isPromise } from '../ops/internal.ts'
 import { fail } from '../tree/error.ts'
 import { fold } from '../tree/key.ts'
 import { accumulate } from './accumulate.ts'
@@ -73,6 +74,7 @@ export const fit = async <M, T, B, S>(
   const takeStep = (examples: readonly T[], step: number): { readonly loss: number; readonly size: number } => {
     const next = own.make(() => {
       const batch = collate(examples)
+      requireSetting('fit.collate', 'one that returns a promise', !isPromise(batch), 'a function that returns a batch')
       const { loss: value, ...after } = advance(run, batch, `step ${step}`)
       return { run: after, loss: item(value!), size: tokens === undefined ? examples.length : tokens(batch) }
     })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { throughBlocks } from '../../src/kind/index.ts'
-import type { AnyKind, Ctx, Kind, KeysValues, Layer } from '../../src/kind/index.ts'
+import type { Ctx, Kind, KeysValues, Layer } from '../../src/kind/index.ts'
 import { context } from '../../src/nn/index.ts'
 import { exp, gradients, item, memory, mul, ones, scope, sum } from '../../src/ops/index.ts'
 import type { Tensor } from '../../src/ops/index.ts'
@@ -25,7 +25,7 @@ const BusyKind = {
 } as unknown as Kind<Busy, 'layer'>
 
 const blocks = (n: number): readonly Layer[] => Array.from({ length: n }, () => ({ _tag: 'Busy' }) as unknown as Layer)
-const ctx = context({}, { Busy: BusyKind as unknown as AnyKind })
+const ctx = context({}, { Busy: BusyKind })
 
 test('a model holds what one block has made, not what all have', () => {
   scope(() => {

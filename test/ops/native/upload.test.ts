@@ -18,7 +18,7 @@ describe.runIf(has)('arrays that TensorFlow was given', () => {
     const made = sizes.map((size, i) => {
       const data = numbers(size, i)
       const tensor = adopt(data, [size])
-      giveBack(data, tensor)
+      void giveBack(data, tensor)
       return tensor
     })
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -31,10 +31,10 @@ describe.runIf(has)('arrays that TensorFlow was given', () => {
   test('are gone where there is a copy, and stay where there is none or they are part of more', () => {
     const whole = new Float32Array(2 ** 22)
     const tensor = adopt(whole, [whole.length])
-    giveBack(whole, tensor)
+    void giveBack(whole, tensor)
     const part = new Float32Array(2 ** 21).subarray(0, 2 ** 20)
     const other = adopt(part, [part.length])
-    giveBack(part, other)
+    void giveBack(part, other)
     expect([0, 2 ** 22]).toContain(whole.length)
     expect(part.length).toBe(2 ** 20)
     expect(currentEngine()).toBe('native')

@@ -179,7 +179,11 @@ ESPALIER_INLINE Floats eachByLibrary(Floats x, float (*f)(float)) {
   for (int i = 0; i < kLanes; i++) x[i] = f(x[i]);
   return x;
 }
-ESPALIER_INLINE Floats sine(Floats x) { return isNear(x) ? sineOf(x, 0) : eachByLibrary(x, sinf); }
+// The sum of its series would take the sign of -0.
+ESPALIER_INLINE Floats sine(Floats x) {
+  if (!isNear(x)) return eachByLibrary(x, sinf);
+  return x == 0.f ? x : sineOf(x, 0);
+}
 ESPALIER_INLINE Floats cosine(Floats x) { return isNear(x) ? sineOf(x, 1) : eachByLibrary(x, cosf); }
 
 }  // namespace espalier::ESPALIER_ISA
