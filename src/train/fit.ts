@@ -15,6 +15,7 @@ import type { Optimiser } from './optimiser.ts'
 import { owned } from './owned.ts'
 import { report } from './report.ts'
 import type { Extent, Reporter } from './report.ts'
+import { requireSetting } from './schedule.ts'
 import { begin, stepper } from './step.ts'
 
 /**

@@ -24,7 +24,7 @@ const BusyKind = {
   },
 } as unknown as Kind<Busy, 'layer'>
 
-const blocks = (n: number): readonly Layer[] => Array.from({ length: n }, () => ({ _tag: 'Busy' }) as unknown as Layer)
+const blocks = (n: number): readonly Layer[] => Array.from({ length: n }, () => ({ _tag: 'Busy' }))
 const ctx = context({}, { Busy: BusyKind })
 
 test('a model holds what one block has made, not what all have', () => {

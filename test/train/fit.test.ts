@@ -35,6 +35,7 @@ const issueOf = async (promise: Promise<unknown>): Promise<EspalierError['issues
 describe('fit refuses, before anything is trained,', () => {
   test.each<[string, Partial<FitOptions<Model, number, Tensor, unknown>>]>([
     ['fit.data', { data: [] }],
+    ['fit.collate', { collate: (async () => tensor([1])) as never }],
     ['fit.batchSize', { batchSize: 0 }],
     ['fit.batchSize', { batchSize: 1.5 }],
     ['fit.batchSize', { batchSize: Number.NaN }],
