@@ -31,29 +31,18 @@ export const allocate = (dtype: DType, size: number): Data => new arrays[dtype](
 /** The dtype two operands meet in: float32 wins, everything else is counted in int32. */
 export const promote = (a: DType, b: DType): DType => (a === 'float32' || b === 'float32' ? 'float32' : 'int32')
 
-/** Throws unless the tensor is float32: the ops of a network's forward pass have no meaning on integers. */
-export const requireFloat = (name: string, what: string, spec: TensorSpec): void => {
-  if (spec.dtype !== 'float32')
-    fail({
-      _tag: 'DTypeMismatch',
-      path: name,
-      expected: `${what} of dtype float32`,
-      found: describe(spec),
-      hint: `cast(${what}, 'float32') converts it.`,
-    })
+const requireDType = (name: string, what: string, spec: TensorSpec, dtype: DType, hint: string): void => {
+  if (spec.dtype !== dtype)
+    fail({ _tag: 'DTypeMismatch', path: name, expected: `${what} of dtype ${dtype}`, found: describe(spec), hint })
 }
 
+/** Throws unless the tensor is float32: the ops of a network's forward pass have no meaning on integers. */
+export const requireFloat = (name: string, what: string, spec: TensorSpec): void =>
+  requireDType(name, what, spec, 'float32', `cast(${what}, 'float32') converts it.`)
+
 /** Throws unless the tensor is int32: positions and labels are never rounded from floats silently. */
-export const requireInt = (name: string, what: string, spec: TensorSpec): void => {
-  if (spec.dtype !== 'int32')
-    fail({
-      _tag: 'DTypeMismatch',
-      path: name,
-      expected: `${what} of dtype int32`,
-      found: describe(spec),
-      hint: `Make it with tensor(…, 'int32'), or cast(${what}, 'int32').`,
-    })
-}
+export const requireInt = (name: string, what: string, spec: TensorSpec): void =>
+  requireDType(name, what, spec, 'int32', `Make it with tensor(…, 'int32'), or cast(${what}, 'int32').`)
 
 /** Throws unless every value is a valid position below `limit`; `except` may stand for "none". */
 export const requireRange = (

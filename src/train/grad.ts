@@ -22,7 +22,7 @@ export type LossCtx = Pick<Ctx, 'train' | 'key' | 'seed' | 'checkpoint'>
  * What training makes small: the scalar loss of a model on a batch.
  *
  * It reads the model it is given, not one from outside, and hands `ctx` on to `apply`. It must be pure: a number that
- * changes from step to step belongs into the batch, as a tensor, for a compiled step reads what is outside only once.
+ * changes from step to step belongs into the batch, as a tensor, for a compiled step seldom looks at what is outside again.
  */
 export type Loss<M, B> = (model: M, batch: B, ctx: LossCtx) => Tensor
 

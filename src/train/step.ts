@@ -49,8 +49,8 @@ export const begin = <M, S>(model: M, optimiser: Optimiser<S>, key: Key): Run<M,
  * Makes the function that takes a run one step further on a batch.
  *
  * It is pure: the run it is given stays as it was and alive, frozen leaves are the same objects in both, and all that it
- * allocates is the new run. Make it once and call it often: a graph belongs to it. The loss is given `{ train: true, key, seed }`: the key stays, the seed counts the steps.
- * Errors: those of `valueAndGrad`.
+ * allocates is the new run. Make it once and call it often: a graph belongs to it. The loss is given `{ train: true, key, seed }`:
+ * the key stays, the seed counts the steps. Errors: those of `valueAndGrad`.
  *
  * @example
  * ```ts

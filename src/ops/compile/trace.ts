@@ -1,6 +1,8 @@
 import { EspalierError } from '../../tree/error.ts'
+import { sameStructure } from '../../tree/equal.ts'
 import type { Tensor } from '../../tree/tensor.ts'
 import { isPromise, reachable, scope } from '../memory.ts'
+import type { Attrs } from '../op.ts'
 import { recordIn } from '../record.ts'
 import type { Graph, GraphNode } from '../record.ts'
 import { isSymbolic } from '../symbolic.ts'
@@ -108,15 +110,16 @@ export const isSame = (a: Seen, b: Seen): boolean => {
 }
 
 const isSameNode = (a: GraphNode, b: GraphNode): boolean =>
-  a.name === b.name && String(a.inputs) === String(b.inputs) && isSameData(a.attrs, b.attrs)
+  a.name === b.name && String(a.inputs) === String(b.inputs) && isSameAttrs(a.attrs, b.attrs)
 
-const isSameData = (a: unknown, b: unknown): boolean => {
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return Object.is(a, b)
-  if (a === b) return true
-  if (ArrayBuffer.isView(a) && ArrayBuffer.isView(b)) return sameElements(a as never, b as never)
-  const [left, right] = [Object.entries(a), b as Readonly<Record<string, unknown>>]
-  return left.length === Object.keys(right).length && left.every(([key, value]) => isSameData(value, right[key]))
-}
+/** Elements stand in an attr by themselves, as those of a constant do; all else is plain. */
+const isSameAttrs = (a: Attrs, b: Attrs): boolean =>
+  sameStructure(Object.keys(a), Object.keys(b)) &&
+  Object.entries(a).every(([key, value]) =>
+    ArrayBuffer.isView(value) && ArrayBuffer.isView(b[key])
+      ? sameElements(value as Float32Array, b[key] as Float32Array)
+      : sameStructure(value, b[key]),
+  )
 
 const sameElements = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => {
   if (a.length !== b.length) return false
